@@ -1,0 +1,89 @@
+"""The control: the update's matrix products and nothing else, the floor under every contender.
+
+`np.dot(a, b, out)` inside Numba calls SciPy's OpenBLAS without allocating, and folds `.T` into
+BLAS's own flags. A contender that takes as long as this spends nothing on anything else.
+"""
+
+from itertools import pairwise
+
+import numba
+import numpy as np
+
+from .problem import Problem
+
+
+@numba.njit(cache=True)
+def forward(x, weight):
+    """Write layer i's product with its input x[i] into x[i + 1]."""
+    for i in range(len(weight)):
+        np.dot(x[i], weight[i].T, x[i + 1])
+
+
+@numba.njit(cache=True)
+def backward_inputs(g, weight):
+    """Write the gradients of all layers' inputs but the first one's, from g[-1] down."""
+    for i in range(len(weight) - 1, 0, -1):
+        np.dot(g[i + 1], weight[i], g[i])
+
+
+@numba.njit(cache=True)
+def backward_weights(g, x, d_weight):
+    """Write the gradients of all weights."""
+    for i in range(len(d_weight)):
+        np.dot(g[i + 1].T, x[i], d_weight[i])
+
+
+@numba.njit(cache=True)
+def products(x_actor, g_actor, actor, d_actor, x_critic, g_critic, critic, d_critic, columns, d_a):
+    """Run the products of one update; `columns` are those of the action in critic[0]."""
+    # critic's step: target actor, target critic, critic; then its backward
+    forward(x_actor, actor)
+    forward(x_critic, critic)
+    forward(x_critic, critic)
+    backward_inputs(g_critic, critic)
+    backward_weights(g_critic, x_critic, d_critic)
+    # actor's step: actor, critic; back through the critic to the action, then the actor
+    forward(x_actor, actor)
+    forward(x_critic, critic)
+    backward_inputs(g_critic, critic)
+    np.dot(g_critic[1], columns, d_a)
+    backward_inputs(g_actor, actor)
+    backward_weights(g_actor, x_actor, d_actor)
+
+
+class Products:
+    """The control; it has no parameters to check."""
+
+    def __init__(self, problem: Problem, threads: int):
+        size, rng = problem.size, np.random.default_rng(0)
+
+        def buffers(network: str) -> tuple:
+            shapes = [(size.batch, width) for width in size.widths(network)]
+            x, g = (
+                tuple(rng.standard_normal(shape, np.float32) for shape in shapes) for _ in range(2)
+            )
+            weight, d_weight = (
+                tuple(
+                    rng.standard_normal((b, a), np.float32) / np.float32(a**0.5)
+                    for a, b in pairwise(size.widths(network))
+                )
+                for _ in range(2)
+            )
+            return x, g, weight, d_weight
+
+        critic = buffers("critic")
+        columns = np.ascontiguousarray(critic[2][0][:, size.obs :])
+        d_action = np.empty((size.batch, size.act), np.float32)
+        self.arguments = (*buffers("actor"), *critic, columns, d_action)
+
+    def check_step(self) -> None:
+        """Compile, or load from the cache."""
+        self.update()
+
+    def parameters(self) -> dict[str, np.ndarray]:
+        """Return nothing: products alone update no parameters."""
+        return {}
+
+    def update(self) -> None:
+        """Run the products once."""
+        products(*self.arguments)
