@@ -64,10 +64,10 @@ class Worker:
             raise WorkerError(message["error"])
         return message
 
-    def measure(self, seconds: float) -> list[float]:
-        """Return the milliseconds of each call made in about `seconds`."""
+    def measure(self, seconds: float, case: str = "") -> float:
+        """Return the median milliseconds of a call of `case`, called for about `seconds`."""
         assert self.process.stdin is not None
-        self.process.stdin.write(json.dumps({"seconds": seconds}) + "\n")
+        self.process.stdin.write(json.dumps({"seconds": seconds, "case": case}) + "\n")
         self.process.stdin.flush()
         return self.receive()["milliseconds"]
 
@@ -88,11 +88,11 @@ def use_cores(threads: int) -> None:
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[-threads:])
 
 
-def serve(build: Callable[[], tuple[Callable[[], object], dict[str, Any]]]) -> None:
-    """Be a worker: build the contender, tell what it has to tell, then time it on request.
+def serve(build: Callable[[], dict[str, Callable[[], object]]]) -> None:
+    """Be a worker: build the functions to be timed, say so, then time them on request.
 
-    `build` returns the function to be timed and the first message. A missing library is answered
-    with an error, not with a traceback.
+    `build` returns {case: function}. A missing library is answered with an error, not with a
+    traceback.
     """
     replies = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what libraries print is not an answer
@@ -102,26 +102,30 @@ def serve(build: Callable[[], tuple[Callable[[], object], dict[str, Any]]]) -> N
         replies.flush()
 
     try:
-        call, greeting = build()
+        calls = build()
     except ModuleNotFoundError as error:
         send({"error": f"{error.name} is not installed"})
         return
-    send(greeting)
+    send({"cases": list(calls)})
     for line in sys.stdin:
-        send({"milliseconds": timed(call, json.loads(line)["seconds"])})
+        request = json.loads(line)
+        send({"milliseconds": median_call(calls[request["case"]], request["seconds"])})
 
 
-def timed(call: Callable[[], object], seconds: float) -> list[float]:
-    """Call again and again for about `seconds`; return each call's milliseconds."""
+def median_call(call: Callable[[], object], seconds: float) -> float:
+    """Call again and again for about `seconds`; return a call's median milliseconds."""
     clock = time.perf_counter
+    start = clock()
     for _ in range(3):  # the caches went cold while others ran
         call()
+    count = max(1, int(50e-6 * 3 / (clock() - start)))  # calls so short that the clock would tell
     times = []
     end = clock() + seconds
     while (start := clock()) < end or len(times) < 3:
-        call()
-        times.append(1e3 * (clock() - start))
-    return times
+        for _ in range(count):
+            call()
+        times.append(1e3 * (clock() - start) / count)
+    return statistics.median(times)
 
 
 @dataclass(frozen=True)
@@ -141,25 +145,26 @@ class Timing:
 
 
 def alternate(
-    workers: dict[str, Worker], rounds: int, seconds: float, pause: float
+    workers: dict[str, Worker], rounds: int, seconds: float, pause: float, case: str = ""
 ) -> Iterator[tuple[str, Timing | None]]:
     """Measure the workers in turn; yield (name, None) a measurement, then each name's timing."""
     medians: dict[str, list[float]] = {name: [] for name in workers}
     for worker in workers.values():
-        worker.measure(seconds / 2)  # warm up: clocks, caches, allocators
+        worker.measure(seconds / 2, case)  # warm up: clocks, caches, allocators
     for _ in range(rounds):
         for name, worker in workers.items():
             time.sleep(pause)  # pools that spin after their work fall asleep
-            medians[name].append(statistics.median(worker.measure(seconds)))
+            medians[name].append(worker.measure(seconds, case))
             yield name, None
     for name, values in medians.items():
         yield name, Timing(values)
 
 
 def machine() -> dict[str, Any]:
-    """Return what a figure has to be read with: CPU, cores, versions, date."""
+    """Return what a figure has to be read with: CPU, cores, other load, versions, date."""
     return {
         "date": time.strftime("%Y-%m-%d"),
+        "load_average_before": os.getloadavg()[0],
         "cpu": cpu_model(),
         "cores": len(os.sched_getaffinity(0))
         if hasattr(os, "sched_getaffinity")

@@ -2,8 +2,8 @@
 
 import argparse
 import importlib
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import harness
 
@@ -18,7 +18,7 @@ def main() -> None:
     arguments = parser.parse_args()
     harness.use_cores(arguments.threads)
 
-    def build() -> tuple[Any, dict[str, Any]]:
+    def build() -> dict[str, Callable[[], object]]:
         import numpy as np
 
         from . import CONTENDERS
@@ -29,7 +29,7 @@ def main() -> None:
         contender = make(Problem.load(arguments.problem), arguments.threads)
         contender.check_step()
         np.savez(arguments.parameters, **contender.parameters())
-        return contender.update, {}
+        return {"": contender.update}
 
     harness.serve(build)
 
