@@ -1,0 +1,24 @@
+"""DDPG on this repository's own autograd engine.
+
+    from ddpg import DDPG, DDPGConfig
+
+Start reading at :mod:`ddpg.losses` (three equations), then :mod:`ddpg.agent` (their order).
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from ddpg.config import DDPGConfig, TrainConfig
+
+if TYPE_CHECKING:
+    from ddpg.agent import DDPG
+
+__all__ = ["DDPG", "DDPGConfig", "TrainConfig"]
+
+
+def __getattr__(name: str) -> Any:
+    # The agent brings the engine with it, half a second; `ddpg --help` does without.
+    if name == "DDPG":
+        from ddpg.agent import DDPG
+
+        return DDPG
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,235 @@
+"""The DDPG agent: networks, their targets, replay and noise, and the order of one update.
+
+    agent = DDPG(env.observation_space, env.action_space, DDPGConfig(hidden=(64, 64)), seed=0)
+    action = agent.explore(obs)                                    # with noise, while learning
+    agent.replay.add(obs, action, reward, next_obs, terminated)
+    metrics = agent.update()                                       # one pass of the paper's box
+    action = agent.act(obs)                                        # without noise
+
+The algorithm is Lillicrap et al. 2015, algorithm 1. It knows no environment, only its spaces.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from gymnasium.spaces import Space
+
+import tinygrad_rl as tg
+from ddpg import rng
+from ddpg.config import DDPGConfig
+from ddpg.errors import UsageError
+from ddpg.losses import actor_loss, critic_loss, td_target
+from ddpg.networks import Actor, Critic
+from ddpg.noise import GaussianNoise, Noise, OUNoise
+from ddpg.replay import Batch, Replay
+from ddpg.spaces import action_bounds, observation_size
+from tinygrad_rl import optim
+
+METRICS = ("critic_loss", "mean_q", "mean_target", "actor_loss", "saturation")
+"""What an update reports, in this order: the critic's squared error, its mean value on the batch
+and of the target, minus its mean value at the actor's actions, and the share of those actions at a
+bound."""
+
+
+class DDPG:
+    """Deep deterministic policy gradient.
+
+    Parameters
+    ----------
+    observation_space
+        A flat Box.
+    action_space
+        A flat Box of floats with finite bounds.
+    config
+        Settings; the defaults where it is left out.
+    seed
+        Where initial weights, exploration and the draws from the replay come from.
+
+    Attributes
+    ----------
+    actor, critic, target_actor, target_critic
+        The networks. The targets start as copies.
+    actor_optimizer, critic_optimizer
+        One Adam each; neither knows the other's parameters.
+    replay
+        The transitions to learn from.
+
+    Raises
+    ------
+    UsageError
+        (a ``ValueError``) for spaces that are not supported, saying what was found.
+    """
+
+    def __init__(
+        self,
+        observation_space: Space,
+        action_space: Space,
+        config: DDPGConfig | None = None,
+        seed: rng.Seed = 0,
+    ) -> None:
+        self.config = config = DDPGConfig() if config is None else config
+        obs_dim = observation_size(observation_space)
+        self._low, self._high = action_bounds(action_space)
+        self._obs_shape, act_dim = (obs_dim,), len(self._low)
+
+        # The same seed twice: the targets start as copies of the networks.
+        actor_seed, critic_seed, noise_seed, warmup_seed, sampling_seed = rng.spawn(seed, 5)
+        actors = [
+            Actor(obs_dim, self._low, self._high, config.hidden, rng.generator(actor_seed))
+            for _ in range(2)
+        ]
+        critics = [
+            Critic(obs_dim, act_dim, config.hidden, rng.generator(critic_seed)) for _ in range(2)
+        ]
+        self.actor, self.target_actor = actors
+        self.critic, self.target_critic = critics
+        self.actor_optimizer = optim.Adam(self.actor.parameters(), lr=config.actor_lr)
+        self.critic_optimizer = optim.Adam(self.critic.parameters(), lr=config.critic_lr)
+
+        self.replay = Replay(obs_dim, act_dim, config.buffer_size)
+        self.noise = _make_noise(config, self._high / 2 - self._low / 2, noise_seed)
+        self._warmup_rng = rng.generator(warmup_seed)
+        self._sampling_rng = rng.generator(sampling_seed)
+        self._steps_explored = 0
+
+        self._run_policy = _compiled(self._policy) if config.compile else self._policy
+        self._run_step = _compiled(self._step) if config.compile else self._step
+
+    def act(self, obs: np.ndarray) -> np.ndarray:
+        """The policy's action ``mu(obs)``, without noise.
+
+        Parameters
+        ----------
+        obs
+            One observation, shape (obs_dim,).
+
+        Returns
+        -------
+        ndarray
+            Shape (act_dim,), in the environment's units, inside its bounds, of its dtype.
+        """
+        return self._inside_bounds(self._mu(obs))
+
+    def explore(self, obs: np.ndarray) -> np.ndarray:
+        """The next action while learning: uniform for the first ``warmup_steps``, then noisy.
+
+        Shapes and units as in :meth:`act`.
+        """
+        self._steps_explored += 1
+        if self._steps_explored <= self.config.warmup_steps:
+            return self._inside_bounds(self._warmup_rng.uniform(self._low, self._high))
+        return self._inside_bounds(self._mu(obs) + self.noise())
+
+    def update(self) -> dict[str, float]:
+        """One critic step, one actor step, both targets moved, on a fresh batch of the replay.
+
+        Returns
+        -------
+        dict
+            A number for each of :data:`METRICS`.
+
+        Raises
+        ------
+        UsageError
+            if the replay is empty.
+        """
+        index = self.replay.sample_indices(self._sampling_rng, self.config.batch_size)
+        metrics = self._run_step(tg.from_numpy(index))
+        return {name: metrics[name].item() for name in METRICS}
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything an update changes, but for the replay: nested dicts of tensors and arrays."""
+        state = {name: part.state_dict() for name, part in self._parts().items()}
+        return state | {
+            "warmup_rng": rng.get_state(self._warmup_rng),
+            "sampling_rng": rng.get_state(self._sampling_rng),
+            "steps_explored": np.array(self._steps_explored),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Inverse of :meth:`state_dict`.
+
+        Raises
+        ------
+        UsageError
+            if entries are missing or unknown. Entries of a wrong shape are refused by the part
+            that they belong to.
+        """
+        wrong = set(state) ^ set(self.state_dict())
+        if wrong:
+            raise UsageError(f"entries missing or unknown in the agent's state: {sorted(wrong)}")
+        for name, part in self._parts().items():
+            part.load_state_dict(state[name])
+        rng.set_state(self._warmup_rng, state["warmup_rng"])
+        rng.set_state(self._sampling_rng, state["sampling_rng"])
+        self._steps_explored = int(state["steps_explored"])
+
+    def _step(self, index: tg.Tensor) -> dict[str, tg.Tensor]:
+        """The whole update as a function of tensors, so that it can be compiled as one."""
+        batch = self.replay.gather(index)
+        metrics = self._critic_step(batch) | self._actor_step(batch)
+        optim.polyak(self.target_actor, self.actor, self.config.tau)
+        optim.polyak(self.target_critic, self.critic, self.config.tau)
+        return metrics
+
+    def _critic_step(self, batch: Batch) -> dict[str, tg.Tensor]:
+        """Move Q towards the reward plus its own (slow copy's) opinion of what follows."""
+        target = td_target(self.target_actor, self.target_critic, batch, self.config.gamma)
+        q = self.critic(batch.obs, batch.action)
+        loss = critic_loss(q, target)
+        # Gradients add up in PyTorch and here: whatever somebody left behind must go first.
+        self.critic_optimizer.zero_grad()
+        loss.backward()
+        self.critic_optimizer.step()
+        return {
+            "critic_loss": loss.detach(),
+            "mean_q": q.detach().mean(),
+            "mean_target": target.mean(),
+        }
+
+    def _actor_step(self, batch: Batch) -> dict[str, tg.Tensor]:
+        """Move the actor towards actions that Q, held still, likes better."""
+        action = self.actor(batch.obs)
+        loss = actor_loss(self.critic, batch.obs, action)
+        self.actor_optimizer.zero_grad()
+        loss.backward()
+        self.actor_optimizer.step()
+        saturation = self.actor.saturation(action.detach())
+        return {"actor_loss": loss.detach(), "saturation": saturation}
+
+    def _policy(self, obs: tg.Tensor) -> tg.Tensor:
+        with tg.no_grad():
+            return self.actor(obs)
+
+    def _mu(self, obs: np.ndarray) -> np.ndarray:
+        row = np.asarray(obs, dtype=np.float32)
+        if row.shape != self._obs_shape:
+            raise UsageError(f"obs must have shape {self._obs_shape}, got {row.shape}")
+        return self._run_policy(tg.from_numpy(row[None])).numpy()[0]
+
+    def _inside_bounds(self, action: np.ndarray) -> np.ndarray:
+        """Clip: noise leaves the bounds, and so does rounding, by a bit. A NaN stays one."""
+        clipped = np.minimum(np.maximum(action, self._low), self._high)
+        return clipped.astype(self._low.dtype, copy=False)
+
+    def _parts(self) -> dict[str, Any]:
+        """What has a state of its own, by the name it is saved under."""
+        return {
+            "actor": self.actor,
+            "critic": self.critic,
+            "target_actor": self.target_actor,
+            "target_critic": self.target_critic,
+            "actor_optimizer": self.actor_optimizer,
+            "critic_optimizer": self.critic_optimizer,
+            "noise": self.noise,
+        }
+
+
+def _make_noise(config: DDPGConfig, half_range: np.ndarray, seed: np.random.SeedSequence) -> Noise:
+    kind = {"gaussian": GaussianNoise, "ou": OUNoise}[config.noise]
+    return kind(config.noise_std * half_range, seed)
+
+
+def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    return tg.jit(function)

@@ -1,0 +1,108 @@
+"""A run on disk: its configuration, its tables, its networks.
+
+    runs/p1/
+      config.json           every setting, flat, named as the flags are
+      metrics.csv           a row per training episode
+      evaluations.csv       a row per evaluation
+      learning_curve.png    both, drawn
+      model.safetensors     the agent's state, without the replay
+
+Whole files are written beside their place and then moved into it, so that a reader finds the old
+one or the new one and never half of one. Tables grow by whole lines. Nothing is pickled.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors.numpy
+from safetensors import SafetensorError
+
+from ddpg.agent import DDPG
+from ddpg.config import TrainConfig, config_to_dict, read_config
+from ddpg.errors import UsageError
+from ddpg.files import write_atomically
+from ddpg.spaces import make_env
+
+CONFIG = "config.json"
+METRICS_TABLE = "metrics.csv"
+EVALUATIONS_TABLE = "evaluations.csv"
+CURVE = "learning_curve.png"
+MODEL = "model.safetensors"
+
+
+def create_run(run_dir: Path, config: TrainConfig) -> None:
+    """Make the folder and put the configuration into it.
+
+    Raises
+    ------
+    UsageError
+        if it already holds a run, or is no folder.
+    """
+    if run_dir.exists() and not run_dir.is_dir():
+        raise UsageError(f"{run_dir} is a file, not a folder for a run")
+    held = [n for n in (CONFIG, METRICS_TABLE, EVALUATIONS_TABLE, MODEL) if (run_dir / n).exists()]
+    if held:
+        raise UsageError(
+            f"{run_dir} already holds a run ({held[0]}); name another folder with --run-dir, "
+            "or remove this one"
+        )
+    run_dir.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(config_to_dict(config), indent=2) + "\n"
+    write_atomically(run_dir / CONFIG, lambda path: path.write_text(text, encoding="utf-8"))
+
+
+def save_agent(agent: DDPG, run_dir: Path) -> None:
+    """Write the agent's state, as safetensors: names are paths such as ``actor.mlp.0.weight``."""
+    arrays = flatten(agent.state_dict())
+    write_atomically(run_dir / MODEL, lambda path: safetensors.numpy.save_file(arrays, path))
+
+
+def load_agent(run_dir: Path) -> tuple[DDPG, TrainConfig]:
+    """The agent that a run folder holds, without its replay, and the run's configuration.
+
+    Raises
+    ------
+    UsageError
+        if the folder or one of its files is missing, damaged, or of another network size.
+    """
+    if not run_dir.is_dir():
+        raise UsageError(f"there is no run folder {run_dir}")
+    config = read_config(run_dir / CONFIG)
+    env = make_env(config.env_id)
+    agent = DDPG(env.observation_space, env.action_space, config.ddpg, config.seed)
+    env.close()
+    path = run_dir / MODEL
+    try:
+        arrays = safetensors.numpy.load_file(path)
+        agent.load_state_dict(unflatten(arrays))
+    except FileNotFoundError as error:
+        raise UsageError(f"{path} does not exist: the run ended before its first save") from error
+    except (OSError, SafetensorError, KeyError, ValueError) as error:
+        raise UsageError(f"{path} cannot be loaded: {error}") from error
+    return agent, config
+
+
+def flatten(state: Mapping[str, Any], prefix: str = "") -> dict[str, np.ndarray]:
+    """Nested dicts as one, with dotted names; values become arrays."""
+    flat: dict[str, np.ndarray] = {}
+    for name, value in state.items():
+        if isinstance(value, Mapping):
+            flat |= flatten(value, f"{prefix}{name}.")
+        else:
+            flat[prefix + name] = np.array(value, order="C")
+    return flat
+
+
+def unflatten(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """Undo the outermost level of :func:`flatten`: the agent's parts, each with dotted names."""
+    state: dict[str, Any] = {}
+    for name, array in arrays.items():
+        part, dot, rest = name.partition(".")
+        if dot:
+            state.setdefault(part, {})[rest] = array
+        else:
+            state[part] = array
+    return state

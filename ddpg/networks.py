@@ -1,0 +1,85 @@
+"""Actor and critic: multilayer perceptrons, ReLU between layers.
+
+    actor = Actor(obs_dim, low, high, hidden=(64, 64), rng=rng)
+    critic = Critic(obs_dim, act_dim, hidden=(64, 64), rng=rng)
+    q = critic(obs, actor(obs))                              # (B, 1)
+
+Parameters are named as in PyTorch: ``mlp.0.weight`` is the first layer's, (out, in).
+"""
+
+import numpy as np
+
+import tinygrad_rl as tg
+from tinygrad_rl import nn
+
+LAST_LAYER_RANGE = 3e-3
+"""Last layers start in U(-3e-3, 3e-3) (the paper, section 7): the first actions then lie near the
+middle, where tanh is steep, and the first Q values near zero."""
+
+
+class Actor(nn.Module):
+    """The deterministic policy: ``mu(s) = center + half_range * tanh(mlp(s))``, per dimension.
+
+    Parameters
+    ----------
+    obs_dim
+        Length of an observation.
+    low, high
+        Lowest and highest action per dimension, shape (act_dim,); they need not be symmetric.
+    hidden
+        Units of each hidden layer.
+    rng
+        Where the initial weights come from.
+    """
+
+    def __init__(
+        self,
+        obs_dim: int,
+        low: np.ndarray,
+        high: np.ndarray,
+        hidden: tuple[int, ...],
+        rng: np.random.Generator,
+    ) -> None:
+        super().__init__()
+        low, high = np.asarray(low, dtype=np.float64), np.asarray(high, dtype=np.float64)
+        self.mlp = mlp((obs_dim, *hidden, len(low)), rng)
+        self.center = tg.Tensor((low / 2 + high / 2).astype(np.float32))
+        # Halved before the difference: high - low may overflow.
+        self.half_range = tg.Tensor((high / 2 - low / 2).astype(np.float32))
+
+    def forward(self, obs: tg.Tensor) -> tg.Tensor:
+        """Actions in the environment's units, (B, act_dim), for observations of (B, obs_dim)."""
+        return self.center + self.half_range * tg.tanh(self.mlp(obs))
+
+    def saturation(self, action: tg.Tensor) -> tg.Tensor:
+        """Share of ``action`` within 1 % of half the range of a bound, a scalar.
+
+        There tanh is flat: its slope is below 0.02, and an actor that is saturated everywhere
+        learns no more.
+        """
+        near_a_bound = tg.abs(action - self.center) >= 0.99 * self.half_range
+        return near_a_bound.astype(np.float32).mean()
+
+
+class Critic(nn.Module):
+    """The value of an action, ``Q(s, a)``; the action enters beside the observation.
+
+    Parameters
+    ----------
+    obs_dim, act_dim
+        Length of an observation and of an action.
+    hidden
+        Units of each hidden layer.
+    rng
+        Where the initial weights come from.
+    """
+
+    def __init__(
+        self, obs_dim: int, act_dim: int, hidden: tuple[int, ...], rng: np.random.Generator
+    ) -> None:
+        super().__init__()
+        self.mlp = mlp((obs_dim + act_dim, *hidden, 1), rng)
+
+    def forward(self, obs: tg.Tensor, action: tg.Tensor) -> tg.Tensor:
+        """Values, (B, 1), of ``obs`` (B, obs_dim) and ``action`` (B, act_dim)."""
+        return self.mlp(tg.concatenate([obs, action], axis=1))

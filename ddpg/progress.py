@@ -1,0 +1,79 @@
+"""What a run shows while it works: a live bar on a terminal, a line per evaluation in a log.
+
+Everything goes to standard error, so that standard output stays for results.
+"""
+
+import time
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+_REDRAW_SECONDS = 0.2
+
+
+class TrainProgress:
+    """A training run's bar: steps, the last returns, steps per second, time left.
+
+    Parameters
+    ----------
+    total_steps
+        Where the bar ends.
+    console
+        Where it is drawn; if that is no terminal, only evaluations are printed.
+    """
+
+    def __init__(self, total_steps: int, console: Console) -> None:
+        self._console = console
+        self._bar = Progress(
+            TextColumn("{task.completed:,.0f}/{task.total:,.0f}"),
+            BarColumn(bar_width=None),
+            TextColumn("return {task.fields[episode]}"),
+            TextColumn("eval {task.fields[evaluation]}"),
+            TextColumn("{task.fields[speed]} steps/s"),
+            TimeRemainingColumn(compact=True),
+            console=console,
+            auto_refresh=False,  # no thread beside the computation
+            disable=not console.is_terminal,
+            expand=True,
+        )
+        self._task = self._bar.add_task(
+            "", total=total_steps, episode="-", evaluation="-", speed="-"
+        )
+        self._drawn_at = (time.monotonic(), 0)
+
+    def __enter__(self) -> "TrainProgress":
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._bar.refresh()
+        self._bar.stop()
+
+    def step(self, step: int) -> None:
+        """``step`` environment steps are done."""
+        then, steps_then = self._drawn_at
+        now = time.monotonic()
+        if now - then >= _REDRAW_SECONDS:
+            self._drawn_at = (now, step)
+            speed = (step - steps_then) / (now - then)
+            self._bar.update(self._task, completed=step, speed=f"{speed:,.0f}", refresh=True)
+
+    def episode(self, episode_return: float) -> None:
+        """A training episode ended."""
+        self._bar.update(self._task, episode=f"{episode_return:,.0f}")
+
+    def evaluation(self, step: int, mean: float, std: float) -> None:
+        """An evaluation ended."""
+        self._bar.update(self._task, evaluation=f"{mean:,.0f}")
+        if self._bar.disable:
+            self._console.print(f"step {step:,}: return {mean:,.1f} ± {std:,.1f}", highlight=False)
+
+    def finished(self, step: int) -> None:
+        """The last step was ``step``."""
+        self._bar.update(self._task, completed=step)

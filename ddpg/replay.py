@@ -1,0 +1,137 @@
+"""Replay memory: the last transitions, and uniform draws from them.
+
+    replay.add(obs, action, reward, next_obs, terminated)
+    index = replay.sample_indices(rng, 64)               # NumPy, outside the compiled update
+    batch = replay.gather(tg.from_numpy(index))          # tensors, inside it
+
+Storage is allocated once, one row per transition, and read through tensors that share its memory,
+so a batch is five row lookups that autograd and the compiler see as ordinary operations.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+import tinygrad_rl as tg
+from ddpg.errors import UsageError
+
+_LARGEST = float(np.finfo(np.float32).max)
+
+
+class Batch(NamedTuple):
+    """Transitions side by side, float32: (B, obs_dim), (B, act_dim), and (B, 1) for the scalars."""
+
+    obs: tg.Tensor
+    action: tg.Tensor
+    reward: tg.Tensor
+    next_obs: tg.Tensor
+    terminated: tg.Tensor
+
+
+class Replay:
+    """The last ``capacity`` transitions, in float32 arrays that are allocated once.
+
+    Parameters
+    ----------
+    obs_dim, act_dim
+        Length of an observation and of an action.
+    capacity
+        How many transitions are kept. Rows cost memory only once they are written to, because
+        operating systems hand out zeroed pages at the first touch.
+    """
+
+    def __init__(self, obs_dim: int, act_dim: int, capacity: int) -> None:
+        self.capacity = capacity
+        self._size = 0
+        self._next_row = 0
+        # Scalars get a column of their own, so that they meet Q's (B, 1) without broadcasting.
+        self._columns = tuple(
+            np.zeros((capacity, width), dtype=np.float32)
+            for width in (obs_dim, act_dim, 1, obs_dim, 1)
+        )
+        self._storage = Batch(*(tg.from_numpy(column) for column in self._columns))
+
+    def __len__(self) -> int:
+        return self._size
+
+    def add(
+        self,
+        obs: np.ndarray,
+        action: np.ndarray,
+        reward: float,
+        next_obs: np.ndarray,
+        terminated: bool,
+    ) -> None:
+        """Store one transition, over the oldest one when full.
+
+        Parameters
+        ----------
+        obs, next_obs
+            Shape (obs_dim,). At a time limit ``next_obs`` is the last observation of the episode,
+            not the first of the next one.
+        action
+            Shape (act_dim,), in the environment's units.
+        reward
+            A number.
+        terminated
+            Whether ``next_obs`` has no future. A time limit (gymnasium's ``truncated``) has one.
+
+        Raises
+        ------
+        UsageError
+            (a ``ValueError``) for a wrong shape, a NaN or an infinite value; nothing is stored.
+        """
+        storage = self._columns
+        rows = (
+            _row("obs", obs, storage[0].shape[1]),
+            _row("action", action, storage[1].shape[1]),
+            _number("reward", reward),
+            _row("next_obs", next_obs, storage[3].shape[1]),
+            _flag("terminated", terminated),
+        )
+        for column, row in zip(storage, rows, strict=True):
+            column[self._next_row] = row
+        self._next_row = (self._next_row + 1) % self.capacity
+        self._size = min(self._size + 1, self.capacity)
+
+    def sample_indices(self, rng: np.random.Generator, count: int) -> np.ndarray:
+        """Rows of ``count`` transitions, uniformly and with replacement: int64, shape (count,).
+
+        Raises
+        ------
+        UsageError
+            if nothing was stored yet.
+        """
+        if self._size == 0:
+            raise UsageError("the replay is empty: add transitions before the first update")
+        return rng.integers(self._size, size=count, dtype=np.int64)
+
+    def gather(self, index: tg.Tensor) -> Batch:
+        """The transitions at ``index``, an int64 tensor of shape (B,)."""
+        return Batch(*(tg.take(column, index, axis=0) for column in self._storage))
+
+
+def _row(name: str, value: np.ndarray, width: int) -> np.ndarray:
+    row = np.asarray(value, dtype=np.float64)
+    if row.shape != (width,):
+        raise UsageError(f"{name} must have shape ({width},), got {row.shape}")
+    # Compared this way round, a NaN fails too.
+    if not np.abs(row).max() <= _LARGEST:
+        bad = int(np.flatnonzero(~(np.abs(row) <= _LARGEST))[0])
+        raise UsageError(f"{name}[{bad}] is {row[bad]}, which is not a finite float32")
+    return row
+
+
+def _number(name: str, value: float) -> float:
+    if np.ndim(value) != 0:
+        raise UsageError(f"{name} must be a single number, got shape {np.shape(value)}")
+    number = float(value)
+    if not abs(number) <= _LARGEST:
+        raise UsageError(f"{name} is {number}, which is not a finite float32")
+    return number
+
+
+def _flag(name: str, value: bool) -> bool:
+    if not isinstance(value, (bool, np.bool_)):
+        raise UsageError(f"{name} must be True or False, got {value!r}")
+    return bool(value)

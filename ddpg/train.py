@@ -1,0 +1,93 @@
+"""A training run: learn, evaluate now and then, and write everything down.
+
+    train(TrainConfig(total_timesteps=10_000), Path("runs/p1"))
+
+The same configuration gives the same files, byte for byte; no file holds a time of day.
+"""
+
+import dataclasses
+from contextlib import ExitStack
+from pathlib import Path
+
+import gymnasium
+from rich.console import Console
+from threadpoolctl import threadpool_limits
+
+from ddpg import checkpoint, plots, rng
+from ddpg.agent import DDPG
+from ddpg.config import TrainConfig
+from ddpg.evaluate import evaluate
+from ddpg.interrupt import stop_on_ctrl_c
+from ddpg.learn import learn
+from ddpg.progress import TrainProgress
+from ddpg.runlog import RunLog
+from ddpg.spaces import make_env
+
+
+def train(config: TrainConfig, run_dir: Path, console: Console | None = None) -> RunLog:
+    """Run ``config`` and keep everything in the folder ``run_dir``.
+
+    Ctrl-C ends the run after the current step. What there is by then is kept, as it is when an
+    error ends the run.
+
+    Parameters
+    ----------
+    config
+        The whole of the run.
+    run_dir
+        A folder without a run; made if it does not exist.
+    console
+        Where progress is shown; standard error by default.
+
+    Returns
+    -------
+    RunLog
+        The run's tables, and whether it was interrupted.
+
+    Raises
+    ------
+    UsageError
+        for an unknown or unsupported environment, or a folder that already holds a run.
+    TrainingError
+        as :func:`learn`.
+    """
+    console = Console(stderr=True) if console is None else console
+    with ExitStack() as stack:
+        env, evaluation_env = make_env(config.env_id), make_env(config.env_id)
+        stack.callback(env.close)
+        stack.callback(evaluation_env.close)
+        stack.enter_context(threadpool_limits(config.threads, user_api="blas"))
+        agent_seed, env_seed = rng.spawn(config.seed, 2)
+        agent = _make_agent(config, env, agent_seed)
+        checkpoint.create_run(run_dir, config)
+        progress = stack.enter_context(TrainProgress(config.total_timesteps, console))
+        log = stack.enter_context(RunLog(run_dir, progress))
+        stop = stack.enter_context(stop_on_ctrl_c(console))
+        try:
+            for step in learn(agent, env, config.total_timesteps, rng.as_integer(env_seed)):
+                log.step(step)
+                if _evaluation_is_due(config, step.number):
+                    returns = evaluate(agent.act, evaluation_env, config.eval_episodes)
+                    log.evaluation(step.number, returns)
+                    checkpoint.save_agent(agent, run_dir)
+                if stop.is_set():
+                    log.interrupted = True
+                    break
+        finally:
+            checkpoint.save_agent(agent, run_dir)
+            plots.save_learning_curve(run_dir / checkpoint.CURVE, log.episodes, log.evaluations)
+    return log
+
+
+def _make_agent(config: TrainConfig, env: gymnasium.Env, seed: rng.Seed) -> DDPG:
+    # A run never needs more rows than it has steps.
+    rows = min(config.ddpg.buffer_size, config.total_timesteps)
+    ddpg = dataclasses.replace(config.ddpg, buffer_size=rows)
+    return DDPG(env.observation_space, env.action_space, ddpg, seed)
+
+
+def _evaluation_is_due(config: TrainConfig, step: int) -> bool:
+    """Every ``eval_every`` steps and after the last one; never if that is 0."""
+    if config.eval_every == 0:
+        return False
+    return step % config.eval_every == 0 or step == config.total_timesteps

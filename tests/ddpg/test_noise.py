@@ -1,0 +1,62 @@
+import numpy as np
+import pytest
+
+from ddpg.noise import GaussianNoise, OUNoise
+
+SCALE = np.array([0.2, 1.5])
+
+
+def make(kind, seed=3):
+    return kind(SCALE, np.random.SeedSequence(seed))
+
+
+def draw(noise, count):
+    return np.array([noise() for _ in range(count)])
+
+
+def test_gaussian_has_its_scale_per_dimension_and_no_memory():
+    drawn = draw(make(GaussianNoise), 20_000)
+    np.testing.assert_allclose(drawn.std(axis=0), SCALE, rtol=0.02)
+    np.testing.assert_allclose(drawn.mean(axis=0) / SCALE, 0, atol=0.02)
+    correlation = (drawn[1:] * drawn[:-1]).mean(axis=0) / SCALE**2
+    np.testing.assert_allclose(correlation, 0, atol=0.02)
+
+
+def test_ou_settles_at_the_documented_spread_and_remembers():
+    drawn = draw(make(OUNoise), 60_000)
+    settled = SCALE / np.sqrt(1 - (1 - OUNoise.theta) ** 2)
+    np.testing.assert_allclose(drawn.std(axis=0), settled, rtol=0.05)
+    correlation = (drawn[1:] * drawn[:-1]).mean(axis=0) / settled**2
+    np.testing.assert_allclose(correlation, 1 - OUNoise.theta, rtol=0.05)
+
+
+def test_ou_forgets_its_drift_at_an_episode_start():
+    noise, fresh = make(OUNoise), make(OUNoise)
+    draw(noise, 50)
+    noise.reset()
+    # The generator goes on, the drift does not: the next value is one kick from zero.
+    fresh.load_state_dict({**noise.state_dict(), "x": np.zeros(2)})
+    np.testing.assert_array_equal(noise(), fresh())
+    assert np.abs(draw(make(OUNoise), 50)[-1]).max() > 0
+
+
+@pytest.mark.parametrize("kind", [GaussianNoise, OUNoise])
+def test_state_continues_the_draws(kind):
+    noise, other = make(kind), make(kind, seed=4)
+    draw(noise, 5)
+    other.load_state_dict(noise.state_dict())
+    np.testing.assert_array_equal(draw(noise, 5), draw(other, 5))
+
+
+@pytest.mark.parametrize("kind", [GaussianNoise, OUNoise])
+def test_a_draw_belongs_to_its_caller(kind):
+    """Writing into a returned array must not steer the next draw."""
+    noise, other = make(kind), make(kind)
+    noise()[:] = 1e6
+    other()
+    np.testing.assert_array_equal(noise(), other())
+
+
+def test_seeds_decide():
+    np.testing.assert_array_equal(make(OUNoise)(), make(OUNoise)())
+    assert (make(OUNoise)() != make(OUNoise, seed=4)()).all()
