@@ -184,9 +184,10 @@ def private_uses(source: Source, exported: set[str]) -> Iterator[str]:
 def exported_names(init: Source) -> set[str]:
     """Return the strings of `__all__ = [...]`; raise ValueError where there is none."""
     for node in init.tree.body:
-        targets = node.targets if isinstance(node, ast.Assign) else []
-        if any(isinstance(target, ast.Name) and target.id == "__all__" for target in targets):
-            return set(ast.literal_eval(node.value))
+        if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
+            target = node.target if isinstance(node, ast.AnnAssign) else node.targets[0]
+            if isinstance(target, ast.Name) and target.id == "__all__":
+                return set(ast.literal_eval(node.value))
     raise ValueError(f"{init.path} has no literal __all__")
 
 
