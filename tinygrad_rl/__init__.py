@@ -1,0 +1,189 @@
+"""tinygrad_rl: a small reverse-mode autograd engine on Numba kernels.
+
+import tinygrad_rl as tg
+
+x = tg.Tensor([1.0, 2.0], requires_grad=True)
+(x * x).sum().backward()
+x.grad                                # 2x
+"""
+
+from tinygrad_rl import nn as nn
+from tinygrad_rl import optim as optim
+from tinygrad_rl.autodiff import enable_grad as enable_grad
+from tinygrad_rl.autodiff import frozen as frozen
+from tinygrad_rl.autodiff import grad as grad
+from tinygrad_rl.autodiff import is_grad_enabled as is_grad_enabled
+from tinygrad_rl.autodiff import no_grad as no_grad
+from tinygrad_rl.autodiff import set_grad_enabled as set_grad_enabled
+from tinygrad_rl.check import gradcheck as gradcheck
+from tinygrad_rl.check import gradgradcheck as gradgradcheck
+from tinygrad_rl.core import Op as Op
+from tinygrad_rl.core import Tensor as Tensor
+from tinygrad_rl.core import from_numpy as from_numpy
+from tinygrad_rl.count import count_flops as count_flops
+from tinygrad_rl.derive import DeriveError as DeriveError
+from tinygrad_rl.ops.define import elementwise as elementwise
+from tinygrad_rl.ops.elementwise import abs_ as abs
+from tinygrad_rl.ops.elementwise import add as add
+from tinygrad_rl.ops.elementwise import arccos as arccos
+from tinygrad_rl.ops.elementwise import arcsin as arcsin
+from tinygrad_rl.ops.elementwise import arctan as arctan
+from tinygrad_rl.ops.elementwise import ceil as ceil
+from tinygrad_rl.ops.elementwise import clip as clip
+from tinygrad_rl.ops.elementwise import cos as cos
+from tinygrad_rl.ops.elementwise import cosh as cosh
+from tinygrad_rl.ops.elementwise import div as divide
+from tinygrad_rl.ops.elementwise import equal as equal
+from tinygrad_rl.ops.elementwise import erf as erf
+from tinygrad_rl.ops.elementwise import exp as exp
+from tinygrad_rl.ops.elementwise import exp2 as exp2
+from tinygrad_rl.ops.elementwise import expm1 as expm1
+from tinygrad_rl.ops.elementwise import floor as floor
+from tinygrad_rl.ops.elementwise import floor_divide as floor_divide
+from tinygrad_rl.ops.elementwise import greater as greater
+from tinygrad_rl.ops.elementwise import greater_equal as greater_equal
+from tinygrad_rl.ops.elementwise import lerp as lerp
+from tinygrad_rl.ops.elementwise import less as less
+from tinygrad_rl.ops.elementwise import less_equal as less_equal
+from tinygrad_rl.ops.elementwise import log as log
+from tinygrad_rl.ops.elementwise import log1p as log1p
+from tinygrad_rl.ops.elementwise import log2 as log2
+from tinygrad_rl.ops.elementwise import log10 as log10
+from tinygrad_rl.ops.elementwise import logsigmoid as logsigmoid
+from tinygrad_rl.ops.elementwise import maximum as maximum
+from tinygrad_rl.ops.elementwise import minimum as minimum
+from tinygrad_rl.ops.elementwise import mul as multiply
+from tinygrad_rl.ops.elementwise import neg as negative
+from tinygrad_rl.ops.elementwise import not_equal as not_equal
+from tinygrad_rl.ops.elementwise import power as pow
+from tinygrad_rl.ops.elementwise import reciprocal as reciprocal
+from tinygrad_rl.ops.elementwise import relu as relu
+from tinygrad_rl.ops.elementwise import remainder as remainder
+from tinygrad_rl.ops.elementwise import round_ as round
+from tinygrad_rl.ops.elementwise import rsqrt as rsqrt
+from tinygrad_rl.ops.elementwise import sigmoid as sigmoid
+from tinygrad_rl.ops.elementwise import sign as sign
+from tinygrad_rl.ops.elementwise import silu as silu
+from tinygrad_rl.ops.elementwise import sin as sin
+from tinygrad_rl.ops.elementwise import sinh as sinh
+from tinygrad_rl.ops.elementwise import softplus as softplus
+from tinygrad_rl.ops.elementwise import sqrt as sqrt
+from tinygrad_rl.ops.elementwise import square as square
+from tinygrad_rl.ops.elementwise import sub as subtract
+from tinygrad_rl.ops.elementwise import tan as tan
+from tinygrad_rl.ops.elementwise import tanh as tanh
+from tinygrad_rl.ops.elementwise import trunc as trunc
+from tinygrad_rl.ops.elementwise import where as where
+from tinygrad_rl.ops.index import take as take
+from tinygrad_rl.ops.join import concatenate as concatenate
+from tinygrad_rl.ops.join import stack as stack
+from tinygrad_rl.ops.linear import matmul as matmul
+from tinygrad_rl.ops.reduce import max_ as max
+from tinygrad_rl.ops.reduce import mean as mean
+from tinygrad_rl.ops.reduce import min_ as min
+from tinygrad_rl.ops.reduce import std as std
+from tinygrad_rl.ops.reduce import sum_ as sum
+from tinygrad_rl.ops.reduce import var as var
+from tinygrad_rl.ops.shape import astype as astype
+from tinygrad_rl.ops.shape import broadcast_to as broadcast_to
+from tinygrad_rl.ops.shape import copy as copy
+from tinygrad_rl.ops.shape import expand as expand
+from tinygrad_rl.ops.shape import expand_dims as expand_dims
+from tinygrad_rl.ops.shape import permute as permute
+from tinygrad_rl.ops.shape import reshape as reshape
+from tinygrad_rl.ops.shape import squeeze as squeeze
+from tinygrad_rl.ops.shape import stop_gradient as stop_gradient
+from tinygrad_rl.ops.shape import swapaxes as swapaxes
+from tinygrad_rl.ops.shape import transpose as transpose
+
+__all__ = [
+    "DeriveError",
+    "Op",
+    "Tensor",
+    "abs",
+    "add",
+    "arccos",
+    "arcsin",
+    "arctan",
+    "astype",
+    "broadcast_to",
+    "ceil",
+    "clip",
+    "concatenate",
+    "copy",
+    "cos",
+    "cosh",
+    "count_flops",
+    "divide",
+    "elementwise",
+    "enable_grad",
+    "equal",
+    "erf",
+    "exp",
+    "exp2",
+    "expand",
+    "expand_dims",
+    "expm1",
+    "floor",
+    "floor_divide",
+    "from_numpy",
+    "frozen",
+    "grad",
+    "gradcheck",
+    "gradgradcheck",
+    "greater",
+    "greater_equal",
+    "is_grad_enabled",
+    "lerp",
+    "less",
+    "less_equal",
+    "log",
+    "log10",
+    "log1p",
+    "log2",
+    "logsigmoid",
+    "matmul",
+    "max",
+    "maximum",
+    "mean",
+    "min",
+    "minimum",
+    "multiply",
+    "negative",
+    "nn",
+    "no_grad",
+    "not_equal",
+    "optim",
+    "permute",
+    "pow",
+    "reciprocal",
+    "relu",
+    "remainder",
+    "reshape",
+    "round",
+    "rsqrt",
+    "set_grad_enabled",
+    "sigmoid",
+    "sign",
+    "silu",
+    "sin",
+    "sinh",
+    "softplus",
+    "sqrt",
+    "square",
+    "squeeze",
+    "stack",
+    "std",
+    "stop_gradient",
+    "subtract",
+    "sum",
+    "swapaxes",
+    "take",
+    "tan",
+    "tanh",
+    "tg",
+    "transpose",
+    "trunc",
+    "var",
+    "where",
+]

@@ -1,0 +1,505 @@
+"""The way back: from a loss, through the recorded calls, to the leaves.
+
+    loss.backward()                        # accumulates into the leaves' .grad
+    dx, dy = grad(loss, (x, y))            # returns the gradients, touches nothing
+
+The sweep takes nodes in the reverse order of their making, so that a node's gradient is complete when
+its turn comes: a queue, no recursion. For each input that wanted a gradient *when the call was
+recorded* it runs that input's rule. An input that wanted none, a frozen parameter say, has no entry:
+its rule does not run, and nothing is computed for it. The rules are ops, so with `create_graph` the
+sweep itself is recorded and can be differentiated again.
+"""
+
+import functools
+import heapq
+import warnings
+import weakref
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from tinygrad_rl.core import Cut, Node, Tensor, as_tensor, at, caller, method, mode, wrap
+from tinygrad_rl.ops.elementwise import add
+from tinygrad_rl.ops.reduce import sum_to
+from tinygrad_rl.ops.shape import astype, copy
+
+Sink = Node | Tensor
+
+
+class GradMode:
+    """A context manager, and decorator, that sets grad mode for the current thread."""
+
+    def __init__(self, flag: bool) -> None:
+        self.flag = flag
+        self._before: list[bool] = []
+
+    def __enter__(self) -> None:
+        self._before.append(mode.grad)
+        mode.grad = self.flag
+
+    def __exit__(self, *exc: object) -> None:
+        mode.grad = self._before.pop()
+
+    def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(function)
+        def wrapped(*args: Any, **kwargs: Any) -> Any:
+            with GradMode(self.flag):
+                return function(*args, **kwargs)
+
+        return wrapped
+
+
+def no_grad() -> GradMode:
+    """Record nothing inside: `with no_grad():` or `@no_grad()`. Nests, and ends on exceptions too."""
+    return GradMode(False)
+
+
+def enable_grad() -> GradMode:
+    """Record again inside a `no_grad` block."""
+    return GradMode(True)
+
+
+def set_grad_enabled(flag: bool) -> GradMode:
+    """`enable_grad` or `no_grad` by a flag."""
+    return GradMode(bool(flag))
+
+
+def is_grad_enabled() -> bool:
+    """Whether op calls of this thread are recorded."""
+    return mode.grad
+
+
+class frozen:
+    """Freeze parameters inside the block: gradients flow through them, none is computed for them.
+
+    Put the *forward* pass inside the block. `backward` may come after it: what wanted a gradient was
+    recorded at the call. Each tensor gets its own flag back at the end, also on exceptions.
+
+    Parameters
+    ----------
+    modules_or_tensors : modules (all their parameters), tensors, or iterables of tensors.
+
+    Raises
+    ------
+    ValueError : when there is nothing to freeze, such as an iterator that was used up before.
+    RuntimeError : for the result of an op, which has its history already.
+    """
+
+    def __init__(self, *modules_or_tensors: Any) -> None:
+        self._tensors = collect_tensors(modules_or_tensors)
+        if not self._tensors:
+            raise ValueError(
+                "frozen() matched no tensor: was a generator such as parameters() used up before? Pass "
+                "the module itself, or a list"
+            )
+        if not all(t.is_leaf for t in self._tensors):
+            raise RuntimeError(
+                "frozen() takes leaves (parameters); use detach() on the result of an op"
+            )
+        self._before: list[list[tuple[Tensor, bool, tuple[Cut, ...]]]] = []
+
+    def __enter__(self) -> None:
+        self._before.append([(t, t._flag, t._cuts) for t in self._tensors])
+        cuts = (Cut("frozen", "inside a frozen() block", caller()),)
+        for t in self._tensors:
+            _set_flag(t, False, cuts)
+
+    def __exit__(self, *exc: object) -> None:
+        for t, flag, cuts in self._before.pop():
+            _set_flag(t, flag, cuts)
+
+
+def _set_flag(t: Tensor, flag: bool, cuts: tuple[Cut, ...]) -> None:
+    object.__setattr__(t, "_flag", flag)
+    object.__setattr__(t, "_cuts", cuts)
+
+
+def collect_tensors(items: Iterable[Any]) -> list[Tensor]:
+    """The tensors in modules, tensors and nested iterables, each once, in order."""
+    found: dict[int, Tensor] = {}
+    for item in items:
+        if isinstance(item, Tensor):
+            found[id(item)] = item
+        elif callable(getattr(type(item), "parameters", None)):
+            found |= {id(t): t for t in item.parameters()}
+        elif isinstance(item, Iterable):
+            found |= {id(t): t for t in collect_tensors(item)}
+        else:
+            raise TypeError(f"expected a module or tensors, not {type(item).__name__}")
+    return list(found.values())
+
+
+# -- the sweep -------------------------------------------------------------------------------------
+
+
+def sweep(
+    roots: Sequence[tuple[Tensor, Tensor]],
+    create_graph: bool,
+    retain: bool,
+    useful: set[Sink] | None = None,
+    targets: Collection[Sink] = (),
+) -> dict[Sink, Tensor]:
+    """Carry gradients from the roots back to the leaves.
+
+    Parameters
+    ----------
+    roots : pairs (tensor, gradient of it).
+    create_graph : record the sweep itself.
+    retain : keep what the nodes saved, for another sweep.
+    useful : the nodes and leaves worth visiting; None for all.
+    targets : nodes whose gradient is wanted too.
+
+    Returns
+    -------
+    The gradient of each leaf reached and of each target. A gradient may share memory with another
+    tensor.
+    """
+    pending: dict[Sink, Tensor] = {}
+    caught: dict[Sink, Tensor] = {}
+    queue: list[tuple[int, Node]] = []
+
+    def send(sink: Sink, g: Tensor) -> None:
+        known = pending.get(sink)
+        if known is not None:
+            pending[sink] = add(known, g)
+            return
+        pending[sink] = g
+        if type(sink) is Node:
+            heapq.heappush(queue, (-sink.sequence, sink))
+
+    with GradMode(create_graph):
+        for tensor, g in roots:
+            if useful is None or _sink(tensor) in useful:
+                send(_sink(tensor), g)
+        while queue:
+            node = heapq.heappop(queue)[1]
+            g = pending.pop(node)
+            for hook in node.hooks or ():
+                g = _hooked(hook, g)
+            if node in targets:
+                caught[node] = g
+            _warn_of_late_thaw(node)
+            for sink, gradient in _step(node, g, useful):
+                send(sink, gradient)
+            if not retain:
+                node.released = caller()
+                node.saved = node.output = None
+    return pending | caught
+
+
+def _sink(tensor: Tensor) -> Sink:
+    """What a gradient of this tensor is handed to: the node that made it, or the leaf itself."""
+    return tensor._node or tensor
+
+
+def _step(node: Node, g: Tensor, useful: set[Sink] | None) -> Iterable[tuple[Sink, Tensor]]:
+    """Run the rules of one node: the gradient of its output becomes gradients of its inputs."""
+    plan = node.plan
+    wanted = [useful is None or parent in useful for parent in node.parents]
+    if not any(wanted):
+        return
+    values = _values(node, g)
+    for sink, (rule, names), go in zip(node.parents, plan.rules, wanted, strict=True):
+        if not go:
+            continue
+        out = rule(*[values[n] for n in names])
+        shape = sink._array.shape if type(sink) is Tensor else sink.shape
+        dtype = sink._array.dtype if type(sink) is Tensor else sink.dtype
+        if out._array.shape != shape:
+            out = _unbroadcast(node, out, shape)
+        if out._array.dtype != dtype:
+            out = astype(out, dtype)
+        yield sink, out
+
+
+def _unbroadcast(node: Node, out: Tensor, shape: tuple[int, ...]) -> Tensor:
+    try:
+        fits = np.broadcast_shapes(shape, out.shape) == out.shape
+    except ValueError:
+        fits = False
+    if not fits:
+        raise ValueError(
+            f"a gradient rule of op {node.op.name!r} (called at {at(node.where)}) gave shape {out.shape} "
+            f"for an input of shape {shape}"
+        )
+    return sum_to(out, shape)
+
+
+def _values(node: Node, g: Tensor) -> dict[str, Any]:
+    """What the rules of a node can ask for, checked to be what it was at the call."""
+    if node.released is not None:
+        raise RuntimeError(
+            f"the graph of {node.op.name!r} (called at {at(node.where)}) was used up by the backward at "
+            f"{at(node.released)}; pass retain_graph=True there to go through it again"
+        )
+    values: dict[str, Any] = {"g": g, **node.params}
+    for (name, _), tensor, version in zip(node.plan.saves, node.saved, node.versions, strict=True):
+        storage = tensor._storage
+        if storage is not None and storage.version != version:
+            raise _changed(node, f"its input {name!r}", storage.changed)
+        values[name] = tensor
+    if node.output is not None:
+        array, storage, version = node.output
+        if storage.version != version:
+            raise _changed(node, "its output", storage.changed)
+        y = wrap(array)
+        for slot, value in (("_node", node), ("_flag", True), ("_storage", storage)):
+            object.__setattr__(y, slot, value)
+        values["y"] = y
+    if node.shapes:
+        values.update(node.shapes)
+    return values
+
+
+def _changed(node: Node, what: str, where: Any) -> RuntimeError:
+    return RuntimeError(
+        f"a tensor needed for the gradient was changed in place: {node.op.name!r}, called at "
+        f"{at(node.where)}, saved {what}, which was changed at {at(where)}. Change it after backward(), "
+        "or work on a copy()"
+    )
+
+
+def _hooked(hook: Callable[[Tensor], Tensor | None], g: Tensor) -> Tensor:
+    changed = hook(g)
+    if changed is None:
+        return g
+    if changed.shape != g.shape:
+        raise ValueError(
+            f"a hook turned a gradient of shape {g.shape} into one of shape {changed.shape}"
+        )
+    return changed
+
+
+def _warn_of_late_thaw(node: Node) -> None:
+    for reference in node.unflagged or ():
+        leaf = reference()
+        thawed = leaf is not None and leaf._flag and leaf._cuts and leaf._cuts[0]
+        if leaf is not None and thawed and thawed.when > node.sequence:
+            warnings.warn(
+                f"a tensor of shape {leaf.shape} got requires_grad=True only after {node.op.name!r} was "
+                f"called with it at {at(node.where)}: it gets no gradient from that call. Set the flag "
+                "before the forward pass",
+                UserWarning,
+                stacklevel=5,
+            )
+
+
+def _initial(output: Tensor, gradient: Any) -> Tensor:
+    """The gradient that a sweep starts with: 1 for a scalar, else what the caller gives."""
+    if gradient is None:
+        if output.size != 1:
+            raise RuntimeError(
+                f"backward needs a scalar to start from, this tensor has shape {output.shape}: reduce it "
+                "with sum() or mean(), or pass the gradient of it"
+            )
+        return wrap(np.ones(output.shape, output.dtype))
+    gradient = as_tensor(gradient)
+    if gradient.shape != output.shape:
+        raise ValueError(f"the gradient has shape {gradient.shape}, its tensor {output.shape}")
+    return astype(gradient, output.dtype)
+
+
+def no_path(output: Tensor) -> RuntimeError:
+    """The error for a tensor without history, with every cut that was noted on the way to it."""
+    lines = [
+        f"  {cut.kind}: {cut.detail}, {at(cut.where)}"
+        for cut in output._cuts
+        if cut.kind != "thawed"
+    ]
+    if not lines:
+        lines = ["  nothing that went into it requires a gradient"]
+    return RuntimeError(
+        "no gradient can come back from this tensor: no path leads from it to a leaf that requires one.\n"
+        + "\n".join(lines)
+        + "\nFor the whole picture: tinygrad_rl.explain(function, *arguments), where the function "
+        "computes this tensor"
+    )
+
+
+def _check_root(output: Tensor) -> None:
+    # A constant result stays one when its flag is set by hand: nothing behind it would be trained.
+    if not output._flag or (output._node is None and output._op is not None):
+        raise no_path(output)
+
+
+@method("backward")
+def backward(
+    output: Tensor, gradient: Any = None, retain_graph: bool = False, create_graph: bool = False
+) -> None:
+    """Add the gradient of this tensor to `.grad` of every leaf that it depends on.
+
+    Parameters
+    ----------
+    gradient : the gradient of this tensor, of its shape; 1 when left out, for scalars only.
+    retain_graph : allow another backward through the same graph.
+    create_graph : make the gradients differentiable; implies `retain_graph`.
+
+    Raises
+    ------
+    RuntimeError : when no path leads to a leaf that requires a gradient (with the places where paths
+        were cut), for a graph that was used up, and for a saved tensor that was changed in place (with
+        both places).
+    """
+    _check_root(output)
+    gradients = sweep(
+        [(output, _initial(output, gradient))], create_graph, retain_graph or create_graph
+    )
+    for leaf, g in gradients.items():
+        for hook in leaf._hooks or ():
+            g = _hooked(hook, g)
+        if leaf._flag:
+            _accumulate(leaf, g, create_graph)
+        else:
+            warnings.warn(
+                f"a leaf of shape {leaf.shape} was frozen between forward and backward ({_cut_place(leaf)}): "
+                "its gradient was computed and thrown away. Freeze before the forward pass",
+                UserWarning,
+                stacklevel=3,
+            )
+
+
+def _cut_place(leaf: Tensor) -> str:
+    return at(leaf._cuts[0].where) if leaf._cuts else "?"
+
+
+def _accumulate(leaf: Tensor, g: Tensor, create_graph: bool) -> None:
+    """The first gradient makes a new tensor; later ones are added to that very tensor."""
+    if leaf._grad is None:
+        object.__setattr__(leaf, "_grad", g if create_graph else copy(g))
+    elif create_graph:
+        object.__setattr__(leaf, "_grad", add(leaf._grad, g))
+    else:
+        with GradMode(False):
+            leaf._grad.add_(g)
+
+
+def grad(
+    outputs: Any,
+    inputs: Any,
+    grad_outputs: Any = None,
+    create_graph: bool = False,
+    retain_graph: bool | None = None,
+    allow_unused: bool = False,
+    materialize_grads: bool = False,
+) -> tuple[Tensor | None, ...]:
+    """The gradients of the outputs' sum with respect to the inputs; `.grad` stays as it is.
+
+    Only what lies between is computed: with the actor's parameters as inputs, no gradient of the
+    critic's parameters is ever formed.
+
+    Parameters
+    ----------
+    outputs, inputs : a tensor or a sequence of tensors; inputs may be results of ops.
+    grad_outputs : gradients of the outputs, 1 for each scalar when left out.
+    create_graph : make the gradients differentiable.
+    retain_graph : allow another sweep; None means `create_graph`.
+    allow_unused : give None for an input that the outputs don't depend on, instead of raising.
+    materialize_grads : give zeros for it (implies `allow_unused`).
+
+    Raises
+    ------
+    RuntimeError : as `backward`; also for an input that does not require a gradient or is not used.
+    """
+    outs = [outputs] if isinstance(outputs, Tensor) else list(outputs)
+    ins = [inputs] if isinstance(inputs, Tensor) else list(inputs)
+    seeds = (
+        [grad_outputs]
+        if grad_outputs is None or isinstance(grad_outputs, Tensor)
+        else list(grad_outputs)
+    )
+    if grad_outputs is None:
+        seeds = [None] * len(outs)
+    if len(seeds) != len(outs):
+        raise ValueError(f"{len(outs)} outputs but {len(seeds)} grad_outputs")
+    for i, t in enumerate(ins):
+        if not t._flag:
+            raise RuntimeError(f"input {i} of grad (shape {t.shape}) does not require a gradient")
+    for out in outs:
+        _check_root(out)
+    roots = [(o, _initial(o, s)) for o, s in zip(outs, seeds, strict=True)]
+    targets = {_sink(t) for t in ins}
+    retain = create_graph if retain_graph is None else retain_graph
+    found = sweep(roots, create_graph, retain, _between(outs, targets), targets)
+    results: list[Tensor | None] = []
+    for i, t in enumerate(ins):
+        g = found.get(_sink(t))
+        if g is None and materialize_grads:
+            g = wrap(np.zeros(t.shape, t.dtype))
+        if g is None and not allow_unused:
+            raise RuntimeError(
+                f"the outputs do not depend on input {i} of grad (shape {t.shape}): pass "
+                "allow_unused=True for None there, or materialize_grads=True for zeros"
+            )
+        if g is not None and t._node is None:
+            for hook in t._hooks or ():
+                g = _hooked(hook, g)
+        results.append(g)
+    return tuple(results)
+
+
+def _between(outputs: Sequence[Tensor], targets: Collection[Sink]) -> set[Sink]:
+    """The nodes and leaves that lie on a path from the outputs to a target."""
+    seen: set[Sink] = set()
+    stack = [_sink(o) for o in outputs]
+    while stack:
+        sink = stack.pop()
+        if sink not in seen:
+            seen.add(sink)
+            if type(sink) is Node:
+                stack.extend(sink.parents)
+    useful = {s for s in seen if s in targets}
+    for node in sorted((s for s in seen if type(s) is Node), key=lambda n: n.sequence):
+        if any(p in useful for p in node.parents):
+            useful.add(node)
+    return useful
+
+
+# -- hooks -----------------------------------------------------------------------------------------
+
+
+class HookHandle:
+    """Takes a hook off again."""
+
+    def __init__(self, hooks: list[Any], hook: Any) -> None:
+        self._hooks, self._hook = hooks, hook
+
+    def remove(self) -> None:
+        """Take the hook off; harmless when it is off already."""
+        if self._hook in self._hooks:
+            self._hooks.remove(self._hook)
+
+
+@method("register_hook")
+def register_hook(tensor: Tensor, hook: Callable[[Tensor], Tensor | None]) -> HookHandle:
+    """Call `hook(gradient)` when the gradient of this tensor is complete; what it returns replaces it.
+
+    Raises
+    ------
+    RuntimeError : when the tensor does not require a gradient.
+    """
+    if not tensor._flag:
+        raise RuntimeError("a hook needs a tensor that requires a gradient")
+    if tensor._node is not None:
+        hooks = tensor._node.hooks = tensor._node.hooks or []
+    else:
+        hooks = tensor._hooks or []
+        object.__setattr__(tensor, "_hooks", hooks)
+    hooks.append(hook)
+    return HookHandle(hooks, hook)
+
+
+@method("retain_grad")
+def retain_grad(tensor: Tensor) -> None:
+    """Make `backward` fill `.grad` of this result of an op too; leaves have it anyway."""
+    if not tensor._flag:
+        raise RuntimeError("retain_grad needs a tensor that requires a gradient")
+    if tensor._node is not None:
+        reference = weakref.ref(tensor)
+
+        def keep(g: Tensor) -> None:
+            target = reference()
+            if target is not None:
+                _accumulate(target, g, mode.grad)
+
+        register_hook(tensor, keep)

@@ -1,0 +1,148 @@
+"""Layers: parameters, and a forward that calls `functional`."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tinygrad_rl.core import Tensor
+from tinygrad_rl.nn import functional as F
+from tinygrad_rl.nn import init
+from tinygrad_rl.nn.module import Module
+
+
+class Linear(Module):
+    """`x @ weight.T + bias` with weight of shape (out_features, in_features).
+
+    Parameters
+    ----------
+    in_features, out_features : sizes of the last axis of input and output.
+    bias : whether a bias is added.
+    rng : generator for the initial values, U(-1/sqrt(in), 1/sqrt(in)); a seed of 0 when left out.
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        bias: bool = True,
+        *,
+        rng: np.random.Generator | None = None,
+        dtype: Any = np.float32,
+    ) -> None:
+        super().__init__()
+        rng = np.random.default_rng(0) if rng is None else rng
+        self.weight = Tensor(np.zeros((out_features, in_features), dtype), requires_grad=True)
+        init.fan_in_uniform_(self.weight, in_features, rng)
+        self.bias: Tensor | None = None
+        if bias:
+            self.bias = Tensor(np.zeros(out_features, dtype), requires_grad=True)
+            init.fan_in_uniform_(self.bias, in_features, rng)
+
+    def forward(self, x: Any) -> Tensor:
+        return F.linear(x, self.weight, self.bias)
+
+    def __repr__(self) -> str:
+        out_features, in_features = self.weight.shape
+        return f"Linear(in_features={in_features}, out_features={out_features}, bias={self.bias is not None})"
+
+
+class LayerNorm(Module):
+    """Zero mean and unit variance over the last axes, then scale and shift (Ba et al. 2016)."""
+
+    def __init__(
+        self, normalized_shape: int | Sequence[int], eps: float = 1e-5, *, dtype: Any = np.float32
+    ) -> None:
+        super().__init__()
+        shape = (
+            (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+        )
+        self.normalized_shape = shape
+        self.eps = eps
+        self.weight = Tensor(np.ones(shape, dtype), requires_grad=True)
+        self.bias = Tensor(np.zeros(shape, dtype), requires_grad=True)
+
+    def forward(self, x: Any) -> Tensor:
+        return F.layer_norm(x, self.normalized_shape, self.weight, self.bias, self.eps)
+
+    def __repr__(self) -> str:
+        return f"LayerNorm({self.normalized_shape})"
+
+
+class ReLU(Module):
+    """`max(x, 0)`."""
+
+    def forward(self, x: Any) -> Tensor:
+        return F.relu(x)
+
+
+class Tanh(Module):
+    """`tanh(x)`."""
+
+    def forward(self, x: Any) -> Tensor:
+        return F.tanh(x)
+
+
+class Sigmoid(Module):
+    """`1 / (1 + exp(-x))`."""
+
+    def forward(self, x: Any) -> Tensor:
+        return F.sigmoid(x)
+
+
+class Sequential(Module):
+    """Modules one after the other, named 0, 1, 2, ..."""
+
+    def __init__(self, *layers: Module) -> None:
+        super().__init__()
+        for i, layer in enumerate(layers):
+            setattr(self, str(i), layer)
+
+    def __len__(self) -> int:
+        return len(self._children)
+
+    def __getitem__(self, i: int) -> Module:
+        return list(self._children.values())[i]
+
+    def __iter__(self) -> Any:
+        return iter(self._children.values())
+
+    def forward(self, x: Any) -> Any:
+        for layer in self._children.values():
+            x = layer(x)
+        return x
+
+
+class MLP(Sequential):
+    """Linear layers with an activation between them: `MLP((17, 256, 256, 6))`.
+
+    Parameters
+    ----------
+    sizes : width of the input, of each hidden layer, and of the output.
+    activation : class of the module after each hidden layer.
+    layer_norm : a LayerNorm before each of those.
+    rng : generator of the initial values.
+    """
+
+    def __init__(
+        self,
+        sizes: Sequence[int],
+        activation: type[Module] = ReLU,
+        *,
+        layer_norm: bool = False,
+        rng: np.random.Generator | None = None,
+        dtype: Any = np.float32,
+    ) -> None:
+        if len(sizes) < 2:
+            raise ValueError(
+                f"an MLP needs at least an input and an output size, not {tuple(sizes)}"
+            )
+        rng = np.random.default_rng(0) if rng is None else rng
+        layers: list[Module] = []
+        for i, (n, m) in enumerate(zip(sizes[:-1], sizes[1:], strict=True)):
+            layers.append(Linear(n, m, rng=rng, dtype=dtype))
+            if i < len(sizes) - 2:
+                if layer_norm:
+                    layers.append(LayerNorm(m, dtype=dtype))
+                layers.append(activation())
+        super().__init__(*layers)

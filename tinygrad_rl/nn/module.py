@@ -1,0 +1,130 @@
+"""Module: a tree of named parameters."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from tinygrad_rl.autodiff import no_grad
+from tinygrad_rl.core import Tensor
+
+
+class Module:
+    """Base class of layers and networks.
+
+    Tensors assigned as attributes belong to the state: those that require a gradient when they are
+    assigned are parameters (and stay so when they are frozen later), the others buffers. Modules
+    assigned as attributes become children. A class overrides `forward`.
+    """
+
+    training = True
+
+    def __init__(self) -> None:
+        self._parameters: dict[str, Tensor] = {}
+        self._buffers: dict[str, Tensor] = {}
+        self._children: dict[str, Module] = {}
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if isinstance(value, (Tensor, Module)):
+            if "_parameters" not in self.__dict__:
+                raise AttributeError(f"call super().__init__() before assigning {name!r}")
+            for group in (self._parameters, self._buffers, self._children):
+                group.pop(name, None)
+            if isinstance(value, Module):
+                self._children[name] = value
+            else:
+                (self._parameters if value.requires_grad else self._buffers)[name] = value
+        object.__setattr__(self, name, value)
+
+    def forward(self, *args: Any) -> Any:
+        """Compute the output; overridden by each module."""
+        raise NotImplementedError(f"{type(self).__name__} has no forward")
+
+    def __call__(self, *args: Any) -> Any:
+        return self.forward(*args)
+
+    def _named(self, group: str, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
+        for name, tensor in getattr(self, group).items():
+            yield prefix + name, tensor
+        for name, child in self._children.items():
+            yield from child._named(group, f"{prefix}{name}.")
+
+    def named_parameters(self) -> Iterator[tuple[str, Tensor]]:
+        """Pairs (dotted name, parameter), in the order of assignment."""
+        return self._named("_parameters")
+
+    def parameters(self) -> list[Tensor]:
+        """All parameters; a list, so it can't be used up."""
+        return [p for _, p in self.named_parameters()]
+
+    def named_buffers(self) -> Iterator[tuple[str, Tensor]]:
+        """Pairs (dotted name, tensor) of the state that is not trained."""
+        return self._named("_buffers")
+
+    def modules(self) -> Iterator["Module"]:
+        """This module and all below it."""
+        yield self
+        for child in self._children.values():
+            yield from child.modules()
+
+    def requires_grad_(self, flag: bool = True) -> "Module":
+        """Set the flag of every parameter: False freezes the module until it is set again."""
+        for p in self.parameters():
+            p.requires_grad_(flag)
+        return self
+
+    def zero_grad(self) -> None:
+        """Forget the gradients of all parameters."""
+        for p in self.parameters():
+            p.grad = None
+
+    def train(self, mode: bool = True) -> "Module":
+        """Set `training` here and below."""
+        for module in self.modules():
+            module.training = mode
+        return self
+
+    def eval(self) -> "Module":
+        """`train(False)`."""
+        return self.train(False)
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Parameters and buffers by dotted name, as constants that share the module's memory."""
+        return {name: t.detach() for name, t in self._state()}
+
+    def _state(self) -> list[tuple[str, Tensor]]:
+        return [*self.named_parameters(), *self.named_buffers()]
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Overwrite parameters and buffers; everything is checked before anything is changed.
+
+        Raises
+        ------
+        KeyError : naming the entries that are missing or unknown.
+        ValueError : naming the entry, for a wrong shape or a value that is not finite-typed numbers.
+        """
+        mine = dict(self._state())
+        missing, unknown = sorted(mine.keys() - state.keys()), sorted(state.keys() - mine.keys())
+        if missing or unknown:
+            raise KeyError(
+                f"the state does not fit {type(self).__name__}: missing {missing}, unknown {unknown}"
+            )
+        arrays = {name: _as_numbers(name, state[name], t) for name, t in mine.items()}
+        with no_grad():
+            for name, t in mine.items():
+                t.assign_(arrays[name])
+
+    def __repr__(self) -> str:
+        lines = [
+            f"  ({name}): {child!r}".replace("\n", "\n  ") for name, child in self._children.items()
+        ]
+        return f"{type(self).__name__}(" + ("\n" + "\n".join(lines) + "\n)" if lines else ")")
+
+
+def _as_numbers(name: str, value: Any, like: Tensor) -> np.ndarray[Any, Any]:
+    array = value.numpy() if isinstance(value, Tensor) else np.asarray(value)
+    if array.shape != like.shape:
+        raise ValueError(f"{name!r} has shape {array.shape}, the module's is {like.shape}")
+    if array.dtype.kind not in "fiub":
+        raise ValueError(f"{name!r} holds {array.dtype}, not numbers")
+    return array.astype(like.dtype)

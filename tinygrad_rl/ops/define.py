@@ -1,0 +1,316 @@
+"""`@elementwise`: an op from a scalar function.
+
+    @elementwise
+    def swish(x, beta):
+        return x / (1 + math.exp(-beta * x))
+
+That is all. The function's source becomes a Numba loop for the eager path, the compiler puts the same
+expression into its fused loops, and the derivatives are found by calculus on the source (see
+`derive.py`), become elementwise ops themselves, and so can be differentiated again. Broadcasting and
+dtypes are handled here; nobody who writes an op thinks of them.
+"""
+
+import ast
+import math
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from typing import Any, overload
+
+import numpy as np
+
+from tinygrad_rl.core import REGISTRY, Op, Rule, Tensor, as_tensor, constant, record
+from tinygrad_rl.derive import DeriveError, Scalar, parse, parse_text
+from tinygrad_rl.kernels import loops
+
+Array = np.ndarray[Any, Any]
+_BOOL, _FLOAT32, _FLOAT64 = np.dtype(bool), np.dtype(np.float32), np.dtype(np.float64)
+_NUMBA = {np.dtype(t): t for t in ("float32", "float64", "int64", "int32", "uint8")} | {
+    _BOOL: "boolean"
+}
+
+
+class Elementwise(Op):
+    """An op that applies one scalar function to every element, broadcasting its inputs."""
+
+    def __init__(
+        self,
+        name: str,
+        args: tuple[str, ...],
+        source: Callable[[], Scalar],
+        rules: dict[str, str] | None = None,
+    ) -> None:
+        self._source = source
+        self._rules = rules or {}
+        self._loops: dict[Any, Any] = {}
+        super().__init__(name, forward=_nothing, vjp=None)
+        self.args = args
+
+    @cached_property
+    def scalar(self) -> Scalar:
+        """The function as an expression; read from the source at the first use."""
+        return self._source()
+
+    @cached_property
+    def _traits(self) -> tuple[bool, bool, frozenset[int]]:
+        s = self.scalar
+        if s.is_boolean:
+            self.differentiable = False
+        return s.is_boolean, s.is_floating, frozenset(s.args.index(c) for c in s.conditions)
+
+    def rule_scalar(self, arg: str) -> Scalar:
+        """The gradient rule of one input as a scalar function of g, y and the inputs that it needs."""
+        if arg in self._rules:
+            full = parse_text(self._rules[arg], ("g", "y", *self.args))
+        else:
+            full = self.scalar.vjp(arg)
+        return Scalar(tuple(a for a in full.args if a == "g" or a in full.names), full.body)
+
+    def rule(self, position: int) -> tuple[Rule, tuple[str, ...]]:
+        arg = self.args[position]
+        scalar = self.rule_scalar(arg)
+        if scalar.text == "g":
+            return _identity, ("g",)
+        return _rule_op(f"{self.name}.vjp_{arg}", scalar), scalar.args
+
+    def __call__(self, *inputs: Any, **params: Any) -> Tensor:
+        if params or len(inputs) != len(self.args):
+            raise TypeError(
+                f"{self.name}({', '.join(self.args)}) takes {len(self.args)} arguments, in this order"
+            )
+        boolean, floating, conditions = self._traits
+        tensors = [x if type(x) is Tensor else _pending(x) for x in inputs]
+        dtype = _common_dtype(tensors, floating, conditions)
+        for i, t in enumerate(tensors):
+            if type(t) is not Tensor:
+                tensors[i] = constant(t, _BOOL if i in conditions else dtype)
+        arrays = [t._array for t in tensors]
+        for i, a in enumerate(arrays):
+            wanted = _BOOL if i in conditions else dtype
+            if a.dtype != wanted:
+                arrays[i] = a.astype(wanted)
+        out = self._compute(arrays, _BOOL if boolean else dtype)
+        return record(self, tensors, _NO_PARAMS, out)
+
+    def _compute(self, arrays: list[Array], dtype: np.dtype[Any]) -> Array:
+        shape, pattern = None, ""
+        for a in arrays:
+            if not a.ndim:
+                pattern += "s"
+            elif shape is None or a.shape == shape:
+                shape, pattern = a.shape, pattern + "v"
+            else:
+                return self._broadcast(arrays, dtype)
+        out = np.empty(() if shape is None else shape, dtype)
+        # `ravel` copies what is not contiguous; `out` is, so it only gets another shape.
+        self._loop(pattern, arrays, dtype)(out.reshape(-1), *[a.ravel() for a in arrays])
+        return out
+
+    def _broadcast(self, arrays: list[Array], dtype: np.dtype[Any]) -> Array:
+        try:
+            shape = np.broadcast_shapes(*[a.shape for a in arrays])
+        except ValueError:
+            shapes = ", ".join(f"{n} {a.shape}" for n, a in zip(self.args, arrays, strict=True))
+            raise ValueError(f"{self.name}: shapes don't broadcast: {shapes}") from None
+        out = np.empty(shape, dtype)
+        if not out.size:
+            return out
+        pattern, columns = _pattern([a.shape for a in arrays], shape)
+        full = (out.size // columns, columns) if columns else (-1,)
+        views = [
+            np.ascontiguousarray(
+                np.broadcast_to(a, shape).reshape(full) if k == "v" else a.reshape(-1)
+            )
+            for k, a in zip(pattern, arrays, strict=True)
+        ]
+        self._loop(pattern, arrays, dtype)(out.reshape(full), *views)
+        return out
+
+    def _loop(self, pattern: str, arrays: Sequence[Array], dtype: np.dtype[Any]) -> Any:
+        key = (pattern, dtype, *[a.dtype for a in arrays])
+        loop = self._loops.get(key)
+        if loop is None:
+            loop = self._loops[key] = self._build(pattern, arrays, dtype)
+        return loop
+
+    def _build(self, pattern: str, arrays: Sequence[Array], dtype: np.dtype[Any]) -> Any:
+        types = [_NUMBA[a.dtype] for a in arrays]
+        compute = next((t for t in types if t != "boolean"), "boolean")
+        expression = self.scalar.render(compute)
+        stem = self.name.replace(".", "_")
+        return loops.elementwise(stem, expression, self.args, _NUMBA[dtype], tuple(types), pattern)
+
+
+_NO_PARAMS: dict[str, Any] = {}
+
+
+def _nothing() -> None: ...
+
+
+def _identity(g: Tensor) -> Tensor:
+    return g
+
+
+def _rule_op(name: str, scalar: Scalar) -> Elementwise:
+    named = scalar.renamed()
+    return Elementwise(name, named.args, lambda: named)
+
+
+def _pending(value: Any) -> Any:
+    """Python numbers wait for the dtype of the others ("weak" in NumPy's words); arrays come as they are."""
+    return value if type(value) in (int, float, bool) else as_tensor(value)
+
+
+def _common_dtype(
+    values: Sequence[Any], floating: bool, conditions: frozenset[int]
+) -> np.dtype[Any]:
+    """NumPy 2's promotion: Python numbers adapt to the tensors, arrays of all sizes count alike."""
+    dtype = None
+    scalar_kinds = set()
+    for i, v in enumerate(values):
+        if i in conditions:
+            continue
+        if type(v) is Tensor:
+            d = v._array.dtype
+            dtype = d if dtype is None or d is dtype else np.promote_types(dtype, d)
+        else:
+            scalar_kinds.add(type(v))
+    if dtype is None:
+        kinds = [_FLOAT32 if k is float else np.dtype(k) for k in scalar_kinds] or [_BOOL]
+        dtype = np.result_type(*kinds)
+    elif scalar_kinds and dtype.kind != "f":
+        dtype = np.result_type(dtype, *(k(0) for k in scalar_kinds))
+    return _FLOAT64 if floating and dtype.kind != "f" else dtype
+
+
+def _pattern(shapes: Sequence[tuple[int, ...]], shape: tuple[int, ...]) -> tuple[str, int]:
+    """A letter for each input (see `kernels/loops.py`) and the number of columns; `v` where none fits."""
+    columns = 0
+    letters = []
+    for s in shapes:
+        if s == shape:
+            letters.append("v")
+        elif math.prod(s) == 1:
+            letters.append("s")
+        else:
+            kind, width = _row_or_column(s, shape)
+            if kind != "v" and columns in (0, width):
+                columns = width
+                letters.append(kind)
+            else:
+                letters.append("v")
+    return "".join(letters), columns
+
+
+def _row_or_column(s: tuple[int, ...], shape: tuple[int, ...]) -> tuple[str, int]:
+    s = (1,) * (len(shape) - len(s)) + s
+    same = [a == b for a, b in zip(s, shape, strict=True)]
+    first = next((i for i, ok in enumerate(same) if ok and shape[i] != 1), 0)
+    if all(same[first:]) and all(d == 1 for d in s[:first]):
+        return "r", math.prod(shape[first:])
+    last = next((i for i in reversed(range(len(shape))) if same[i] and shape[i] != 1), 0) + 1
+    if all(same[:last]) and all(d == 1 for d in s[last:]):
+        return "c", math.prod(shape[last:])
+    return "v", 0
+
+
+# -- declaring -------------------------------------------------------------------------------------
+
+
+def builtin(**rules: str) -> Callable[[Callable[..., Any]], Elementwise]:
+    """`elementwise` for this package's own ops: the test battery checks them, so importing needn't."""
+
+    def declare(function: Callable[..., Any]) -> Elementwise:
+        code = function.__code__
+        args = Scalar(code.co_varnames[: code.co_argcount], ast.Constant(0)).renamed().args
+        name = function.__name__.rstrip("_")
+        op = Elementwise(name, args, lambda: parse(function).renamed(), rules)
+        op.__doc__ = function.__doc__
+        return op
+
+    return declare
+
+
+@overload
+def elementwise(function: Callable[..., Any], /) -> Elementwise: ...
+@overload
+def elementwise(**rules: str) -> Callable[[Callable[..., Any]], Elementwise]: ...
+def elementwise(function: Callable[..., Any] | None = None, /, **rules: str) -> Any:
+    """Make an op from a scalar function; its derivatives are taken from its source.
+
+    Parameters
+    ----------
+    function : `def f(x, a): return ...` with arithmetic, the math functions (bare, `math.` or `np.`),
+        conditional expressions, numbers from the surrounding scope and other elementwise ops.
+    rules : a gradient rule for an input, as an expression of `g` (the incoming gradient), `y` (the
+        output) and the inputs, where a more stable or cheaper formula is known than the derived one:
+        `@elementwise(x="g * (1 - y * y)")`.
+
+    Raises
+    ------
+    DeriveError : naming the line that can't be derived and why.
+    ValueError : when a rule is wrong, with the point, the rule's value and the numeric derivative.
+    """
+    if function is None:
+        return lambda f: _checked(builtin(**rules)(f))
+    return _checked(builtin()(function))
+
+
+def _checked(op: Elementwise) -> Elementwise:
+    try:
+        op.scalar  # noqa: B018 (reads the source now, so that an error comes at the definition)
+        if unknown := set(op._rules) - set(op.args):
+            raise DeriveError(f"{op.name!r} has no argument {min(unknown)!r} to give a rule for")
+        for arg in op.args:
+            if arg not in op.scalar.conditions:
+                check_rule(op, arg)
+    except Exception:
+        REGISTRY.pop(op.name, None)
+        raise
+    return op
+
+
+_POINTS = (-2.37, -0.83, -0.19, 0.13, 0.61, 1.43, 2.91)
+
+
+def check_rule(op: Elementwise, arg: str) -> None:
+    """Compare the rule of one input with central differences in float64, at points on every side.
+
+    Raises
+    ------
+    ValueError : naming the point, the two numbers and the input.
+    """
+    rule, scalar = op.rule_scalar(arg), op.scalar
+    position = scalar.args.index(arg)
+    for k in range(len(_POINTS) ** min(2, len(scalar.args))):
+        point = [
+            _POINTS[(k // len(_POINTS) ** (i % 2) + 3 * (i // 2)) % len(_POINTS)] + 0.017 * i
+            for i in range(len(scalar.args))
+        ]
+        estimate = _slope(scalar, point, position)
+        if estimate is None:
+            continue
+        numeric, tolerance = estimate
+        values = {"g": 1.0, "y": scalar(*point), **dict(zip(scalar.args, point, strict=True))}
+        analytic = rule(*(values[a] for a in rule.args))
+        if not abs(analytic - numeric) <= tolerance:
+            where = ", ".join(f"{a} = {v}" for a, v in zip(scalar.args, point, strict=True))
+            raise ValueError(
+                f"the gradient rule of {op.name!r} for {arg!r} is wrong: at {where} it gives "
+                f"{analytic:.6g}, the function's slope there is {numeric:.6g} (rule: {rule.text})"
+            )
+
+
+def _slope(scalar: Scalar, point: list[float], position: int) -> tuple[float, float] | None:
+    """The numeric derivative and how far it can be trusted; None outside the domain and at kinks."""
+
+    def central(h: float) -> float:
+        high, low = list(point), list(point)
+        high[position] += h
+        low[position] -= h
+        return (scalar(*high) - scalar(*low)) / (2 * h)
+
+    coarse, fine = central(1e-4), central(5e-5)
+    scale = max(1.0, abs(fine), abs(scalar(*point)))
+    if not (math.isfinite(coarse) and math.isfinite(fine)) or abs(coarse - fine) > 1e-4 * scale:
+        return None
+    return fine, 1e-5 * scale + 10 * abs(coarse - fine)

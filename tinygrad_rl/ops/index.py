@@ -1,0 +1,244 @@
+"""Indexing: slices are views, index arrays copy; where an index repeats, gradients accumulate.
+
+Everything is made of two pairs, each the other's gradient: `slice` with `unslice` (put a block into
+zeros), and `take` with `put_add` (rows by number, and adding rows to their places).
+"""
+
+from typing import Any
+
+import numpy as np
+
+from tinygrad_rl.core import Op, Tensor, as_tensor, constant, method
+from tinygrad_rl.ops.elementwise import add, mul, where
+from tinygrad_rl.ops.shape import View, broadcast_to, normalize_axes, permute_, reshape_
+
+Array = np.ndarray[Any, Any]
+Bounds = tuple[tuple[int, int, int], ...]
+"""For each axis (first index, count, step)."""
+
+
+def _as_slices(bounds: Bounds) -> tuple[slice, ...]:
+    out = []
+    for first, count, step in bounds:
+        stop = first + count * step
+        out.append(slice(first, stop if stop >= 0 else None, step))
+    return tuple(out)
+
+
+def _slice_forward(x: Array, *, bounds: Bounds) -> Array:
+    return x[_as_slices(bounds)]
+
+
+def _unslice_forward(x: Array, *, bounds: Bounds, shape: tuple[int, ...]) -> Array:
+    out = np.zeros(shape, x.dtype)
+    out[_as_slices(bounds)] = x
+    return out
+
+
+slice_ = View(
+    "slice",
+    forward=_slice_forward,
+    vjp={"x": lambda g, x_shape, bounds: unslice(g, bounds=bounds, shape=x_shape)},
+)
+unslice = Op(
+    "unslice",
+    forward=_unslice_forward,
+    vjp={"x": lambda g, bounds: slice_(g, bounds=bounds)},
+)
+
+
+def slice_axis(x: Tensor, axis: int, start: int, stop: int) -> Tensor:
+    """`x[..., start:stop, ...]` along one axis."""
+    bounds = tuple(
+        (start, stop - start, 1) if i == axis else (0, n, 1) for i, n in enumerate(x.shape)
+    )
+    return slice_(x, bounds=bounds)
+
+
+def _take_forward(x: Array, rows: Array) -> Array:
+    return np.take(x, rows, axis=0)
+
+
+def _put_add_forward(x: Array, rows: Array, *, size: int) -> Array:
+    out = np.zeros((size, *x.shape[rows.ndim :]), x.dtype)
+    np.add.at(out, rows, x)
+    return out
+
+
+take_ = Op(
+    "take",
+    forward=_take_forward,
+    vjp={"x": lambda g, rows, x_shape: put_add(g, rows, size=x_shape[0])},
+)
+put_add = Op("put_add", forward=_put_add_forward, vjp={"x": lambda g, rows: take_(g, rows)})
+
+
+@method("take")
+def take(x: Any, index: Any, axis: int = 0) -> Tensor:
+    """The entries of `axis` with the given numbers: shape x.shape[:axis] + index.shape + x.shape[axis+1:].
+
+    Raises
+    ------
+    IndexError : for an index out of range; negative ones count from the end.
+    TypeError : for an index that is not integer.
+    """
+    x = as_tensor(x)
+    (at,) = normalize_axes(axis, x.ndim)
+    index = _index_tensor(index)
+    rows = x if at == 0 else permute_(x, axes=(at, *(i for i in range(x.ndim) if i != at)))
+    out = take_(rows, index)
+    if at == 0:
+        return out
+    k = index.ndim
+    return permute_(out, axes=(*range(k, k + at), *range(k), *range(k + at, out.ndim)))
+
+
+def _index_tensor(index: Any) -> Tensor:
+    index = as_tensor(
+        np.asarray(index, dtype=None if np.size(index) else np.int64)
+        if isinstance(index, (list, tuple))
+        else index
+    )
+    if index.dtype.kind not in "iu":
+        raise TypeError(f"an index must be integer or boolean, not {index.dtype}")
+    return index
+
+
+# -- x[...] ----------------------------------------------------------------------------------------
+
+
+@method("__getitem__")
+def getitem(x: Tensor, key: Any) -> Tensor:
+    """NumPy's indexing: integers, slices, None, `...`, and integer or boolean arrays.
+
+    Raises
+    ------
+    IndexError : for an index out of range or too many of them.
+    TypeError : for anything that is no index.
+    """
+    keys = _expanded(x, key)
+    bounds, shape, arrays = [], [], []
+    axis = 0
+    for k in keys:
+        if k is None:
+            shape.append(1)
+            continue
+        n = x.shape[axis]
+        if isinstance(k, slice):
+            start, stop, step = k.indices(n)
+            count = len(range(start, stop, step))
+            bounds.append((start, count, step))
+            shape.append(count)
+        elif isinstance(k, Tensor):
+            bounds.append((0, n, 1))
+            arrays.append((len(shape), k))
+            shape.append(n)
+        else:
+            if not -n <= k < n:
+                raise IndexError(f"index {k} is out of range for axis {axis} of size {n}")
+            bounds.append((k % n, 1, 1))
+        axis += 1
+    whole = all(b == (0, n, 1) for b, n in zip(bounds, x.shape, strict=True))
+    out = x if whole and not (axis and not arrays) else slice_(x, bounds=tuple(bounds))
+    out = (
+        reshape_(out, shape=tuple(shape))
+        if out.shape != tuple(shape) or (out is x and not arrays)
+        else out
+    )
+    return _gather(out, arrays, keys) if arrays else out
+
+
+def _expanded(x: Tensor, key: Any) -> list[Any]:
+    """One entry for each axis (and None for new ones), with `...` and masks written out."""
+    given = list(key) if isinstance(key, tuple) else [key]
+    keys: list[Any] = []
+    for k in given:
+        keys.extend(_entry(k))
+    used = sum(k is not None and k is not Ellipsis for k in keys)
+    dots = sum(k is Ellipsis for k in keys)
+    if dots > 1:
+        raise IndexError("an index can have only one ...")
+    if used > x.ndim:
+        raise IndexError(f"too many indices ({used}) for a tensor of shape {x.shape}")
+    at = next((i for i, k in enumerate(keys) if k is Ellipsis), len(keys))
+    keys[at : at + dots] = [slice(None)] * (x.ndim - used)
+    _check_masks(x, given)
+    return keys
+
+
+def _entry(k: Any) -> list[Any]:
+    if k is None or k is Ellipsis or isinstance(k, slice):
+        return [k]
+    if isinstance(k, (bool, np.bool_)):
+        raise TypeError("an index can't be a single boolean; use None and a mask")
+    if isinstance(k, (int, np.integer)):
+        return [int(k)]
+    if isinstance(k, (Tensor, np.ndarray, list, tuple)):
+        t = k if isinstance(k, Tensor) else None
+        array = t._array if t is not None else np.asarray(k, dtype=None if np.size(k) else np.int64)
+        if array.dtype.kind == "b":
+            return [as_tensor(i) for i in np.nonzero(t.numpy() if t is not None else array)]
+        return [_index_tensor(t if t is not None else array)]
+    raise TypeError(f"{type(k).__name__} is no index")
+
+
+def _check_masks(x: Tensor, given: list[Any]) -> None:
+    axis = 0
+    for k in given:
+        if k is None:
+            continue
+        if k is Ellipsis:
+            return
+        mask = np.asarray(k) if isinstance(k, (list, np.ndarray)) else getattr(k, "_array", None)
+        if mask is not None and mask.dtype.kind == "b":
+            if mask.shape != x.shape[axis : axis + mask.ndim]:
+                raise IndexError(f"a mask of shape {mask.shape} does not fit axes of {x.shape}")
+            axis += mask.ndim
+        else:
+            axis += 1
+
+
+def _gather(x: Tensor, arrays: list[tuple[int, Tensor]], keys: list[Any]) -> Tensor:
+    """Integer arrays at some axes: bring those axes to the front, number their entries, take rows."""
+    axes = [a for a, _ in arrays]
+    rest = [i for i in range(x.ndim) if i not in axes]
+    try:
+        shape = np.broadcast_shapes(*(t.shape for _, t in arrays))
+    except ValueError:
+        shapes = ", ".join(str(t.shape) for _, t in arrays)
+        raise IndexError(f"index arrays of shapes {shapes} don't broadcast") from None
+    rows = permute_(x, axes=(*axes, *rest)) if axes != list(range(len(axes))) else x
+    sizes = rows.shape[: len(axes)]
+    flat = _flat_index([t for _, t in arrays], sizes)
+    if len(axes) > 1:
+        rows = reshape_(rows, shape=(int(np.prod(sizes)), *rows.shape[len(axes) :]))
+    flat = broadcast_to(flat, shape) if flat.shape != shape else flat
+    out = take_(rows, flat)
+    # NumPy puts the new axes where the arrays stood when these stand together, else first.
+    positions = [i for i, k in enumerate(keys) if isinstance(k, (Tensor, int))]
+    together = positions == list(range(positions[0], positions[0] + len(positions)))
+    lead = sum(1 for r in rest if r < axes[0]) if together else 0
+    if lead == 0:
+        return out
+    n = len(shape)
+    return permute_(out, axes=(*range(n, n + lead), *range(n), *range(n + lead, out.ndim)))
+
+
+def _flat_index(index: list[Tensor], sizes: tuple[int, ...]) -> Tensor:
+    if len(index) == 1:
+        return index[0]
+    flat = None
+    for i, n in zip(index, sizes, strict=True):
+        checked = _check_range(i, n)
+        flat = checked if flat is None else add(mul(flat, constant(n, checked.dtype)), checked)
+    assert flat is not None
+    return flat
+
+
+def _check_range(index: Tensor, size: int) -> Tensor:
+    """Non-negative numbers; the first one out of range is named."""
+    array = index._array
+    bad = (array < -size) | (array >= size)
+    if bad.any():
+        raise IndexError(f"index {array[bad][0]} is out of range for an axis of size {size}")
+    return where(index < 0, index + size, index)

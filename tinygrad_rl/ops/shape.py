@@ -1,0 +1,245 @@
+"""Ops that move elements without computing: views where NumPy gives views, copies where it must."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tinygrad_rl.core import Op, Tensor, as_tensor, method, storage_of
+
+Array = np.ndarray[Any, Any]
+
+
+def normalize_axes(axis: int | Sequence[int] | None, ndim: int) -> tuple[int, ...]:
+    """Sorted non-negative axes; None means all.
+
+    Raises
+    ------
+    ValueError : for an axis out of range or given twice.
+    """
+    if axis is None:
+        return tuple(range(ndim))
+    given = (axis,) if isinstance(axis, (int, np.integer)) else tuple(axis)
+    for a in given:
+        if not -ndim <= a < ndim:
+            raise ValueError(f"axis {a} is out of range for a tensor with {ndim} axes")
+    axes = sorted(int(a) % ndim for a in given)
+    if len(set(axes)) != len(axes):
+        raise ValueError(f"an axis is given twice in {axis}")
+    return tuple(axes)
+
+
+class View(Op):
+    """An op whose output may share its input's memory: then both share one version counter."""
+
+    def __call__(self, *inputs: Any, **params: Any) -> Tensor:
+        source = as_tensor(inputs[0])
+        out = super().__call__(source, *inputs[1:], **params)
+        if out._array.base is not None and np.may_share_memory(out._array, source._array):
+            storage = storage_of(source)
+            storage.shared = True
+            object.__setattr__(out, "_storage", storage)
+        return out
+
+
+# -- views -----------------------------------------------------------------------------------------
+
+
+def _reshape_forward(x: Array, *, shape: tuple[int, ...]) -> Array:
+    return x.reshape(shape)
+
+
+reshape_ = View(
+    "reshape",
+    forward=_reshape_forward,
+    vjp={"x": lambda g, x_shape: reshape_(g, shape=x_shape)},
+)
+
+
+@method("reshape")
+def reshape(x: Any, *shape: Any) -> Tensor:
+    """`x` with another shape of the same size; one size may be -1. `reshape(2, 3)` or `reshape((2, 3))`.
+
+    Raises
+    ------
+    ValueError : naming both shapes, when the sizes differ.
+    """
+    x = as_tensor(x)
+    wanted = _as_shape(shape)
+    known = math.prod(n for n in wanted if n != -1)
+    if wanted.count(-1) == 1 and known and x.size % known == 0:
+        wanted = tuple(x.size // known if n == -1 else n for n in wanted)
+    if math.prod(wanted) != x.size or min(wanted, default=0) < 0:
+        raise ValueError(f"can't reshape {x.shape} ({x.size} elements) to {wanted}")
+    return reshape_(x, shape=wanted)
+
+
+def _as_shape(shape: tuple[Any, ...]) -> tuple[int, ...]:
+    sizes = shape[0] if len(shape) == 1 and isinstance(shape[0], (tuple, list)) else shape
+    return tuple(int(n) for n in sizes)
+
+
+def _permute_forward(x: Array, *, axes: tuple[int, ...]) -> Array:
+    return x.transpose(axes)
+
+
+permute_ = View(
+    "permute",
+    forward=_permute_forward,
+    vjp={
+        "x": lambda g, axes: permute_(g, axes=tuple(sorted(range(len(axes)), key=axes.__getitem__)))
+    },
+)
+
+
+@method("permute")
+def permute(x: Any, *axes: Any) -> Tensor:
+    """Axes in another order: `permute(2, 0, 1)` or `permute((2, 0, 1))`.
+
+    Raises
+    ------
+    ValueError : when `axes` is not a permutation of all axes.
+    """
+    x = as_tensor(x)
+    order = _as_shape(axes)
+    if len(order) != x.ndim or normalize_axes(order, x.ndim) != tuple(range(x.ndim)):
+        raise ValueError(f"permute needs each of the {x.ndim} axes once, not {order}")
+    return permute_(x, axes=tuple(a % x.ndim for a in order))
+
+
+@method("transpose")
+def transpose(x: Any, *axes: Any) -> Tensor:
+    """As NumPy: all axes reversed, or in the given order."""
+    x = as_tensor(x)
+    if not axes or axes == (None,):
+        return permute_(x, axes=tuple(reversed(range(x.ndim))))
+    return permute(x, *axes)
+
+
+Tensor.T = property(transpose)  # type: ignore[attr-defined]
+
+
+@method("swapaxes")
+def swapaxes(x: Any, axis1: int, axis2: int) -> Tensor:
+    """Two axes exchanged."""
+    x = as_tensor(x)
+    (a,), (b,) = normalize_axes(axis1, x.ndim), normalize_axes(axis2, x.ndim)
+    order = list(range(x.ndim))
+    order[a], order[b] = b, a
+    return permute_(x, axes=tuple(order))
+
+
+def _broadcast_forward(x: Array, *, shape: tuple[int, ...]) -> Array:
+    return np.broadcast_to(x, shape)
+
+
+# The sweep undoes broadcasting for every op, so nothing is left to do here.
+broadcast_op = View("broadcast_to", forward=_broadcast_forward, vjp={"x": lambda g: g})
+
+
+@method("broadcast_to")
+def broadcast_to(x: Any, shape: Sequence[int]) -> Tensor:
+    """`x` repeated along axes of size 1 and new leading axes; a view.
+
+    Raises
+    ------
+    ValueError : naming both shapes, when they don't fit.
+    """
+    x = as_tensor(x)
+    wanted = _as_shape((tuple(shape),))
+    lead = len(wanted) - x.ndim
+    if lead < 0 or any(n not in (1, wanted[i + lead]) for i, n in enumerate(x.shape)):
+        raise ValueError(f"can't broadcast {x.shape} to {wanted}")
+    return broadcast_op(x, shape=wanted)
+
+
+@method("expand")
+def expand(x: Any, *shape: Any) -> Tensor:
+    """`broadcast_to` with PyTorch's spelling; -1 keeps an axis."""
+    x = as_tensor(x)
+    wanted = _as_shape(shape)
+    lead = len(wanted) - x.ndim
+    sizes = tuple(x.shape[i - lead] if n == -1 and i >= lead else n for i, n in enumerate(wanted))
+    return broadcast_to(x, sizes)
+
+
+@method("squeeze")
+def squeeze(x: Any, axis: int | tuple[int, ...] | None = None) -> Tensor:
+    """Without axes of size 1: all of them, or the given ones.
+
+    Raises
+    ------
+    ValueError : for a given axis whose size is not 1.
+    """
+    x = as_tensor(x)
+    axes = tuple(i for i, n in enumerate(x.shape) if n == 1)
+    if axis is not None:
+        axes = normalize_axes(axis, x.ndim)
+        if any(x.shape[a] != 1 for a in axes):
+            raise ValueError(f"can't squeeze axis {axis} of shape {x.shape}: its size is not 1")
+    return reshape_(x, shape=tuple(n for i, n in enumerate(x.shape) if i not in axes))
+
+
+@method("unsqueeze", "expand_dims")
+def expand_dims(x: Any, axis: int) -> Tensor:
+    """With a new axis of size 1 at `axis`."""
+    x = as_tensor(x)
+    (at,) = normalize_axes(axis, x.ndim + 1)
+    return reshape_(x, shape=(*x.shape[:at], 1, *x.shape[at:]))
+
+
+def _stop_forward(x: Array) -> Array:
+    return x.view()
+
+
+stop_gradient_ = View("stop_gradient", forward=_stop_forward, differentiable=False)
+
+
+@method("detach")
+def stop_gradient(x: Any) -> Tensor:
+    """The same numbers (and memory) as a constant: no gradient passes through it.
+
+    Unlike freezing, which is the *absence* of a rule for an input, this is an op: it stands in the
+    listing of a program, and everything before it is cut off from the gradient.
+    """
+    return stop_gradient_(x)
+
+
+# -- copies ----------------------------------------------------------------------------------------
+
+
+def _astype_forward(x: Array, *, dtype: np.dtype[Any]) -> Array:
+    return x.astype(dtype)
+
+
+def _astype_vjp(g: Tensor) -> Tensor:
+    return g  # the sweep gives every gradient its input's dtype
+
+
+astype_ = Op("astype", forward=_astype_forward, vjp={"x": _astype_vjp})
+
+
+@method("astype")
+def astype(x: Any, dtype: Any) -> Tensor:
+    """`x` with another dtype; the gradient comes back in x's own. The same tensor when it has it already."""
+    x = as_tensor(x)
+    wanted = np.dtype(dtype)
+    if x.dtype == wanted:
+        return x
+    if wanted.kind not in "fiub" or x.dtype.kind not in "fiub":
+        raise TypeError(f"can't turn {x.dtype} into {wanted}")
+    return astype_(x, dtype=wanted)
+
+
+def _copy_forward(x: Array) -> Array:
+    return x.copy()
+
+
+copy_op = Op("copy", forward=_copy_forward, vjp={"x": lambda g: g})
+
+
+@method("copy", "clone")
+def copy(x: Any) -> Tensor:
+    """A copy with memory of its own; the gradient passes."""
+    return copy_op(x)

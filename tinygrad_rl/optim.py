@@ -1,0 +1,241 @@
+"""Optimizers: PyTorch's updates, to rounding, as ops on tensors, so that a compiled step holds them too.
+
+An optimizer never moves a tensor whose `requires_grad` is False, whatever its `.grad`, momentum or
+weight decay say.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from tinygrad_rl.autodiff import collect_tensors, no_grad
+from tinygrad_rl.core import Tensor
+from tinygrad_rl.ops.define import builtin
+from tinygrad_rl.ops.elementwise import sqrt
+
+
+class Optimizer:
+    """What all optimizers share: the parameters, and which of them a step moves."""
+
+    state_names: tuple[str, ...] = ()
+
+    def __init__(self, params: Iterable[Tensor] | Any, lr: float) -> None:
+        self.params = collect_tensors([params])
+        if not self.params:
+            raise ValueError(
+                "the optimizer got no parameters: was a generator such as parameters() used up before?"
+            )
+        for p in self.params:
+            if not p.is_leaf:
+                raise ValueError("an optimizer takes leaves; this is the result of an op")
+        _check_number("lr", lr, 0)
+        self.lr = lr
+        self.state: dict[str, list[Tensor]] = {
+            name: [Tensor(np.zeros(p.shape, p.dtype)) for p in self.params]
+            for name in self.state_names
+        }
+        # float64, as counting in float32 would stop at 2**24
+        self.steps = [Tensor(np.zeros((), np.float64)) for _ in self.params]
+
+    def zero_grad(self) -> None:
+        """Forget the gradients."""
+        for p in self.params:
+            p.grad = None
+
+    @no_grad()
+    def step(self) -> None:
+        """Move each parameter that requires a gradient and has one."""
+        for i, p in enumerate(self.params):
+            if p.requires_grad and p.grad is not None:
+                self.steps[i].add_(1.0)
+                self._move(i, p, p.grad)
+
+    def _move(self, i: int, p: Tensor, g: Tensor) -> None:
+        raise NotImplementedError
+
+    def state_dict(self) -> dict[str, Any]:
+        """Copies of the state: `step` and the moments, a list with an entry for each parameter."""
+        return {
+            name: [t.numpy().copy() for t in tensors]
+            for name, tensors in {"step": self.steps, **self.state}.items()
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take over a saved state; everything is checked before anything is changed.
+
+        Raises
+        ------
+        ValueError : naming the entry, when names, numbers or shapes differ.
+        """
+        mine = {"step": self.steps, **self.state}
+        if set(state) != set(mine):
+            raise ValueError(
+                f"optimizer state has entries {sorted(state)}, expected {sorted(mine)}"
+            )
+        for name, tensors in mine.items():
+            if len(state[name]) != len(tensors):
+                raise ValueError(
+                    f"{name!r} has {len(state[name])} entries for {len(tensors)} parameters"
+                )
+            for i, (t, new) in enumerate(zip(tensors, state[name], strict=True)):
+                if np.shape(new) != t.shape:
+                    raise ValueError(f"{name}[{i}] has shape {np.shape(new)}, expected {t.shape}")
+        with no_grad():
+            for name, tensors in mine.items():
+                for t, new in zip(tensors, state[name], strict=True):
+                    t.assign_(np.asarray(new, t.dtype))
+
+
+def _check_number(name: str, value: float, low: float, below: float = float("inf")) -> None:
+    if not (isinstance(value, (int, float)) and low <= value < below):
+        raise ValueError(f"{name} must be in [{low}, {below}), not {value!r}")
+
+
+class SGD(Optimizer):
+    """Stochastic gradient descent; with momentum, `buffer = momentum * buffer + g`."""
+
+    state_names = ("momentum_buffer",)
+
+    def __init__(
+        self,
+        params: Iterable[Tensor] | Any,
+        lr: float,
+        momentum: float = 0,
+        weight_decay: float = 0,
+        nesterov: bool = False,
+    ) -> None:
+        super().__init__(params, lr)
+        _check_number("momentum", momentum, 0)
+        _check_number("weight_decay", weight_decay, 0)
+        if nesterov and not momentum:
+            raise ValueError("nesterov needs a momentum above 0")
+        self.momentum, self.weight_decay, self.nesterov = momentum, weight_decay, nesterov
+
+    def _move(self, i: int, p: Tensor, g: Tensor) -> None:
+        if self.weight_decay:
+            g = g + self.weight_decay * p
+        if self.momentum:
+            buffer = self.state["momentum_buffer"][i].assign_(
+                self.momentum * self.state["momentum_buffer"][i] + g
+            )
+            g = g + self.momentum * buffer if self.nesterov else buffer
+        p.sub_(self.lr * g)
+
+
+class Adam(Optimizer):
+    """Adam (Kingma & Ba 2015, algorithm 1); `weight_decay` is added to the gradient."""
+
+    state_names = ("exp_avg", "exp_avg_sq")
+
+    def __init__(
+        self,
+        params: Iterable[Tensor] | Any,
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0,
+    ) -> None:
+        super().__init__(params, lr)
+        for i, beta in enumerate(betas):
+            _check_number(f"betas[{i}]", beta, 0, 1)
+        _check_number("eps", eps, 0)
+        _check_number("weight_decay", weight_decay, 0)
+        self.betas, self.eps, self.weight_decay = betas, eps, weight_decay
+
+    def _move(self, i: int, p: Tensor, g: Tensor) -> None:
+        if self.weight_decay:
+            g = g + self.weight_decay * p
+        self._adam(i, p, g)
+
+    def _adam(self, i: int, p: Tensor, g: Tensor) -> None:
+        beta1, beta2 = self.betas
+        t, m, v = self.steps[i], self.state["exp_avg"][i], self.state["exp_avg_sq"][i]
+        m.assign_(first_moment(m, g, 1 - beta1))
+        v.assign_(second_moment(v, g, beta2))
+        # The two corrections are numbers of the step alone: computed in float64, once for a tensor.
+        size = (self.lr / (1 - beta1**t)).astype(p.dtype)
+        root = sqrt(1 - beta2**t).astype(p.dtype)
+        p.assign_(adam_step(p, m, v, size, root, self.eps))
+
+
+class AdamW(Adam):
+    """Adam with decoupled weight decay (Loshchilov & Hutter 2019)."""
+
+    def __init__(
+        self,
+        params: Iterable[Tensor] | Any,
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 1e-2,
+    ) -> None:
+        super().__init__(params, lr, betas, eps, weight_decay)
+
+    def _move(self, i: int, p: Tensor, g: Tensor) -> None:
+        p.mul_(1 - self.lr * self.weight_decay)
+        self._adam(i, p, g)
+
+
+@builtin()
+def first_moment(m, g, weight):
+    return m + weight * (g - m)
+
+
+@builtin()
+def second_moment(v, g, beta):
+    return beta * v + (1 - beta) * g * g
+
+
+@builtin()
+def adam_step(p, m, v, size, root, eps):
+    return p - size * m / (np.sqrt(v) / root + eps)
+
+
+@no_grad()
+def polyak(targets: Any, sources: Any, tau: float) -> None:
+    """Move targets towards sources: `target = (1 - tau) * target + tau * source`.
+
+    tau = 0 leaves the targets as they are, tau = 1 copies the sources.
+
+    Raises
+    ------
+    ValueError : for tau outside [0, 1], or when numbers or shapes of tensors differ.
+    """
+    if not 0 <= tau <= 1:
+        raise ValueError(f"tau must be in [0, 1], not {tau!r}")
+    pairs = list(zip(collect_tensors([targets]), collect_tensors([sources]), strict=True))
+    for target, source in pairs:
+        if target.shape != source.shape:
+            raise ValueError(
+                f"polyak: target {target.shape} and source {source.shape} differ in shape"
+            )
+    for target, source in pairs:
+        target.assign_(polyak_step(target, source, tau))
+
+
+@builtin()
+def polyak_step(target, source, tau):
+    return (1 - tau) * target + tau * source
+
+
+@no_grad()
+def clip_grad_norm(params: Any, max_norm: float) -> Tensor:
+    """Scale all gradients together so that their joint 2-norm is at most `max_norm`.
+
+    Returns
+    -------
+    The norm before clipping, a 0-d tensor; compare it, log it, and never train on a NaN in it.
+    """
+    gradients: Sequence[Tensor] = [p.grad for p in collect_tensors([params]) if p.grad is not None]
+    if not gradients:
+        raise ValueError("clip_grad_norm: no parameter has a gradient")
+    squares = [(g * g).sum() for g in gradients]
+    total = squares[0]
+    for s in squares[1:]:
+        total = total + s
+    norm = sqrt(total)
+    factor = (max_norm / (norm + 1e-6)).clip(None, 1.0)
+    for g in gradients:
+        g.mul_(factor)
+    return norm
