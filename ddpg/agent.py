@@ -139,7 +139,7 @@ class DDPG:
         return {name: metrics[name].item() for name in METRICS}
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything an update changes, but for the replay: nested dicts of tensors and arrays."""
+        """Everything an update changes but the replay: nested dicts and lists of arrays."""
         state = {name: part.state_dict() for name, part in self._parts().items()}
         return state | {
             "warmup_rng": rng.get_state(self._warmup_rng),

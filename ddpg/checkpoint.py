@@ -77,32 +77,40 @@ def load_agent(run_dir: Path) -> tuple[DDPG, TrainConfig]:
     path = run_dir / MODEL
     try:
         arrays = safetensors.numpy.load_file(path)
-        agent.load_state_dict(unflatten(arrays))
+        agent.load_state_dict(unflatten(arrays, like=agent.state_dict()))
     except FileNotFoundError as error:
         raise UsageError(f"{path} does not exist: the run ended before its first save") from error
-    except (OSError, SafetensorError, KeyError, ValueError) as error:
+    except KeyError as error:
+        raise UsageError(f"{path} does not fit {CONFIG}: it has no entry {error}") from error
+    except (OSError, SafetensorError, ValueError) as error:
         raise UsageError(f"{path} cannot be loaded: {error}") from error
     return agent, config
 
 
-def flatten(state: Mapping[str, Any], prefix: str = "") -> dict[str, np.ndarray]:
-    """Nested dicts as one, with dotted names; values become arrays."""
+def flatten(state: Any, prefix: str = "") -> dict[str, np.ndarray]:
+    """Nested dicts and lists as one dict, with dotted names; values become arrays."""
+    if not isinstance(state, (Mapping, list)):
+        return {prefix: np.array(state, order="C")}
+    items = state.items() if isinstance(state, Mapping) else enumerate(state)
     flat: dict[str, np.ndarray] = {}
-    for name, value in state.items():
-        if isinstance(value, Mapping):
-            flat |= flatten(value, f"{prefix}{name}.")
-        else:
-            flat[prefix + name] = np.array(value, order="C")
+    for name, value in items:
+        flat |= flatten(value, f"{prefix}.{name}" if prefix else str(name))
     return flat
 
 
-def unflatten(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """Undo the outermost level of :func:`flatten`: the agent's parts, each with dotted names."""
-    state: dict[str, Any] = {}
-    for name, array in arrays.items():
-        part, dot, rest = name.partition(".")
-        if dot:
-            state.setdefault(part, {})[rest] = array
-        else:
-            state[part] = array
-    return state
+def unflatten(arrays: Mapping[str, np.ndarray], like: Any, prefix: str = "") -> Any:
+    """Inverse of :func:`flatten`: the arrays in the nesting of ``like``.
+
+    Raises
+    ------
+    KeyError
+        naming an entry of ``like`` that is missing.
+    """
+    if isinstance(like, Mapping):
+        return {
+            name: unflatten(arrays, value, f"{prefix}.{name}" if prefix else name)
+            for name, value in like.items()
+        }
+    if isinstance(like, list):
+        return [unflatten(arrays, v, f"{prefix}.{i}") for i, v in enumerate(like)]
+    return arrays[prefix]

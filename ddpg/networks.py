@@ -42,14 +42,18 @@ class Actor(nn.Module):
     ) -> None:
         super().__init__()
         low, high = np.asarray(low, dtype=np.float64), np.asarray(high, dtype=np.float64)
-        self.mlp = mlp((obs_dim, *hidden, len(low)), rng)
-        self.center = tg.Tensor((low / 2 + high / 2).astype(np.float32))
-        # Halved before the difference: high - low may overflow.
-        self.half_range = tg.Tensor((high / 2 - low / 2).astype(np.float32))
+        self.mlp = _mlp((obs_dim, *hidden, len(low)), rng)
+        # Halved before the difference: high - low may overflow. In a tuple, because a tensor of its
+        # own would join the state dict, and these belong to the environment.
+        self._range = (
+            tg.Tensor((low / 2 + high / 2).astype(np.float32)),
+            tg.Tensor((high / 2 - low / 2).astype(np.float32)),
+        )
 
     def forward(self, obs: tg.Tensor) -> tg.Tensor:
         """Actions in the environment's units, (B, act_dim), for observations of (B, obs_dim)."""
-        return self.center + self.half_range * tg.tanh(self.mlp(obs))
+        center, half_range = self._range
+        return center + half_range * tg.tanh(self.mlp(obs))
 
     def saturation(self, action: tg.Tensor) -> tg.Tensor:
         """Share of ``action`` within 1 % of half the range of a bound, a scalar.
@@ -57,7 +61,8 @@ class Actor(nn.Module):
         There tanh is flat: its slope is below 0.02, and an actor that is saturated everywhere
         learns no more.
         """
-        near_a_bound = tg.abs(action - self.center) >= 0.99 * self.half_range
+        center, half_range = self._range
+        near_a_bound = tg.abs(action - center) >= 0.99 * half_range
         return near_a_bound.astype(np.float32).mean()
 
 
@@ -78,8 +83,15 @@ class Critic(nn.Module):
         self, obs_dim: int, act_dim: int, hidden: tuple[int, ...], rng: np.random.Generator
     ) -> None:
         super().__init__()
-        self.mlp = mlp((obs_dim + act_dim, *hidden, 1), rng)
+        self.mlp = _mlp((obs_dim + act_dim, *hidden, 1), rng)
 
     def forward(self, obs: tg.Tensor, action: tg.Tensor) -> tg.Tensor:
         """Values, (B, 1), of ``obs`` (B, obs_dim) and ``action`` (B, act_dim)."""
         return self.mlp(tg.concatenate([obs, action], axis=1))
+
+
+def _mlp(sizes: tuple[int, ...], rng: np.random.Generator) -> nn.MLP:
+    mlp = nn.MLP(sizes, rng=rng)
+    for parameter in mlp[-1].parameters():
+        nn.init.uniform_(parameter, -LAST_LAYER_RANGE, LAST_LAYER_RANGE, rng)
+    return mlp
