@@ -23,6 +23,7 @@ from typing import Any
 HERE = Path(__file__).parent
 PACKAGES = ("tinygrad-rl", "numpy", "scipy", "numba", "torch", "jax", "jaxlib")
 POOL_VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+NOT_INSTALLED = "not installed"
 
 
 class WorkerError(RuntimeError):
@@ -104,8 +105,11 @@ def serve(build: Callable[[], dict[str, Callable[[], object]]]) -> None:
     try:
         calls = build()
     except ModuleNotFoundError as error:
-        send({"error": f"{error.name} is not installed"})
+        send({"error": f"{error.name} is {NOT_INSTALLED}"})
         return
+    except Exception as error:
+        send({"error": f"{type(error).__name__}: {error}"})
+        raise
     send({"cases": list(calls)})
     for line in sys.stdin:
         request = json.loads(line)

@@ -61,21 +61,24 @@ def parse_arguments() -> argparse.Namespace:
     return arguments
 
 
-def start(libraries: list[str], threads: int) -> dict[str, harness.Worker]:
-    """Start a worker for each library that is installed."""
-    workers = {}
+def start(
+    libraries: list[str], threads: int
+) -> tuple[dict[str, harness.Worker], dict[str, set[str]]]:
+    """Start a worker for each library that is installed; return them and what each can measure."""
+    workers: dict[str, harness.Worker] = {}
+    able: dict[str, set[str]] = {}
     for name in libraries:
         worker = harness.Worker("ops_peers", ["--library", name], threads)
         try:
-            worker.receive()
+            able[name] = set(worker.receive()["cases"])
             workers[name] = worker
         except harness.WorkerError as error:
             console.print(f"{name}: {error}", style="yellow")
-    return workers
+    return workers, able
 
 
 def measure_ops(
-    arguments: argparse.Namespace, workers: dict[str, harness.Worker]
+    arguments: argparse.Namespace, workers: dict[str, harness.Worker], able: dict[str, set[str]]
 ) -> dict[str, dict[str, float]]:
     """Return {measurement: {library: microseconds}}."""
     names = [
@@ -87,8 +90,8 @@ def measure_ops(
     results: dict[str, dict[str, float]] = {}
     with Progress(console=console, transient=True) as progress:
         for name in progress.track(names, description="ops"):
-            able = {k: w for k, w in workers.items() if k != "numpy" or "backward" not in name}
-            steps = harness.alternate(able, arguments.rounds, arguments.seconds, 0.01, name)
+            those = {k: worker for k, worker in workers.items() if name in able[k]}
+            steps = harness.alternate(those, arguments.rounds, arguments.seconds, 0.01, name)
             results[name] = {k: 1e3 * timing.median for k, timing in steps if timing is not None}
     return results
 
@@ -105,8 +108,8 @@ def ops_table(
         direction = "forward, backward" if backward else "forward"
         table.add_column(f"{library}\n{direction}", justify="right")
     for case in cases:
-        cells = (results[key(case, elements, back)][library] for back, library in columns)
-        table.add_row(case, *(f"{cell:,.2f}" for cell in cells))
+        cells = (results[key(case, elements, back)].get(library) for back, library in columns)
+        table.add_row(case, *("none" if cell is None else f"{cell:,.2f}" for cell in cells))
     return table
 
 
@@ -132,10 +135,10 @@ def measure_imports(libraries: list[str], rounds: int) -> dict[str, float]:
 def main() -> None:
     """Measure, print, write."""
     arguments = parse_arguments()
-    workers = start(arguments.libraries, arguments.threads)
+    workers, able = start(arguments.libraries, arguments.threads)
     content: dict[str, Any] = {"machine": harness.machine(), "threads": arguments.threads}
     try:
-        content["microseconds"] = measure_ops(arguments, workers)
+        content["microseconds"] = measure_ops(arguments, workers, able)
     finally:
         for worker in workers.values():
             worker.close()
