@@ -56,8 +56,9 @@ def create_run(run_dir: Path, config: TrainConfig) -> None:
 
 def save_agent(agent: DDPG, run_dir: Path) -> None:
     """Write the agent's state, as safetensors: names are paths such as ``actor.mlp.0.weight``."""
-    arrays = flatten(agent.state_dict())
-    write_atomically(run_dir / MODEL, lambda path: safetensors.numpy.save_file(arrays, path))
+    # As bytes, because the package's own save_file lets nobody but the owner read the file.
+    model = safetensors.numpy.save(flatten(agent.state_dict()))
+    write_atomically(run_dir / MODEL, lambda path: path.write_bytes(model))
 
 
 def load_agent(run_dir: Path) -> tuple[DDPG, TrainConfig]:

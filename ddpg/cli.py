@@ -129,7 +129,9 @@ def _parse(arguments: list[str]) -> Any:
             _COMMANDS, prog="ddpg", description=DESCRIPTION, args=[name, *rest], config=_STYLE
         )
     command = _COMMANDS[name]
-    saved = {"default": Train(settings=_saved_settings(rest))} if command is Train else {}
+    saved: dict[str, Any] = {}
+    if command is Train:
+        saved["default"] = Train(settings=_saved_settings(rest))
     return tyro.cli(command, prog=f"ddpg {name}", args=rest, config=_STYLE, **saved)
 
 

@@ -7,7 +7,8 @@ import time
 from types import TracebackType
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.text import Text
 
 _REDRAW_SECONDS = 0.2
 
@@ -30,17 +31,15 @@ class TrainProgress:
             BarColumn(bar_width=None),
             TextColumn("return {task.fields[episode]}"),
             TextColumn("eval {task.fields[evaluation]}"),
-            TextColumn("{task.fields[speed]} steps/s"),
+            _Speed(),
             TimeRemainingColumn(compact=True),
             console=console,
             auto_refresh=False,  # no thread beside the computation
             disable=not console.is_terminal,
             expand=True,
         )
-        self._task = self._bar.add_task(
-            "", total=total_steps, episode="-", evaluation="-", speed="-"
-        )
-        self._drawn_at = (time.monotonic(), 0)
+        self._task = self._bar.add_task("", total=total_steps, episode="-", evaluation="-")
+        self._steps, self._drawn_at = 0, 0.0
 
     def __enter__(self) -> "TrainProgress":
         self._bar.start()
@@ -52,17 +51,15 @@ class TrainProgress:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._bar.refresh()
+        self._bar.update(self._task, completed=self._steps)
         self._bar.stop()
 
     def step(self, step: int) -> None:
         """``step`` environment steps are done."""
-        then, steps_then = self._drawn_at
-        now = time.monotonic()
-        if now - then >= _REDRAW_SECONDS:
-            self._drawn_at = (now, step)
-            speed = (step - steps_then) / (now - then)
-            self._bar.update(self._task, completed=step, speed=f"{speed:,.0f}", refresh=True)
+        self._steps, now = step, time.monotonic()
+        if now - self._drawn_at >= _REDRAW_SECONDS:
+            self._drawn_at = now
+            self._bar.update(self._task, completed=step, refresh=True)
 
     def episode(self, episode_return: float) -> None:
         """A training episode ended."""
@@ -74,6 +71,7 @@ class TrainProgress:
         if self._bar.disable:
             self._console.print(f"step {step:,}: return {mean:,.1f} ± {std:,.1f}", highlight=False)
 
-    def finished(self, step: int) -> None:
-        """The last step was ``step``."""
-        self._bar.update(self._task, completed=step)
+
+class _Speed(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        return Text(f"{task.speed or 0:,.0f} steps/s")

@@ -8,7 +8,7 @@ Storage is allocated once, one row per transition, and read through tensors that
 so a batch is five row lookups that autograd and the compiler see as ordinary operations.
 """
 
-from typing import NamedTuple
+from typing import NamedTuple, SupportsFloat
 
 import numpy as np
 
@@ -58,7 +58,7 @@ class Replay:
         self,
         obs: np.ndarray,
         action: np.ndarray,
-        reward: float,
+        reward: SupportsFloat,
         next_obs: np.ndarray,
         terminated: bool,
     ) -> None:
@@ -82,7 +82,7 @@ class Replay:
             (a ``ValueError``) for a wrong shape, a NaN or an infinite value; nothing is stored.
         """
         storage = self._columns
-        rows = (
+        rows: tuple[np.ndarray | float, ...] = (
             _row("obs", obs, storage[0].shape[1]),
             _row("action", action, storage[1].shape[1]),
             _number("reward", reward),
@@ -122,7 +122,7 @@ def _row(name: str, value: np.ndarray, width: int) -> np.ndarray:
     return row
 
 
-def _number(name: str, value: float) -> float:
+def _number(name: str, value: SupportsFloat) -> float:
     if np.ndim(value) != 0:
         raise UsageError(f"{name} must be a single number, got shape {np.shape(value)}")
     number = float(value)

@@ -1,0 +1,102 @@
+import gymnasium
+import numpy as np
+import pytest
+from gymnasium.spaces import Box
+
+import tinygrad_rl as tg
+from ddpg import DDPG, DDPGConfig
+from ddpg.errors import TrainingError
+from ddpg.learn import learn
+
+
+class Corridor(gymnasium.Env):
+    """Observes how many steps it has made and in which episode; ends as it is told."""
+
+    observation_space = Box(-np.inf, np.inf, (2,), np.float64)
+    action_space = Box(-1, 1, (1,), np.float32)
+
+    def __init__(self, length=3, truncates=False, reward=1.0):
+        self.length, self.truncates, self.reward = length, truncates, reward
+        self.episode, self.seeds = 0, []
+
+    def reset(self, *, seed=None, options=None):
+        self.seeds.append(seed)
+        self.episode, self.place = self.episode + 1, 0
+        return np.array([self.episode, 0.0]), {}
+
+    def step(self, action):
+        self.place += 1
+        over = self.place == self.length
+        obs = np.array([self.episode, self.place], float)
+        return obs, self.reward, over and not self.truncates, over and self.truncates, {}
+
+
+def make(env, **settings):
+    config = DDPGConfig(**{"hidden": (4,), "batch_size": 4, "buffer_size": 50, **settings})
+    return DDPG(env.observation_space, env.action_space, config)
+
+
+def stored(agent):
+    batch = agent.replay.gather(tg.from_numpy(np.arange(len(agent.replay))))
+    return [t.numpy() for t in batch]
+
+
+@pytest.mark.parametrize("truncates", [False, True])
+def test_a_time_limit_is_not_stored_as_an_end(truncates):
+    env = Corridor(length=3, truncates=truncates)
+    agent = make(env, warmup_steps=10)
+    list(learn(agent, env, 7, seed=0))
+    terminated = stored(agent)[4].ravel().tolist()
+    assert terminated == ([0.0] * 7 if truncates else [0.0, 0.0, 1.0, 0.0, 0.0, 1.0, 0.0])
+
+
+def test_transitions_do_not_cross_episodes():
+    """After an end, what is stored next starts at the reset, and no reset row is stored."""
+    env = Corridor(length=3, truncates=True)
+    agent = make(env, warmup_steps=10)
+    list(learn(agent, env, 7, seed=0))
+    obs, _, _, next_obs, _ = stored(agent)
+    assert obs.tolist() == [[1, 0], [1, 1], [1, 2], [2, 0], [2, 1], [2, 2], [3, 0]]
+    assert next_obs.tolist() == [[1, 1], [1, 2], [1, 3], [2, 1], [2, 2], [2, 3], [3, 1]]
+
+
+def test_updates_start_after_the_warmup_and_there_are_as_many_as_asked_for():
+    env = Corridor()
+    steps = list(learn(make(env, warmup_steps=4, updates_per_step=2), env, 6, seed=0))
+    assert [step.number for step in steps] == [1, 2, 3, 4, 5, 6]
+    assert [len(step.updates) for step in steps] == [0, 0, 0, 0, 2, 2]
+
+
+def test_episodes_are_reported_at_their_last_step():
+    env = Corridor(length=3, reward=-2.5)
+    steps = list(learn(make(env, warmup_steps=10), env, 7, seed=0))
+    ended = {step.number: step.episode for step in steps if step.episode is not None}
+    assert ended == {3: (-7.5, 3), 6: (-7.5, 3)}
+
+
+def test_only_the_first_episode_is_seeded():
+    """Seeding every episode would play the same one again and again."""
+    env = Corridor(length=2)
+    list(learn(make(env, warmup_steps=10), env, 5, seed=17))
+    assert env.seeds == [17, None, None]
+
+
+def test_noise_is_reset_at_every_episode_start():
+    env, resets = Corridor(length=3), []
+    agent = make(env, warmup_steps=10)
+    agent.noise.reset = lambda: resets.append(len(agent.replay))
+    list(learn(agent, env, 7, seed=0))
+    assert resets == [0, 3, 6]
+
+
+@pytest.mark.parametrize("reward", [float("nan"), float("inf")])
+def test_a_reward_that_is_no_number_ends_the_run_by_name(reward):
+    env = Corridor(reward=reward)
+    with pytest.raises(TrainingError, match=f"step 1: the environment's reward is {reward}"):
+        list(learn(make(env), env, 5, seed=0))
+
+
+def test_diverged_networks_end_the_run_by_name():
+    env = Corridor(reward=1e30)
+    with pytest.raises(TrainingError, match=r"step 3: critic_loss is inf: the networks diverged"):
+        list(learn(make(env, warmup_steps=2), env, 5, seed=0))

@@ -1,0 +1,29 @@
+import io
+import re
+
+from rich.console import Console
+
+from ddpg.progress import TrainProgress
+
+
+def show(width, is_terminal):
+    stream = io.StringIO()
+    console = Console(file=stream, width=width, force_terminal=is_terminal, color_system=None)
+    with TrainProgress(20_000, console) as progress:
+        progress.episode(-1234.5)
+        progress.evaluation(1000, -567.8, 90.1)
+        for step in range(1, 2001):
+            progress.step(step)
+    return stream.getvalue()
+
+
+def test_terminal_shows_return_speed_and_time_left_in_one_line_of_80():
+    drawn = re.sub(r"\x1b\[[?0-9;]*[a-zA-Z]", "", show(80, True)).replace("\r", "\n")
+    last = drawn.rstrip().split("\n")[-1]
+    for part in ("2,000/20,000", "return -1,234", "eval -568", "steps/s"):
+        assert part in last
+    assert len(last) <= 80
+
+
+def test_log_has_a_line_per_evaluation_and_no_control_codes():
+    assert show(80, False) == "step 1,000: return -567.8 ± 90.1\n"
