@@ -8,10 +8,9 @@ import llvmlite.binding as llvm
 import numba
 import numpy as np
 import pytest
-import scipy.special
 from numba import float32, float64, int64, njit
 
-from tinygrad_rl.kernels import scalar
+from tinygrad_rl.kernels import number, scalar
 
 DTYPES = [np.float32, np.float64]
 
@@ -25,11 +24,6 @@ def sigmoid(x):
     return np.where(x < 0, e, 1) / (1 + e)
 
 
-def erf(x):
-    """In float64 the C library is itself the reference: there is no wider error function."""
-    return scipy.special.erf(x) if x.dtype == np.float64 else np.vectorize(math.erf)(x)
-
-
 REFERENCES = {
     name: getattr(np, name)
     for name in ["exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "sin", "cos", "tan"]
@@ -39,7 +33,7 @@ REFERENCES = {
     "sigmoid": sigmoid,
     "softplus": softplus,
     "logsigmoid": lambda x: -softplus(-x),
-    "erf": erf,
+    "erf": np.vectorize(math.erf),  # there is none wider than float64
 }
 BINARY = {"pow": np.power, "minimum": np.minimum, "maximum": np.maximum}
 
@@ -81,19 +75,8 @@ def sample(dtype, rng, size):
     any_float = rng.integers(np.iinfo(bits).min, np.iinfo(bits).max, size, dtype=bits).view(dtype)
     ranges = [rng.uniform(-r, r, size) for r in (1e-3, 1, 4, 20, 110, 760)]
     near_one = 1 + rng.uniform(-0.5, 0.5, size)
-    edges = [
-        0.0,
-        info.tiny,
-        info.smallest_subnormal,
-        info.max,
-        info.eps,
-        1,
-        0.5,
-        1.5,
-        2.5,
-        3,
-        np.inf,
-    ]
+    edges = [0, 0.5, 1, 1.5, 2.5, 3, np.inf]
+    edges += [info.tiny, info.smallest_subnormal, info.eps, info.max]
     edges = np.array([*edges, *np.negative(edges), np.nan], dtype)
     return np.concatenate([any_float, *(part.astype(dtype) for part in [*ranges, near_one]), edges])
 
@@ -139,7 +122,7 @@ def test_error_is_what_the_table_states(name, dtype, rng):
         x = x[~(np.abs(x) > 2.0**28) | np.isinf(x)]
     got = np.empty_like(x)
     unary_loop(name)(x, got)
-    exact = REFERENCES[name](x if (name, dtype) == ("erf", np.float64) else wider(x))
+    exact = REFERENCES[name](x.astype(np.float64) if name == "erf" else wider(x))
     assert_as_stated(name, x, ulp_error(got, exact), dtype)
     zero = (got == 0) & (exact == 0)
     np.testing.assert_array_equal(np.signbit(got[zero]), np.signbit(exact[zero]))
@@ -197,23 +180,25 @@ def test_a_loop_is_vectorised(name, dtype):
     code = loop.inspect_llvm((numba.typeof(np.ones(4, dtype)),) * 2)
     kind = "float" if dtype == np.float32 else "double"
     assert re.search(rf"fmul <\d+ x {kind}>", code)
-    assert not re.search(r"call (float|double) @[a-z]", code), "a library call per element"
+    assert not re.search(r"call (float|double) @(?!llvm)", code), "a library call per element"
 
 
-def test_fastmath_of_the_caller_changes_nothing(rng):
+@pytest.mark.parametrize("name", ["exp", "log", "expm1", "log1p"])
+def test_fastmath_of_the_caller_changes_nothing(name, rng):
     """Reassociation would undo the range reductions, and "no NaNs" would drop the limits."""
+    # A function of the test's own, so that the fast caller is the first for whom it is compiled.
+    function = number.scalar(getattr(scalar, name).__wrapped__)
 
-    def loop(a, out):
+    @njit(fastmath=True, error_model="numpy")
+    def fast_loop(a, out):
         for i in range(a.size):
-            out[i] = scalar.log(a[i]) + scalar.exp(a[i]) * scalar.maximum(a[i], np.float32(0))
+            out[i] = function(a[i])
 
     x = sample(np.float32, rng, 1000)
     plain, fast = np.empty_like(x), np.empty_like(x)
-    njit(error_model="numpy")(loop)(x, plain)
-    njit(fastmath={"reassoc", "nnan", "ninf", "nsz"}, error_model="numpy")(loop)(x, fast)
-    finite = np.isfinite(plain)
-    assert finite.sum() > 1000
-    np.testing.assert_allclose(fast[finite], plain[finite], rtol=1e-6)
+    fast_loop(x, fast)
+    unary_loop(name)(x, plain)
+    np.testing.assert_array_equal(fast, plain)
 
 
 @pytest.mark.parametrize("name", ["exp", "log", "tanh", "erf"])
