@@ -25,7 +25,7 @@ TOLERANCE = 1e-4
 console = Console()
 
 
-def size(text: str) -> Size:
+def size_argument(text: str) -> Size:
     """Read a size for the command line, whose own message would not say what is wrong."""
     try:
         return Size.parse(text)
@@ -38,7 +38,9 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--sizes", nargs="+", type=size, metavar="SIZE", help="default: all five")
+    parser.add_argument(
+        "--sizes", nargs="+", type=size_argument, metavar="SIZE", help="default: all five"
+    )
     parser.add_argument("--contenders", nargs="+", choices=CONTENDERS, default=list(CONTENDERS))
     parser.add_argument("--threads", nargs="+", type=int, help="cores for each, default: 1 2")
     parser.add_argument("--rounds", type=int, default=9, help="measurements of each contender")
