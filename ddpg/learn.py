@@ -55,13 +55,14 @@ def learn(agent: DDPG, env: gymnasium.Env, total_steps: int, seed: int) -> Itera
     total_reward, length = 0.0, 0
     for number in range(1, total_steps + 1):
         action = agent.explore(obs)
-        next_obs, reward, terminated, truncated, _ = env.step(action)
+        next_obs, step_reward, terminated, truncated, _ = env.step(action)
+        reward = float(step_reward)
         try:
             # Not `terminated or truncated`: a time limit cuts the episode, not the future.
             agent.replay.add(obs, action, reward, next_obs, terminated)
         except ValueError as error:
             raise TrainingError(f"step {number}: the environment's {error}") from error
-        total_reward, length = total_reward + float(reward), length + 1
+        total_reward, length = total_reward + reward, length + 1
 
         updates = []
         if number > agent.config.warmup_steps:

@@ -8,7 +8,7 @@ Storage is allocated once, one row per transition, and read through tensors that
 so a batch is five row lookups that autograd and the compiler see as ordinary operations.
 """
 
-from typing import NamedTuple, SupportsFloat
+from typing import NamedTuple
 
 import numpy as np
 
@@ -58,7 +58,7 @@ class Replay:
         self,
         obs: np.ndarray,
         action: np.ndarray,
-        reward: SupportsFloat,
+        reward: float,
         next_obs: np.ndarray,
         terminated: bool,
     ) -> None:
@@ -122,7 +122,7 @@ def _row(name: str, value: np.ndarray, width: int) -> np.ndarray:
     return row
 
 
-def _number(name: str, value: SupportsFloat) -> float:
+def _number(name: str, value: float) -> float:
     if np.ndim(value) != 0:
         raise UsageError(f"{name} must be a single number, got shape {np.shape(value)}")
     number = float(value)
