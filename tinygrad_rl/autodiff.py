@@ -37,9 +37,13 @@ class GradMode:
     def __enter__(self) -> None:
         self._before.append(mode.grad)
         mode.grad = self.flag
+        for observer in mode.observers:
+            observer.on_grad_mode(self.flag)
 
     def __exit__(self, *exc: object) -> None:
         mode.grad = self._before.pop()
+        for observer in mode.observers:
+            observer.on_grad_mode(None)
 
     def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(function)
@@ -341,6 +345,8 @@ def backward(
         were cut), for a graph that was used up, and for a saved tensor that was changed in place (with
         both places).
     """
+    for observer in mode.observers:
+        observer.on_backward([output])
     _check_root(output)
     gradients = sweep(
         [(output, _initial(output, gradient))], create_graph, retain_graph or create_graph
@@ -349,6 +355,8 @@ def backward(
         for hook in leaf._hooks or ():
             g = _hooked(hook, g)
         if leaf._flag:
+            for observer in mode.observers:
+                observer.on_gradient(leaf, g)
             _accumulate(leaf, g, create_graph)
         else:
             warnings.warn(
@@ -415,6 +423,8 @@ def grad(
     for i, t in enumerate(ins):
         if not t._flag:
             raise RuntimeError(f"input {i} of grad (shape {t.shape}) does not require a gradient")
+    for observer in mode.observers:
+        observer.on_backward(outs)
     for out in outs:
         _check_root(out)
     roots = [(o, _initial(o, s)) for o, s in zip(outs, seeds, strict=True)]

@@ -54,6 +54,15 @@ class Observer:
     def on_read(self, tensor: "Tensor", how: str) -> None:
         """Before a tensor's numbers leave the engine through `how`, such as 'item()'."""
 
+    def on_grad_mode(self, flag: bool | None) -> None:
+        """After a block has set grad mode to `flag`; None when the innermost block ends."""
+
+    def on_backward(self, outputs: Sequence["Tensor"]) -> None:
+        """Before a gradient of `outputs` is taken, by `backward` or `grad`."""
+
+    def on_gradient(self, leaf: "Tensor", g: "Tensor") -> None:
+        """Before `backward` adds `g` to the gradient of a leaf."""
+
 
 # -- where in the user's code ----------------------------------------------------------------------
 
