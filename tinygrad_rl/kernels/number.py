@@ -5,9 +5,13 @@ arguments are then Numbers: each operator on them appends one LLVM instruction, 
 takes the type of the Number it meets. So one text serves float32 and float64, no constant can
 promote, nothing branches, and Numba has no Python to analyse, which makes compiling quick:
 
+>>> from tinygrad_rl.kernels.number import Number, scalar
+>>> from tinygrad_rl.kernels.scalar import exp
 >>> @scalar
 ... def logistic(x: Number) -> Number:
 ...     return 1.0 / (1.0 + exp(-x))
+>>> logistic(0.0)
+0.5
 
 Python callers, njit callers and other definitions all call it by that name.
 """

@@ -16,7 +16,7 @@ Infinities, NaN, both zeros and subnormals give what NumPy gives, with one excep
 cos and tan are NaN for abs(x) > 2^28, where neighbouring numbers are five turns apart.
 
 The largest error found, in units in the last place, with fused multiply-add; without it, up to
-half a unit more. tests/test_scalar.py recomputes the table and fails when it understates. "libm" is
+one unit more. tests/test_scalar.py recomputes the table and fails when it understates. "libm" is
 the C library's own function, one call per element.
 
 ========== ======= =======
