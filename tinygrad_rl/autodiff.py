@@ -346,7 +346,7 @@ def backward(
         both places).
     """
     for observer in mode.observers:
-        observer.on_backward([output])
+        observer.on_backward([output], None)
     _check_root(output)
     gradients = sweep(
         [(output, _initial(output, gradient))], create_graph, retain_graph or create_graph
@@ -424,7 +424,7 @@ def grad(
         if not t._flag:
             raise RuntimeError(f"input {i} of grad (shape {t.shape}) does not require a gradient")
     for observer in mode.observers:
-        observer.on_backward(outs)
+        observer.on_backward(outs, ins)
     for out in outs:
         _check_root(out)
     roots = [(o, _initial(o, s)) for o, s in zip(outs, seeds, strict=True)]

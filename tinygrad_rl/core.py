@@ -57,8 +57,10 @@ class Observer:
     def on_grad_mode(self, flag: bool | None) -> None:
         """After a block has set grad mode to `flag`; None when the innermost block ends."""
 
-    def on_backward(self, outputs: Sequence["Tensor"]) -> None:
-        """Before a gradient of `outputs` is taken, by `backward` or `grad`."""
+    def on_backward(
+        self, outputs: Sequence["Tensor"], inputs: Sequence["Tensor"] | None
+    ) -> None:
+        """Before `grad(outputs, inputs)`, or `backward` where `inputs` is None."""
 
     def on_gradient(self, leaf: "Tensor", g: "Tensor") -> None:
         """Before `backward` adds `g` to the gradient of a leaf."""
