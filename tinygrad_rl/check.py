@@ -1,18 +1,26 @@
-"""Compare gradients with central differences: `gradcheck` for any function, in float64.
+"""Prove an op right: `gradcheck` for any function, `check_op` for everything an op promises.
 
-gradcheck(lambda x, w: (x @ w).tanh().sum(), (x, w))      # True, or an error with the worst entry
+    gradcheck(lambda x, w: (x @ w).tanh().sum(), (x, w))      # True, or an error with the worst entry
+    check_op(my_op, (x, w), reference=my_numpy_function)      # the battery that every op here passes
+
+Gradients are compared with central differences, in float64.
 """
 
-from collections.abc import Callable, Sequence
+import itertools
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
 from tinygrad_rl.autodiff import grad
-from tinygrad_rl.core import Tensor, as_tensor, wrap
+from tinygrad_rl.core import Op, Rule, Tensor, as_array, as_tensor, wrap
+from tinygrad_rl.ops.define import Elementwise
 
 Function = Callable[..., Tensor]
 Array = np.ndarray[Any, Any]
+Gradients = dict[int, Array | None]
 
 
 def gradcheck(
@@ -114,3 +122,236 @@ def _compare(i: int, analytic: Array, numeric: Array, atol: float, rtol: float) 
         f"the gradient of input {i} is wrong at entry {entry}: analytic {analytic[worst]:.8g}, numeric "
         f"{numeric[worst]:.8g} ({int(bad.sum())} of {bad.size} entries differ)"
     )
+
+
+# -- the battery -----------------------------------------------------------------------------------
+
+
+def check_op(
+    op: Op | Function,
+    inputs: Sequence[Any],
+    params: dict[str, Any] | None = None,
+    reference: Callable[..., Any] | None = None,
+) -> bool:
+    """Check everything that an op promises, with these inputs.
+
+    Its value, shape and dtype against `reference`; float32 against float64; inputs that are not
+    contiguous; first- and second-order gradients against central differences; that for each set of
+    frozen inputs the others' gradients stay the same, bit by bit, and no frozen input's rule runs.
+    For an elementwise op also broadcasting, 0-d and empty inputs, and NaN and infinities.
+
+    Parameters
+    ----------
+    op : an Op, or a function of tensors composed of ops.
+    inputs : arrays or numbers. Floats are tried in both precisions, and all of them are
+        differentiated with respect to; integers and booleans are passed as they are.
+    params : keyword arguments of the op.
+    reference : the same function of NumPy arrays.
+
+    Raises
+    ------
+    AssertionError : saying which of the checks failed and how.
+    """
+    case = _Case(op, [_rounded(x) for x in inputs], params or {}, reference)
+    case.check_value()
+    case.check_float32()
+    case.check_layout()
+    if case.is_differentiable:
+        case.check_gradients()
+        case.check_frozen()
+    if isinstance(op, Elementwise):
+        case.check_broadcasting()
+        case.check_sizes()
+        case.check_specials()
+    return True
+
+
+def _rounded(x: Any) -> Array:
+    """Floats as float64 that float32 can represent, so that both precisions see the same numbers."""
+    array = as_array(x)
+    return array.astype(np.float32).astype(np.float64) if array.dtype.kind == "f" else array
+
+
+class _Case:
+    """An op with inputs, and the checks, each of which raises an AssertionError."""
+
+    def __init__(
+        self,
+        op: Op | Function,
+        arrays: list[Array],
+        params: dict[str, Any],
+        reference: Callable[..., Any] | None,
+    ) -> None:
+        self.op, self.arrays, self.params, self.reference = op, arrays, params, reference
+        self.name = op.name if isinstance(op, Op) else getattr(op, "__name__", "function")
+        self.floats = [i for i, a in enumerate(arrays) if a.dtype.kind == "f"]
+        self.out, self.gradients = self.run(arrays, self.floats)
+
+    @property
+    def is_differentiable(self) -> bool:
+        if self.out.dtype.kind != "f" or (isinstance(self.op, Op) and not self.op.differentiable):
+            return False
+        if self.floats and not self.out.requires_grad:
+            self.fail("gradient", "the result does not require a gradient although the inputs do")
+        return bool(self.floats)
+
+    def call(self, *tensors: Tensor) -> Tensor:
+        return self.op(*tensors, **self.params)
+
+    def run(self, arrays: Sequence[Array], wanted: Sequence[int]) -> tuple[Tensor, Gradients]:
+        """The result, and the gradient of each float input where only the wanted ones have the flag."""
+        tensors = [
+            wrap(a).requires_grad_() if i in wanted else wrap(a) for i, a in enumerate(arrays)
+        ]
+        out = self.call(*tensors)
+        if out.requires_grad:
+            out.backward(wrap(_directions(out.shape).astype(out.dtype)))
+        return out, {
+            i: None if t.grad is None else t.grad.numpy()
+            for i, t in enumerate(tensors)
+            if t.dtype.kind == "f"
+        }
+
+    def fail(self, check: str, message: str) -> None:
+        shapes = ", ".join(f"{a.dtype}{list(a.shape)}" for a in self.arrays)
+        raise AssertionError(f"{self.name}({shapes}) fails the check of its {check}: {message}")
+
+    def expect(self, check: str, actual: Any, expected: Any, rtol: float, atol: float = 0) -> None:
+        actual, expected = np.asarray(actual), np.asarray(expected)
+        if actual.shape != expected.shape:
+            self.fail(check, f"shape {actual.shape} instead of {expected.shape}")
+        with np.errstate(all="ignore"):
+            close = np.isclose(actual, expected, rtol, atol, equal_nan=True)
+        if not close.all():
+            at = tuple(int(i) for i in np.argwhere(~close)[0])
+            self.fail(check, f"{actual[at]!r} instead of {expected[at]!r} at entry {at}")
+
+    def expect_gradients(self, check: str, actual: Gradients, rtol: float, atol: float = 0) -> None:
+        for i, g in self.gradients.items():
+            if g is None or actual[i] is None:
+                if g is not actual[i]:
+                    self.fail(check, f"the gradient of input {i} is {actual[i]} instead of {g}")
+            else:
+                self.expect(f"{check}, gradient of input {i}", actual[i], g, rtol, atol)
+
+    def check_value(self) -> None:
+        if self.reference is None:
+            return
+        with np.errstate(all="ignore"):
+            expected = np.asarray(self.reference(*self.arrays, **self.params))
+        self.expect("value", self.out, expected, 1e-10, 1e-12)
+        if self.out.dtype != expected.dtype:
+            self.fail("dtype", f"{self.out.dtype} instead of {expected.dtype}")
+
+    def check_float32(self) -> None:
+        singles = [
+            a.astype(np.float32) if i in self.floats else a for i, a in enumerate(self.arrays)
+        ]
+        out, gradients = self.run(singles, self.floats)
+        if self.out.dtype.kind == "f" and self.floats and out.dtype != np.float32:
+            self.fail("dtype", f"float32 inputs gave {out.dtype}")
+        self.expect("float32 value", out, self.out, 1e-4, 1e-5)
+        self.expect_gradients("float32", gradients, 1e-3, 1e-4)
+
+    def check_layout(self) -> None:
+        """Every other element of a larger array, in Fortran's order where there are two axes."""
+        strided = [np.repeat(a, 2, -1).copy("F")[..., ::2] if a.ndim else a for a in self.arrays]
+        out, gradients = self.run(strided, self.floats)
+        self.expect("non-contiguous input", out, self.out, 1e-12, 1e-13)
+        self.expect_gradients("non-contiguous input", gradients, 1e-12, 1e-13)
+
+    def check_gradients(self) -> None:
+        tensors = [Tensor(a, requires_grad=i in self.floats) for i, a in enumerate(self.arrays)]
+        for check, function in (("gradient", gradcheck), ("second order", gradgradcheck)):
+            try:
+                function(self.call, tensors)
+            except AssertionError as error:
+                self.fail(check, str(error))
+
+    def check_frozen(self) -> None:
+        for count in range(len(self.floats)):
+            for wanted in itertools.combinations(self.floats, count):
+                with _rules_counted(self.op) as calls:
+                    _, gradients = self.run(self.arrays, wanted)
+                for i in self.floats:
+                    check = f"frozen input {i} (wanted: {list(wanted)})"
+                    if i in wanted:
+                        self.expect(check, gradients[i], self.gradients[i], 0)
+                    elif gradients[i] is not None or calls[i]:
+                        self.fail(
+                            check, f"its rule ran {calls[i]} times, its gradient is {gradients[i]}"
+                        )
+
+    def check_broadcasting(self) -> None:
+        """A column against a row gives what the full arrays give, and the gradients are summed."""
+        if len(self.arrays) < 2:
+            return
+        flat = [a.reshape(-1) for a in self.arrays]
+        narrow = [f[:2].reshape(2, -1) if i % 2 else f[:3] for i, f in enumerate(flat)]
+        full = [a.copy() for a in np.broadcast_arrays(*narrow)]
+        out, gradients = self.run(narrow, self.floats)
+        expected, full_gradients = self.run(full, self.floats)
+        self.expect("broadcasting", out, expected, 1e-12)
+        for i, g in full_gradients.items():
+            if g is not None:
+                axes = tuple(k for k in range(2) if narrow[i].shape != g.shape and k == i % 2)
+                summed = g.sum(axes, keepdims=narrow[i].ndim == 2)
+                self.expect(
+                    f"broadcasting, gradient of input {i}", gradients[i], summed, 1e-10, 1e-12
+                )
+
+    def check_sizes(self) -> None:
+        """A 0-d input is the first entry of the whole; an empty one gives an empty result."""
+        first, gradients = self.run(
+            [a.reshape(-1)[0].reshape(()) for a in self.arrays], self.floats
+        )
+        self.expect("0-d input", first, self.out.numpy().reshape(-1)[0], 1e-12)
+        for i, g in gradients.items():
+            if g is not None and g.shape != ():
+                self.fail("0-d input", f"the gradient of input {i} has shape {g.shape}")
+        empty, gradients = self.run([a.reshape(-1)[:0] for a in self.arrays], self.floats)
+        if empty.shape != (0,) or any(
+            g is not None and g.shape != (0,) for g in gradients.values()
+        ):
+            self.fail("empty input", f"shape {empty.shape} and gradients {gradients}")
+
+    def check_specials(self) -> None:
+        """NaN, infinities and both zeros, against each other, in both precisions."""
+        if self.reference is None or not self.floats:
+            return
+        for dtype in (np.float64, np.float32):
+            values = np.array([np.nan, np.inf, -np.inf, 0.0, -0.0, 1.0, -2.0], dtype)
+            grid = np.meshgrid(*[values] * len(self.floats))
+            arrays = [np.resize(a, grid[0].size) for a in self.arrays]
+            for i, axis in zip(self.floats, grid, strict=True):
+                arrays[i] = axis.reshape(-1)
+            with np.errstate(all="ignore"):
+                expected = self.reference(*arrays, **self.params)
+            self.expect("NaN and infinity", self.call(*arrays), expected, 1e-5)  # type: ignore[arg-type]
+
+
+@contextmanager
+def _rules_counted(op: Op | Function) -> Iterator[Counter[int]]:
+    """Count the calls of each input's rule inside the block; a composed function has none of its own."""
+    calls: Counter[int] = Counter()
+    if not isinstance(op, Op):
+        yield calls
+        return
+    original = op.rule
+
+    def counting(position: int) -> tuple[Rule, tuple[str, ...]]:
+        rule, names = original(position)
+
+        def counted(*values: Any) -> Tensor:
+            calls[position] += 1
+            return rule(*values)
+
+        return counted, names
+
+    op._plans.clear()
+    op.rule = counting  # type: ignore[method-assign]
+    try:
+        yield calls
+    finally:
+        del op.rule
+        op._plans.clear()

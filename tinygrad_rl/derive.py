@@ -77,8 +77,19 @@ ALIASES = {
     "min": "minimum",
     "rint": "round",
 }
-# Functions that give an integer for an integer; all others turn integers into float64.
-INTEGER_FUNCTIONS = {"abs", "sign", "floor", "ceil", "trunc", "round", "maximum", "minimum", "pow"}
+# Functions that give an integer for an integer, in integer arithmetic (a float64 has 53 bits only);
+# all others turn integers into float64.
+INTEGER_FORMS = {
+    "abs": "u if u >= 0 else -u",
+    "sign": "1 if u > 0 else (-1 if u < 0 else 0)",
+    "floor": "u",
+    "ceil": "u",
+    "trunc": "u",
+    "round": "u",
+    "maximum": "u if u > v else v",
+    "minimum": "u if u < v else v",
+    "pow": "u ** v",
+}
 
 
 class DeriveError(TypeError):
@@ -132,10 +143,27 @@ class Scalar:
         """True when integers in give floats out (a division, a transcendental function, 0.5)."""
         return any(
             (isinstance(n, ast.BinOp) and isinstance(n.op, ast.Div))
-            or (isinstance(n, ast.Call) and _function_name(n) not in INTEGER_FUNCTIONS)
+            or (isinstance(n, ast.Call) and _function_name(n) not in INTEGER_FORMS)
             or (isinstance(n, ast.Constant) and type(n.value) is float)
             for n in ast.walk(self.body)
         )
+
+    @cached_property
+    def is_logical(self) -> bool:
+        """True when booleans in give booleans out, as in NumPy: + is "or", * is "and"; choices."""
+        return all(
+            isinstance(n.op, (ast.Add, ast.Mult))
+            if isinstance(n, ast.BinOp)
+            else _function_name(n) in ("maximum", "minimum")
+            if isinstance(n, ast.Call)
+            else not isinstance(n, (ast.Constant, ast.USub))
+            for n in ast.walk(self.body)
+        )
+
+    @cached_property
+    def subtracts(self) -> bool:
+        """True when it has a minus sign, which is not defined for booleans."""
+        return any(isinstance(n, (ast.Sub, ast.USub)) for n in ast.walk(self.body))
 
     def derivative(self, arg: str) -> "Scalar":
         """The partial derivative with respect to `arg`, a function of the same arguments."""
@@ -516,7 +544,15 @@ class _Typed(ast.NodeTransformer):
         if exponent in (2, 3):
             square = ast.BinOp(base, ast.Mult(), _copy(base))
             return square if exponent == 2 else ast.BinOp(square, ast.Mult(), _copy(base))
-        return ast.Call(_name("pow"), [base, self.visit(node.right)], [])
+        return self._call("pow", [base, self.visit(node.right)])
+
+    def visit_Call(self, node: ast.Call) -> ast.expr:
+        return self._call(_function_name(node), [self.visit(a) for a in node.args])
+
+    def _call(self, name: str, arguments: list[ast.expr]) -> ast.expr:
+        if self.dtype.startswith("float"):
+            return ast.Call(_name(name), arguments, [])
+        return _template(INTEGER_FORMS[name], arguments)
 
 
 def _function_name(node: ast.Call) -> str:

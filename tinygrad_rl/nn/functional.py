@@ -4,37 +4,30 @@ from collections.abc import Sequence
 from typing import Any
 
 from tinygrad_rl.core import Tensor, as_tensor
-from tinygrad_rl.ops.elementwise import (
-    abs_,
-    logsigmoid,
-    maximum,
-    mul,
-    relu,
-    rsqrt,
-    sigmoid,
-    silu,
-    softplus,
-    square,
-    sub,
-    tanh,
-    where,
-)
-from tinygrad_rl.ops.linear import linear
-from tinygrad_rl.ops.reduce import mean
-
-__all__ = [
-    "huber_loss",
-    "layer_norm",
-    "linear",
-    "logsigmoid",
-    "maximum",
-    "mse_loss",
-    "relu",
-    "sigmoid",
-    "silu",
-    "softplus",
-    "tanh",
-]
+from tinygrad_rl.ops.elementwise import abs_, binary_cross_entropy, mul, neg, rsqrt, square, sub
+from tinygrad_rl.ops.elementwise import celu as celu
+from tinygrad_rl.ops.elementwise import elu as elu
+from tinygrad_rl.ops.elementwise import gelu as gelu
+from tinygrad_rl.ops.elementwise import hardswish as hardswish
+from tinygrad_rl.ops.elementwise import hardtanh as hardtanh
+from tinygrad_rl.ops.elementwise import huber as _huber
+from tinygrad_rl.ops.elementwise import leaky_relu as leaky_relu
+from tinygrad_rl.ops.elementwise import logsigmoid as logsigmoid
+from tinygrad_rl.ops.elementwise import mish as mish
+from tinygrad_rl.ops.elementwise import relu as relu
+from tinygrad_rl.ops.elementwise import selu as selu
+from tinygrad_rl.ops.elementwise import sigmoid as sigmoid
+from tinygrad_rl.ops.elementwise import silu as silu
+from tinygrad_rl.ops.elementwise import smooth_l1 as _smooth_l1
+from tinygrad_rl.ops.elementwise import softplus as softplus
+from tinygrad_rl.ops.elementwise import softsign as softsign
+from tinygrad_rl.ops.elementwise import tanh as tanh
+from tinygrad_rl.ops.index import gather
+from tinygrad_rl.ops.linear import linear as linear
+from tinygrad_rl.ops.reduce import log_softmax as log_softmax
+from tinygrad_rl.ops.reduce import mean, sum_
+from tinygrad_rl.ops.reduce import softmax as softmax
+from tinygrad_rl.ops.shape import expand_dims
 
 
 def layer_norm(
@@ -78,11 +71,64 @@ def mse_loss(input: Any, target: Any) -> Tensor:
     return mean(square(sub(input, target)))
 
 
+def l1_loss(input: Any, target: Any) -> Tensor:
+    """Mean of `|input - target|`; refuses unequal shapes."""
+    input, target = _same_shape("l1_loss", input, target)
+    return mean(abs_(sub(input, target)))
+
+
 def huber_loss(input: Any, target: Any, delta: float = 1.0) -> Tensor:
     """Mean of `e**2 / 2` where |e| <= delta, else `delta * (|e| - delta / 2)` (Huber 1964)."""
     input, target = _same_shape("huber_loss", input, target)
     if not delta > 0:
         raise ValueError(f"huber_loss: delta must be positive, not {delta!r}")
-    e = sub(input, target)
-    size = abs_(e)
-    return mean(where(size <= delta, 0.5 * square(e), delta * (size - 0.5 * delta)))
+    return mean(_huber(sub(input, target), delta))
+
+
+def smooth_l1_loss(input: Any, target: Any, beta: float = 1.0) -> Tensor:
+    """Mean of `e**2 / (2 beta)` where |e| < beta, else `|e| - beta / 2`; beta 0 is `l1_loss`."""
+    input, target = _same_shape("smooth_l1_loss", input, target)
+    if beta < 0:
+        raise ValueError(f"smooth_l1_loss: beta can't be negative: {beta!r}")
+    return mean(_smooth_l1(sub(input, target), beta)) if beta else l1_loss(input, target)
+
+
+def binary_cross_entropy_with_logits(input: Any, target: Any) -> Tensor:
+    """Mean of `-t log p - (1 - t) log(1 - p)` with `p = sigmoid(input)`, exact for any logit.
+
+    Raises
+    ------
+    ValueError : for unequal shapes.
+    """
+    return mean(
+        binary_cross_entropy(*_same_shape("binary_cross_entropy_with_logits", input, target))
+    )
+
+
+def cross_entropy(input: Any, target: Any) -> Tensor:
+    """Mean over the batch of `-log softmax(input)` at the target class.
+
+    Parameters
+    ----------
+    input : logits of shape (classes,), or (batch, classes, ...).
+    target : class numbers, integers of the same shape without the class axis; or probabilities of
+        the shape of `input`.
+
+    Raises
+    ------
+    ValueError : for shapes that don't fit.
+    IndexError : for a class that does not exist.
+    """
+    input, target = as_tensor(input), as_tensor(target)
+    if not input.ndim:
+        raise ValueError("cross_entropy needs a class axis, the input is 0-d")
+    axis = min(1, input.ndim - 1)
+    log_p = log_softmax(input, axis)
+    if target.dtype.kind == "f":
+        return mean(neg(sum_(mul(log_p, _same_shape("cross_entropy", input, target)[1]), axis)))
+    if target.shape != input.shape[:axis] + input.shape[axis + 1 :]:
+        raise ValueError(
+            f"cross_entropy: class numbers of shape {target.shape} don't fit logits of shape "
+            f"{input.shape}, whose classes are along axis {axis}"
+        )
+    return mean(neg(gather(log_p, axis, expand_dims(target, axis))))

@@ -23,7 +23,8 @@ from tinygrad_rl.derive import DeriveError, Scalar, parse, parse_text
 from tinygrad_rl.kernels import loops
 
 Array = np.ndarray[Any, Any]
-_BOOL, _FLOAT32, _FLOAT64 = np.dtype(bool), np.dtype(np.float32), np.dtype(np.float64)
+_BOOL, _INT64 = np.dtype(bool), np.dtype(np.int64)
+_FLOAT32, _FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
 _NUMBA = {np.dtype(t): t for t in ("float32", "float64", "int64", "int32", "uint8")} | {
     _BOOL: "boolean"
 }
@@ -38,9 +39,12 @@ class Elementwise(Op):
         args: tuple[str, ...],
         source: Callable[[], Scalar],
         rules: dict[str, str] | None = None,
+        defaults: tuple[float, ...] = (),
     ) -> None:
         self._source = source
         self._rules = rules or {}
+        self._defaults = dict(zip(args[len(args) - len(defaults) :], defaults, strict=True))
+        self._rule_ops: dict[str, tuple[Rule, tuple[str, ...]]] = {}
         self._loops: dict[Any, Any] = {}
         super().__init__(name, forward=_nothing, vjp=None)
         self.args = args
@@ -67,22 +71,23 @@ class Elementwise(Op):
 
     def rule(self, position: int) -> tuple[Rule, tuple[str, ...]]:
         arg = self.args[position]
-        scalar = self.rule_scalar(arg)
-        if scalar.text == "g":
-            return _identity, ("g",)
-        return _rule_op(f"{self.name}.vjp_{arg}", scalar), scalar.args
+        if arg not in self._rule_ops:
+            scalar = self.rule_scalar(arg)
+            rule = _identity if scalar.text == "g" else _rule_op(f"{self.name}.vjp_{arg}", scalar)
+            self._rule_ops[arg] = rule, scalar.args
+        return self._rule_ops[arg]
 
-    def __call__(self, *inputs: Any, **params: Any) -> Tensor:
-        if params or len(inputs) != len(self.args):
-            raise TypeError(
-                f"{self.name}({', '.join(self.args)}) takes {len(self.args)} arguments, in this order"
-            )
+    def __call__(self, *inputs: Any, **named: Any) -> Tensor:
+        if named or len(inputs) != len(self.args):
+            inputs = self._bound(inputs, named)
         boolean, floating, conditions = self._traits
         tensors = [x if type(x) is Tensor else _pending(x) for x in inputs]
         dtype = _common_dtype(tensors, floating, conditions)
+        if dtype.kind in "biu" and not floating:
+            dtype = self._integer_dtype(dtype, tensors)
         for i, t in enumerate(tensors):
             if type(t) is not Tensor:
-                tensors[i] = constant(t, _BOOL if i in conditions else dtype)
+                tensors[i] = weak(t, _BOOL if i in conditions else dtype)
         arrays = [t._array for t in tensors]
         for i, a in enumerate(arrays):
             wanted = _BOOL if i in conditions else dtype
@@ -90,6 +95,30 @@ class Elementwise(Op):
                 arrays[i] = a.astype(wanted)
         out = self._compute(arrays, _BOOL if boolean else dtype)
         return record(self, tensors, _NO_PARAMS, out)
+
+    def _bound(self, inputs: tuple[Any, ...], named: dict[str, Any]) -> tuple[Any, ...]:
+        """The inputs in order, with those given by name and the function's defaults filled in."""
+        given = dict(zip(self.args, inputs, strict=False))
+        values = {**self._defaults, **named, **given}
+        if len(inputs) > len(self.args) or given.keys() & named or values.keys() != {*self.args}:
+            signature = ", ".join(
+                f"{a}={self._defaults[a]}" if a in self._defaults else a for a in self.args
+            )
+            got = ", ".join([*("_" for _ in inputs), *(f"{n}=_" for n in named)])
+            raise TypeError(f"the arguments are {self.name}({signature}), not {self.name}({got})")
+        return tuple(values[a] for a in self.args)
+
+    def _integer_dtype(self, dtype: np.dtype[Any], values: Sequence[Any]) -> np.dtype[Any]:
+        """What NumPy computes in: booleans stay so under + and *; comparisons know numbers of any size."""
+        if dtype.kind == "b" and not (self.scalar.is_logical or self.scalar.is_boolean):
+            if self.scalar.subtracts:
+                raise TypeError(
+                    f"{self.name}: booleans have no minus; compare them with != or use astype(int)"
+                )
+            return _INT64
+        if self._traits[0] and any(type(v) is int for v in values):
+            return _INT64
+        return dtype
 
     def _compute(self, arrays: list[Array], dtype: np.dtype[Any]) -> Array:
         shape, pattern = None, ""
@@ -160,6 +189,18 @@ def _pending(value: Any) -> Any:
     return value if type(value) in (int, float, bool) else as_tensor(value)
 
 
+def weak(value: float, dtype: np.dtype[Any]) -> Tensor:
+    """A Python number as a constant of the others' dtype.
+
+    Raises
+    ------
+    OverflowError : for an integer that the dtype can't hold.
+    """
+    if dtype.kind in "iu":
+        dtype.type(value)  # NumPy's own error; a cast would wrap around silently
+    return constant(int(value) if type(value) is bool and dtype.kind != "b" else value, dtype)
+
+
 def _common_dtype(
     values: Sequence[Any], floating: bool, conditions: frozenset[int]
 ) -> np.dtype[Any]:
@@ -223,7 +264,8 @@ def builtin(**rules: str) -> Callable[[Callable[..., Any]], Elementwise]:
         code = function.__code__
         args = Scalar(code.co_varnames[: code.co_argcount], ast.Constant(0)).renamed().args
         name = function.__name__.rstrip("_")
-        op = Elementwise(name, args, lambda: parse(function).renamed(), rules)
+        defaults = function.__defaults__ or ()
+        op = Elementwise(name, args, lambda: parse(function).renamed(), rules, defaults)
         op.__doc__ = function.__doc__
         return op
 
@@ -251,25 +293,31 @@ def elementwise(function: Callable[..., Any] | None = None, /, **rules: str) -> 
     ValueError : when a rule is wrong, with the point, the rule's value and the numeric derivative.
     """
     if function is None:
-        return lambda f: _checked(builtin(**rules)(f))
-    return _checked(builtin()(function))
+        return lambda f: _checked(lambda: builtin(**rules)(f))
+    return _checked(lambda: builtin()(function))
 
 
-def _checked(op: Elementwise) -> Elementwise:
+def _checked(declare: Callable[[], Elementwise]) -> Elementwise:
+    """Declare an op and check its rules; an op that is refused leaves no trace in the registry."""
+    before = dict(REGISTRY)
     try:
+        op = declare()
         op.scalar  # noqa: B018 (reads the source now, so that an error comes at the definition)
         if unknown := set(op._rules) - set(op.args):
             raise DeriveError(f"{op.name!r} has no argument {min(unknown)!r} to give a rule for")
         for arg in op.args:
-            if arg not in op.scalar.conditions:
+            if arg not in op.scalar.conditions and not op.scalar.is_boolean:
                 check_rule(op, arg)
     except Exception:
-        REGISTRY.pop(op.name, None)
+        REGISTRY.clear()
+        REGISTRY.update(before)
         raise
     return op
 
 
-_POINTS = (-2.37, -0.83, -0.19, 0.13, 0.61, 1.43, 2.91)
+# On both sides of the usual kinks; the far ones serve functions that are defined only there.
+_NEAR = (-2.37, -0.83, -0.19, 0.13, 0.61, 1.43, 2.91)
+_FAR = (-37.3, -9.1, -4.7, 3.3, 4.9, 8.3, 41.7)
 
 
 def check_rule(op: Elementwise, arg: str) -> None:
@@ -277,27 +325,45 @@ def check_rule(op: Elementwise, arg: str) -> None:
 
     Raises
     ------
-    ValueError : naming the point, the two numbers and the input.
+    ValueError : naming the point, the two numbers and the input; also when a rule written by hand can't
+        be checked, because the function has a slope at none of the points.
     """
+    checked = any(
+        sum(_agrees_at(op, arg, point) for point in _grid(values, len(op.args)))
+        for values in (_NEAR, _FAR)
+    )
+    if not checked and arg in op._rules:
+        raise ValueError(
+            f"the gradient rule of {op.name!r} for {arg!r} can't be checked: the function is not smooth at "
+            f"any of the points {', '.join(map(str, _NEAR + _FAR))}; leave the rule out to have it derived"
+        )
+
+
+def _grid(values: tuple[float, ...], count: int) -> list[list[float]]:
+    """Points of `count` coordinates: every pair of values in the first two, other pairs in the next."""
+    n = len(values)
+    return [
+        [values[(k // n ** (i % 2) + 3 * (i // 2)) % n] + 0.017 * i for i in range(count)]
+        for k in range(n ** min(2, count))
+    ]
+
+
+def _agrees_at(op: Elementwise, arg: str, point: list[float]) -> bool:
+    """Whether there is a slope at the point to compare with; raises when the rule differs from it."""
     rule, scalar = op.rule_scalar(arg), op.scalar
-    position = scalar.args.index(arg)
-    for k in range(len(_POINTS) ** min(2, len(scalar.args))):
-        point = [
-            _POINTS[(k // len(_POINTS) ** (i % 2) + 3 * (i // 2)) % len(_POINTS)] + 0.017 * i
-            for i in range(len(scalar.args))
-        ]
-        estimate = _slope(scalar, point, position)
-        if estimate is None:
-            continue
-        numeric, tolerance = estimate
-        values = {"g": 1.0, "y": scalar(*point), **dict(zip(scalar.args, point, strict=True))}
-        analytic = rule(*(values[a] for a in rule.args))
-        if not abs(analytic - numeric) <= tolerance:
-            where = ", ".join(f"{a} = {v}" for a, v in zip(scalar.args, point, strict=True))
-            raise ValueError(
-                f"the gradient rule of {op.name!r} for {arg!r} is wrong: at {where} it gives "
-                f"{analytic:.6g}, the function's slope there is {numeric:.6g} (rule: {rule.text})"
-            )
+    estimate = _slope(scalar, point, scalar.args.index(arg))
+    if estimate is None:
+        return False
+    numeric, tolerance = estimate
+    values = {"g": 1.0, "y": scalar(*point), **dict(zip(scalar.args, point, strict=True))}
+    analytic = rule(*(values[a] for a in rule.args))
+    if not abs(analytic - numeric) <= tolerance:
+        where = ", ".join(f"{a} = {v}" for a, v in zip(scalar.args, point, strict=True))
+        raise ValueError(
+            f"the gradient rule of {op.name!r} for {arg!r} is wrong: at {where} it gives "
+            f"{analytic:.6g}, the function's slope there is {numeric:.6g} (rule: {rule.text})"
+        )
+    return True
 
 
 def _slope(scalar: Scalar, point: list[float], position: int) -> tuple[float, float] | None:

@@ -4,9 +4,12 @@ Where nothing is said, the derivative is taken from the function itself (`derive
 given reads as the calculus does: `g` is the gradient that comes in, `y` the op's own output.
 """
 
+import math
 from typing import Any
 
-from tinygrad_rl.core import Tensor, method
+import numpy as np
+
+from tinygrad_rl.core import Tensor, as_tensor, method
 from tinygrad_rl.kernels import scalar as k
 from tinygrad_rl.ops.define import builtin
 
@@ -238,6 +241,27 @@ def relu(x):
     return 0 if x <= 0 else x
 
 
+@builtin()
+def leaky_relu(x, slope=0.01):
+    return x if x > 0 else slope * x
+
+
+@builtin()
+def elu(x, alpha=1.0):
+    return x if x > 0 else alpha * k.expm1(x)
+
+
+@builtin()
+def selu(x):
+    # The scale and slope for which zero mean and unit variance are kept (Klambauer et al. 2017).
+    return 1.0507009873554805 * (x if x > 0 else 1.6732632423543772 * k.expm1(x))
+
+
+@builtin()
+def celu(x, alpha=1.0):
+    return x if x > 0 else alpha * k.expm1(x / alpha)
+
+
 @builtin(x="g * y * (1 - y)")
 def sigmoid(x):
     return k.sigmoid(x)
@@ -256,6 +280,58 @@ def logsigmoid(x):
 @builtin()
 def silu(x):
     return x * k.sigmoid(x)
+
+
+@builtin()
+def mish(x):
+    return x * k.tanh(k.softplus(x))
+
+
+@builtin()
+def gelu_erf(x):
+    return 0.5 * x * (1 + k.erf(0.7071067811865476 * x))
+
+
+@builtin()
+def gelu_tanh(x):
+    # sqrt(2 / pi) = 0.79788...
+    return 0.5 * x * (1 + k.tanh(0.7978845608028654 * (x + 0.044715 * x * x * x)))
+
+
+@builtin(x="g / ((1 + abs(x)) * (1 + abs(x)))")
+def softsign(x):
+    return x / (1 + k.abs(x))
+
+
+# Unlike clip, hardtanh and hardswish have gradient 0 at their bounds, as in PyTorch.
+@builtin()
+def hardtanh(x, min_val=-1.0, max_val=1.0):
+    return min_val if x <= min_val else (max_val if x >= max_val else x)
+
+
+@builtin()
+def hardswish(x):
+    return 0 if x <= -3 else (x if x >= 3 else x * (x + 3) / 6)
+
+
+# -- pieces of losses ------------------------------------------------------------------------------
+
+
+@builtin()
+def huber(e, delta=1.0):
+    return 0.5 * e * e if k.abs(e) <= delta else delta * (k.abs(e) - 0.5 * delta)
+
+
+@builtin()
+def smooth_l1(e, beta=1.0):
+    return 0.5 * e * e / beta if k.abs(e) < beta else k.abs(e) - 0.5 * beta
+
+
+# -log of the probability that sigmoid(x) gives to a label t in [0, 1]; exact where it is tiny. The
+# derivative of this text would be right too, except that its second order is wrong at x = 0.
+@builtin(x="g * (sigmoid(x) - t)", t="-g * x")
+def binary_cross_entropy(x, t):
+    return k.maximum(x, 0) - x * t + k.softplus(-k.abs(x))
 
 
 # -- comparisons: booleans out, no gradient --------------------------------------------------------
@@ -291,6 +367,21 @@ def greater_equal(a, b):
     return a >= b
 
 
+@builtin()
+def logical_and(a, b):
+    return a != 0 and b != 0
+
+
+@builtin()
+def logical_or(a, b):
+    return a != 0 or b != 0
+
+
+@builtin()
+def logical_not(x):
+    return x == 0
+
+
 # -- operators and methods -------------------------------------------------------------------------
 
 for _name, _op in {
@@ -318,7 +409,8 @@ for _name, _op in {
 for _op in (
     *(square, reciprocal, sqrt, rsqrt, exp, exp2, expm1, log, log2, log10, log1p, sin, cos, tan),
     *(arcsin, arccos, arctan, sinh, cosh, tanh, erf, sign, floor, ceil, trunc, relu, sigmoid),
-    *(softplus, logsigmoid, silu, maximum, minimum, lerp),
+    *(softplus, logsigmoid, silu, mish, softsign, hardtanh, hardswish, leaky_relu, elu, selu, celu),
+    *(maximum, minimum, lerp, logical_and, logical_or, logical_not),
 ):
     method(_op.name)(_op)
 method("abs")(abs_)
@@ -327,24 +419,75 @@ method("round")(round_)
 
 @method("__pow__", "pow")
 def power(a: Any, b: Any) -> Tensor:
-    """`a ** b` elementwise; 1 where b is 0, whatever a is."""
-    if type(b) in (int, float):
-        special = {2: square, 1: positive, -1: reciprocal, 0.5: sqrt, -0.5: rsqrt}.get(b)
-        if special is not None and (b != -1 or not _is_integer(a)):
-            return special(a)
-        if type(b) is int and b < 0 and _is_integer(a):
-            raise ValueError("integers to negative integer powers are not allowed; use floats")
+    """`a ** b` elementwise; 1 where b is 0, whatever a is.
+
+    Raises
+    ------
+    ValueError : for an integer to a negative integer power.
+    """
+    special = {2: square, 1: positive, -1: reciprocal, 0.5: sqrt, -0.5: rsqrt}
+    if type(b) in (int, float) and b in special and not _is_integer(a):
+        return special[b](a)
+    if _is_integer(a) and _holds_negative_integer(b):
+        raise ValueError("integers to negative integer powers are not allowed; use floats")
     return pow_(a, b)
 
 
 method("__rpow__")(lambda self, other: power(other, self))
 
 
+def _binary_logic(op: Any, symbol: str) -> Any:
+    def call(self: Tensor, other: Any) -> Tensor:
+        if self.dtype.kind != "b" or as_tensor(other).dtype.kind != "b":
+            raise TypeError(f"{symbol} is for booleans; for numbers use {op.name}")
+        return op(self, other)
+
+    return call
+
+
+for _symbol, _name, _op in (("&", "and", logical_and), ("|", "or", logical_or)):
+    method(f"__{_name}__", f"__r{_name}__")(_binary_logic(_op, _symbol))
+
+
+@method("__invert__")
+def invert(x: Tensor) -> Tensor:
+    """`~mask`."""
+    if x.dtype.kind != "b":
+        raise TypeError("~ is for booleans; for numbers use logical_not")
+    return logical_not(x)
+
+
 @method("clip")
 def clip(x: Any, low: Any = None, high: Any = None) -> Tensor:
     """`x` limited to [low, high]; None is no limit. At a bound the gradient passes."""
-    infinity = float("inf")
-    return clip_(x, -infinity if low is None else low, infinity if high is None else high)
+    x = as_tensor(x)
+    if x.dtype.kind == "f":
+        least, most = -math.inf, math.inf
+    else:
+        least, most = (
+            (0, 1) if x.dtype.kind == "b" else (np.iinfo(x.dtype).min, np.iinfo(x.dtype).max)
+        )
+    return clip_(x, least if low is None else low, most if high is None else high)
+
+
+@method("gelu")
+def gelu(x: Any, approximate: str = "none") -> Tensor:
+    """`x` times the probability that a standard normal number is below it (Hendrycks, Gimpel 2016).
+
+    Parameters
+    ----------
+    approximate : "none" for the error function, "tanh" for the paper's approximation.
+    """
+    ops = {"none": gelu_erf, "tanh": gelu_tanh}
+    if approximate not in ops:
+        raise ValueError(f"gelu: approximate is 'none' or 'tanh', not {approximate!r}")
+    return ops[approximate](x)
+
+
+@method("where")
+def _where_method(x: Tensor, condition: Any, other: Any) -> Tensor:
+    """PyTorch's method: `x` where the condition holds, else `other`."""
+    return where_(condition, x, other)
 
 
 def where(condition: Any, a: Any, b: Any) -> Tensor:
@@ -353,4 +496,8 @@ def where(condition: Any, a: Any, b: Any) -> Tensor:
 
 
 def _is_integer(x: Any) -> bool:
-    return isinstance(x, Tensor) and x.dtype.kind in "iub"
+    return type(x) is not float and as_tensor(x).dtype.kind in "iub"
+
+
+def _holds_negative_integer(x: Any) -> bool:
+    return _is_integer(x) and bool((as_tensor(x)._array < 0).any())

@@ -4,13 +4,22 @@ Everything is made of two pairs, each the other's gradient: `slice` with `unslic
 zeros), and `take` with `put_add` (rows by number, and adding rows to their places).
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from tinygrad_rl.core import Op, Tensor, as_tensor, constant, method
 from tinygrad_rl.ops.elementwise import add, mul, where
-from tinygrad_rl.ops.shape import View, broadcast_to, normalize_axes, permute_, reshape_
+from tinygrad_rl.ops.shape import (
+    View,
+    astype,
+    broadcast_to,
+    normalize_axes,
+    permute_,
+    reshape,
+    reshape_,
+)
 
 Array = np.ndarray[Any, Any]
 Bounds = tuple[tuple[int, int, int], ...]
@@ -55,6 +64,16 @@ def slice_axis(x: Tensor, axis: int, start: int, stop: int) -> Tensor:
     return slice_(x, bounds=bounds)
 
 
+@method("flip")
+def flip(x: Any, axis: int | tuple[int, ...] | None = None) -> Tensor:
+    """Backwards along `axis` (an int, a tuple, or None for all)."""
+    x = as_tensor(x)
+    axes = normalize_axes(axis, x.ndim)
+    return slice_(
+        x, bounds=tuple((n - 1, n, -1) if i in axes else (0, n, 1) for i, n in enumerate(x.shape))
+    )
+
+
 def _take_forward(x: Array, rows: Array) -> Array:
     return np.take(x, rows, axis=0)
 
@@ -74,16 +93,18 @@ put_add = Op("put_add", forward=_put_add_forward, vjp={"x": lambda g, rows: take
 
 
 @method("take")
-def take(x: Any, index: Any, axis: int = 0) -> Tensor:
+def take(x: Any, index: Any, axis: int | None = None) -> Tensor:
     """The entries of `axis` with the given numbers: shape x.shape[:axis] + index.shape + x.shape[axis+1:].
+
+    As in NumPy, None takes from the flattened tensor.
 
     Raises
     ------
     IndexError : for an index out of range; negative ones count from the end.
     TypeError : for an index that is not integer.
     """
-    x = as_tensor(x)
-    (at,) = normalize_axes(axis, x.ndim)
+    x = as_tensor(x) if axis is not None else reshape(x, -1)
+    (at,) = normalize_axes(axis or 0, x.ndim)
     index = _index_tensor(index)
     rows = x if at == 0 else permute_(x, axes=(at, *(i for i in range(x.ndim) if i != at)))
     out = take_(rows, index)
@@ -91,6 +112,34 @@ def take(x: Any, index: Any, axis: int = 0) -> Tensor:
         return out
     k = index.ndim
     return permute_(out, axes=(*range(k, k + at), *range(k), *range(k + at, out.ndim)))
+
+
+@method("repeat")
+def repeat(x: Any, repeats: Any, axis: int | None = None) -> Tensor:
+    """As NumPy: each entry of `axis` so many times in a row; None repeats the flattened elements."""
+    x = reshape(x, -1) if axis is None else as_tensor(x)
+    (at,) = normalize_axes(axis or 0, x.ndim)
+    return take(x, np.repeat(np.arange(x.shape[at]), repeats), at)
+
+
+@method("gather")
+def gather(x: Any, axis: int, index: Any) -> Tensor:
+    """As PyTorch: out[i][j] = x[index[i][j]][j] for axis 0, x[i][index[i][j]] for axis 1.
+
+    Raises
+    ------
+    ValueError : when `index` has not as many axes as `x`, or is larger along another axis.
+    IndexError : for an index out of range.
+    """
+    x, index = as_tensor(x), _index_tensor(index)
+    (at,) = normalize_axes(axis, x.ndim)
+    fits = all(
+        n <= m or i == at for i, (n, m) in enumerate(zip(index.shape, x.shape, strict=False))
+    )
+    if index.ndim != x.ndim or not fits:
+        raise ValueError(f"gather: index {index.shape} does not fit {x.shape} around axis {axis}")
+    grid = np.ogrid[tuple(slice(n) for n in index.shape)]
+    return getitem(x, tuple(index if i == at else places for i, places in enumerate(grid)))
 
 
 def _index_tensor(index: Any) -> Tensor:
@@ -117,7 +166,9 @@ def getitem(x: Tensor, key: Any) -> Tensor:
     TypeError : for anything that is no index.
     """
     keys = _expanded(x, key)
-    bounds, shape, arrays = [], [], []
+    bounds: list[tuple[int, int, int]] = []
+    shape: list[int] = []
+    arrays: list[tuple[int, Tensor]] = []
     axis = 0
     for k in keys:
         if k is None:
@@ -146,6 +197,14 @@ def getitem(x: Tensor, key: Any) -> Tensor:
         else out
     )
     return _gather(out, arrays, keys) if arrays else out
+
+
+@method("__iter__")
+def iterate(x: Tensor) -> Iterator[Tensor]:
+    """The entries of the first axis."""
+    if not x.ndim:
+        raise TypeError("a 0-d tensor can't be iterated over")
+    return (getitem(x, i) for i in range(x.shape[0]))
 
 
 def _expanded(x: Tensor, key: Any) -> list[Any]:
@@ -241,4 +300,5 @@ def _check_range(index: Tensor, size: int) -> Tensor:
     bad = (array < -size) | (array >= size)
     if bad.any():
         raise IndexError(f"index {array[bad][0]} is out of range for an axis of size {size}")
+    index = astype(index, np.int64)  # `index + size` may not fit into the index's own dtype
     return where(index < 0, index + size, index)

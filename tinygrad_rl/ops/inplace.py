@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_rl.core import Op, Tensor, as_tensor, caller, constant, method, mode, storage_of
-from tinygrad_rl.ops.elementwise import add, mul, sub
-from tinygrad_rl.ops.index import getitem
+from tinygrad_rl.core import Op, Tensor, caller, constant, method, mode, storage_of
+from tinygrad_rl.ops.elementwise import add, div, equal, mul, sub
+from tinygrad_rl.ops.elementwise import where as select
+from tinygrad_rl.ops.index import getitem, take
 from tinygrad_rl.ops.shape import astype, broadcast_to, copy_op
 
 _INT64 = np.dtype(np.int64)
@@ -26,10 +27,8 @@ def assign_(target: Tensor, value: Any) -> Tensor:
         memory of a tensor with history (its gradient could no longer be right).
     ValueError : for shapes that don't fit.
     """
-    value = constant(value, target.dtype) if type(value) in (int, float, bool) else as_tensor(value)
+    value = _cast(value, target.dtype)
     _check_writable(target, value)
-    if value.dtype != target.dtype:
-        value = astype(value, target.dtype)
     if value.shape != target.shape:
         value = broadcast_to(value, target.shape)
     history = mode.grad and value._flag
@@ -42,12 +41,25 @@ def assign_(target: Tensor, value: Any) -> Tensor:
     storage.version += 1
     storage.changed = caller()
     if mode.grad and (history or target._node is not None):
+        if history and target._node is not None:
+            value._node.retained = target._node.retained
         for slot in ("_node", "_flag", "_op", "_cuts"):
             object.__setattr__(target, slot, getattr(value, slot))
     return target
 
 
+def _cast(value: Any, dtype: np.dtype[Any]) -> Tensor:
+    if type(value) in (int, float, bool):
+        return constant(dtype.type(value).item(), dtype)
+    return astype(value, dtype)
+
+
 def _check_writable(target: Tensor, value: Tensor) -> None:
+    if not target._array.flags.writeable:
+        raise RuntimeError(
+            "this tensor can't be changed in place: its memory is read-only (a broadcast view, or an "
+            "array that is). Work on a copy()"
+        )
     if not mode.grad:
         return
     if target._flag and target._node is None:
@@ -63,22 +75,51 @@ def _check_writable(target: Tensor, value: Tensor) -> None:
         )
 
 
+def _old(target: Tensor, value: Any) -> Tensor:
+    """The numbers before the write, for a rule that asks for them after it."""
+    wanted = mode.grad and (target._flag or (type(value) is Tensor and value._flag))
+    return copy_op(target) if wanted else target
+
+
+def _update(name: str, target: Tensor, value: Tensor) -> Tensor:
+    if value.dtype.kind == "f" and target.dtype.kind != "f":
+        raise TypeError(
+            f"{name}: the result is {value.dtype}, which does not fit into {target.dtype}"
+        )
+    return assign_(target, value)
+
+
 @method("add_", "__iadd__")
 def add_(target: Tensor, value: Any) -> Tensor:
-    """`target += value`, see `assign_`."""
-    return assign_(target, add(target, value))
+    """`target += value`, see `assign_`; as with the others, floats don't go into an integer tensor."""
+    return _update("add_", target, add(target, value))
 
 
 @method("sub_", "__isub__")
 def sub_(target: Tensor, value: Any) -> Tensor:
     """`target -= value`, see `assign_`."""
-    return assign_(target, sub(target, value))
+    return _update("sub_", target, sub(target, value))
 
 
 @method("mul_", "__imul__")
 def mul_(target: Tensor, value: Any) -> Tensor:
     """`target *= value`, see `assign_`."""
-    return assign_(target, mul(target, value))
+    old = _old(target, value)
+    return _update("mul_", target, mul(old, old if value is target else value))
+
+
+@method("div_", "__itruediv__")
+def div_(target: Tensor, value: Any) -> Tensor:
+    """`target /= value`, see `assign_`."""
+    old = _old(target, value)
+    return _update("div_", target, div(old, old if value is target else value))
+
+
+@method("pow_", "__ipow__")
+def pow_(target: Tensor, value: Any) -> Tensor:
+    """`target **= value`, see `assign_`."""
+    old = _old(target, value)
+    return _update("pow_", target, power(old, old if value is target else value))
 
 
 @method("zero_")
@@ -98,8 +139,12 @@ def _setitem_forward(
     return out
 
 
-def _flat_take(g: Tensor, where: Tensor) -> Tensor:
-    return getitem(g.reshape(-1), where)
+def _setitem_value_vjp(g: Tensor, where: Tensor) -> Tensor:
+    """What was written to a place gets its gradient, unless it was overwritten in the same call."""
+    numbers = Tensor(np.arange(where.size).reshape(where.shape))
+    last = setitem_op(constant(0, _INT64).expand(g.size), numbers, where)
+    stayed = equal(take(last, where), numbers)
+    return select(stayed, take(g, where), 0)
 
 
 setitem_op = Op(
@@ -107,7 +152,7 @@ setitem_op = Op(
     forward=_setitem_forward,
     vjp={
         "x": lambda g, where: setitem_op(g, constant(0, g.dtype), where),
-        "value": _flat_take,
+        "value": _setitem_value_vjp,
     },
 )
 
@@ -115,10 +160,9 @@ setitem_op = Op(
 @method("__setitem__")
 def setitem(target: Tensor, key: Any, value: Any) -> None:
     """`target[key] = value`, with NumPy's indexing; see `assign_`. Entries named twice keep the last value."""
-    value = constant(value, target.dtype) if type(value) in (int, float, bool) else as_tensor(value)
+    value = _cast(value, target.dtype)
     places = Tensor(np.arange(target.size, dtype=_INT64).reshape(target.shape))
     where = getitem(places, key)
-    value = astype(value, target.dtype)
     if value.shape != where.shape:
         value = broadcast_to(value, where.shape)
     assign_(target, setitem_op(target, value, where))

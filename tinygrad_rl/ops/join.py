@@ -1,13 +1,14 @@
-"""Ops that put tensors together; their gradients are slices."""
+"""Putting tensors together and taking them apart: concatenations, and slices, which are views."""
 
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from tinygrad_rl.core import Op, Tensor, as_tensor
-from tinygrad_rl.ops.index import slice_axis
-from tinygrad_rl.ops.shape import expand_dims, normalize_axes
+from tinygrad_rl.core import Op, Tensor, as_tensor, method
+from tinygrad_rl.ops.elementwise import where
+from tinygrad_rl.ops.index import slice_axis, unslice
+from tinygrad_rl.ops.shape import broadcast_to, expand_dims, normalize_axes, reshape
 
 Array = np.ndarray[Any, Any]
 
@@ -44,5 +45,99 @@ def concatenate(tensors: Sequence[Any], axis: int = 0) -> Tensor:
 
 
 def stack(tensors: Sequence[Any], axis: int = 0) -> Tensor:
-    """Join tensors of one shape along a new axis."""
-    return concatenate([expand_dims(t, axis) for t in tensors], axis)
+    """Join tensors of one shape along a new axis.
+
+    Raises
+    ------
+    ValueError : naming the shapes, when they differ or there is nothing to join.
+    """
+    parts = [as_tensor(t) for t in tensors]
+    if len({p.shape for p in parts}) != 1:
+        raise ValueError(f"can't stack shapes {', '.join(str(p.shape) for p in parts) or '(none)'}")
+    return concatenate([expand_dims(p, axis) for p in parts], axis)
+
+
+@method("split")
+def split(x: Any, sections: int | Sequence[int], axis: int = 0) -> list[Tensor]:
+    """As NumPy: so many equal parts along `axis`, or the parts between the given indices.
+
+    Raises
+    ------
+    ValueError : when the axis can't be split into that many equal parts (`chunk` can).
+    """
+    x = as_tensor(x)
+    (at,) = normalize_axes(axis, x.ndim)
+    n = x.shape[at]
+    if isinstance(sections, int):
+        if sections < 1 or n % sections:
+            raise ValueError(f"axis {axis} of size {n} can't be split into {sections} equal parts")
+        sections = [i * (n // sections) for i in range(1, sections)]
+    edges = [0, *(slice(i).indices(n)[1] for i in sections), n]
+    return [slice_axis(x, at, a, max(a, b)) for a, b in zip(edges, edges[1:], strict=False)]
+
+
+@method("chunk")
+def chunk(x: Any, chunks: int, axis: int = 0) -> list[Tensor]:
+    """As PyTorch: at most `chunks` parts along `axis`, all of one size but the last."""
+    x = as_tensor(x)
+    (at,) = normalize_axes(axis, x.ndim)
+    if chunks < 1:
+        raise ValueError(f"chunk needs at least one part, not {chunks}")
+    size = max(1, -(-x.shape[at] // chunks))
+    return split(x, list(range(size, x.shape[at], size)), at)
+
+
+@method("pad")
+def pad(x: Any, pad_width: Any, value: float = 0) -> Tensor:
+    """With `value` around it.
+
+    Parameters
+    ----------
+    pad_width : as NumPy: a pair (before, after) for each axis, one pair for all axes, or one number.
+
+    Raises
+    ------
+    ValueError : for negative widths, or another number of pairs than axes.
+    """
+    x = as_tensor(x)
+    try:
+        widths = np.broadcast_to(np.asarray(pad_width, int), (x.ndim, 2)).tolist()
+    except ValueError:
+        raise ValueError(f"pad: widths {pad_width} don't fit shape {x.shape}") from None
+    if any(w < 0 for pair in widths for w in pair):
+        raise ValueError(f"pad: widths can't be negative: {pad_width}")
+    bounds = tuple((before, n, 1) for (before, _), n in zip(widths, x.shape, strict=True))
+    shape = tuple(n + sum(pair) for pair, n in zip(widths, x.shape, strict=True))
+    out = unslice(x, bounds=bounds, shape=shape)
+    if value == 0:
+        return out
+    return where(unslice(np.ones(x.shape, bool), bounds=bounds, shape=shape), out, value)
+
+
+@method("roll")
+def roll(x: Any, shift: int | Sequence[int], axis: int | Sequence[int] | None = None) -> Tensor:
+    """As NumPy: moved along `axis` by `shift`, what falls off comes in again; None rolls it flattened."""
+    x = as_tensor(x)
+    if axis is None:
+        return reshape(roll(reshape(x, -1), shift, 0), x.shape)
+    shifts, axes = np.broadcast_arrays(shift, axis)
+    for by, along in zip(shifts.reshape(-1).tolist(), axes.reshape(-1).tolist(), strict=True):
+        (at,) = normalize_axes(along, x.ndim)
+        n = x.shape[at]
+        if n and by % n:
+            parts = slice_axis(x, at, n - by % n, n), slice_axis(x, at, 0, n - by % n)
+            x = concatenate(parts, at)
+    return x
+
+
+@method("tile")
+def tile(x: Any, reps: int | Sequence[int]) -> Tensor:
+    """As NumPy: the whole tensor `reps` times along each axis."""
+    x = as_tensor(x)
+    counts = (reps,) if isinstance(reps, int) else tuple(reps)
+    counts = (1,) * (x.ndim - len(counts)) + counts
+    shape = (1,) * (len(counts) - x.ndim) + x.shape
+    pairs = [pair for n, size in zip(counts, shape, strict=True) for pair in ((1, size), (n, size))]
+    ones, full = [n for p in pairs[::2] for n in p], [n for p in pairs[1::2] for n in p]
+    spread = broadcast_to(reshape(x, ones), full)
+    return reshape(spread, [n * size for n, size in zip(counts, shape, strict=True)])

@@ -1,12 +1,14 @@
-"""Matrix products: `matmul` with NumPy's rules, and `linear`, the layer of every network."""
+"""Matrix products: `matmul` with NumPy's rules, `linear`, the layer of every network, and their kin."""
 
 from typing import Any
 
 import numpy as np
 
 from tinygrad_rl.core import Op, Tensor, as_tensor, method
+from tinygrad_rl.ops.elementwise import mul, where
+from tinygrad_rl.ops.index import getitem
 from tinygrad_rl.ops.reduce import sum_, sum_to
-from tinygrad_rl.ops.shape import expand_dims, reshape, squeeze, swapaxes
+from tinygrad_rl.ops.shape import expand_dims, normalize_axes, permute_, reshape, squeeze, swapaxes
 
 Array = np.ndarray[Any, Any]
 
@@ -56,6 +58,8 @@ method("__rmatmul__")(lambda self, other: matmul(other, self))
 
 def _linear_forward(x: Array, weight: Array, bias: Array) -> Array:
     out: Array = np.matmul(x, weight.T)
+    if out.dtype != bias.dtype:
+        return out + bias
     out += bias
     return out
 
@@ -102,3 +106,66 @@ def linear(x: Any, weight: Any, bias: Any = None) -> Tensor:
     if bias.shape != weight.shape[:1]:
         raise ValueError(f"linear: bias {bias.shape} does not fit weight {weight.shape} (out, in)")
     return linear_(x, weight, bias)
+
+
+@method("dot")
+def dot(a: Any, b: Any) -> Tensor:
+    """NumPy's dot: the last axis of `a` with the second to last of `b` (the only one of a vector)."""
+    a, b = as_tensor(a), as_tensor(b)
+    if not a.ndim or not b.ndim:
+        return mul(a, b)
+    if b.ndim <= 2:
+        return matmul(a, b)
+    if a.shape[-1] != b.shape[-2]:
+        raise ValueError(f"dot: inner sizes differ in {a.shape} and {b.shape}")
+    n = b.shape[-2]
+    rest = (*b.shape[:-2], b.shape[-1])
+    columns = reshape(permute_(b, axes=(b.ndim - 2, *range(b.ndim - 2), b.ndim - 1)), n, -1)
+    return reshape(matmul(a, columns), *a.shape[:-1], *rest)
+
+
+@method("outer")
+def outer(a: Any, b: Any) -> Tensor:
+    """All products of an element of `a` with one of `b`: shape (a.size, b.size)."""
+    return mul(reshape(a, -1, 1), reshape(b, 1, -1))
+
+
+@method("diagonal")
+def diagonal(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tensor:
+    """The entries whose number along `axis2` is that along `axis1` plus `offset`, as a new last axis."""
+    x = as_tensor(x)
+    (a,), (b,) = normalize_axes(axis1, x.ndim), normalize_axes(axis2, x.ndim)
+    if a == b:
+        raise ValueError(f"diagonal needs two different axes, not {axis1} and {axis2}")
+    rest = [i for i in range(x.ndim) if i not in (a, b)]
+    first, second = max(-offset, 0), max(offset, 0)
+    count = max(0, min(x.shape[a] - first, x.shape[b] - second))
+    along = np.arange(count)
+    return getitem(permute_(x, axes=(*rest, a, b)), (..., along + first, along + second))
+
+
+@method("trace")
+def trace(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tensor:
+    """Sum of the `diagonal`."""
+    return sum_(diagonal(x, offset, axis1, axis2), -1)
+
+
+@method("tril")
+def tril(x: Any, k: int = 0) -> Tensor:
+    """The last two axes with zeros above the diagonal number `k`."""
+    x = _matrix("tril", x)
+    return where(np.tri(*x.shape[-2:], k, dtype=bool), x, 0)
+
+
+@method("triu")
+def triu(x: Any, k: int = 0) -> Tensor:
+    """The last two axes with zeros below the diagonal number `k`."""
+    x = _matrix("triu", x)
+    return where(np.tri(*x.shape[-2:], k - 1, dtype=bool), 0, x)
+
+
+def _matrix(name: str, x: Any) -> Tensor:
+    x = as_tensor(x)
+    if x.ndim < 2:
+        raise ValueError(f"{name} needs at least two axes, not shape {x.shape}")
+    return x

@@ -5,8 +5,32 @@ from typing import Any
 import numpy as np
 
 from tinygrad_rl.core import Op, Tensor, as_tensor, method
-from tinygrad_rl.ops.elementwise import div, equal, mul, sqrt, square, sub
-from tinygrad_rl.ops.shape import astype, broadcast_to, normalize_axes, reshape
+from tinygrad_rl.ops.elementwise import (
+    abs_,
+    add,
+    div,
+    equal,
+    exp,
+    greater,
+    less,
+    log,
+    mul,
+    not_equal,
+    sqrt,
+    square,
+    sub,
+    where,
+)
+from tinygrad_rl.ops.index import flip, slice_axis
+from tinygrad_rl.ops.join import concatenate
+from tinygrad_rl.ops.shape import (
+    astype,
+    broadcast_to,
+    normalize_axes,
+    permute_,
+    reshape,
+    stop_gradient,
+)
 
 Array = np.ndarray[Any, Any]
 Axis = int | tuple[int, ...] | None
@@ -21,8 +45,12 @@ def _spread(t: Tensor, shape: tuple[int, ...], axis: tuple[int, ...]) -> Tensor:
     return broadcast_to(reshape(t, _kept(shape, axis)), shape)
 
 
+def _sum_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    return dtype if dtype.kind == "f" else np.dtype(np.int64)
+
+
 def _sum_forward(x: Array, *, axis: tuple[int, ...], keepdims: bool) -> Array:
-    return np.add.reduce(x, axis=axis, keepdims=keepdims)
+    return np.add.reduce(x, axis=axis, keepdims=keepdims, dtype=_sum_dtype(x.dtype))
 
 
 sum_op = Op(
@@ -34,7 +62,7 @@ sum_op = Op(
 
 @method("sum")
 def sum_(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """Sum over `axis`. Booleans and small integers add up as int64."""
+    """Sum over `axis`. Booleans and integers add up as int64."""
     x = as_tensor(x)
     return sum_op(x, axis=normalize_axes(axis, x.ndim), keepdims=keepdims)
 
@@ -129,3 +157,172 @@ def var(x: Any, axis: Axis = None, keepdims: bool = False, ddof: int = 0) -> Ten
 def std(x: Any, axis: Axis = None, keepdims: bool = False, ddof: int = 0) -> Tensor:
     """Standard deviation over `axis`, the square root of `var`."""
     return sqrt(var(x, axis, keepdims, ddof))
+
+
+def _cumsum_forward(x: Array, *, axis: int) -> Array:
+    return np.add.accumulate(x, axis=axis, dtype=_sum_dtype(x.dtype))
+
+
+cumsum_op = Op(
+    "cumsum",
+    forward=_cumsum_forward,
+    vjp={"x": lambda g, axis: flip(cumsum_op(flip(g, axis), axis=axis), axis)},
+)
+
+
+@method("cumsum")
+def cumsum(x: Any, axis: int | None = None) -> Tensor:
+    """Running sum along `axis`; None runs over the flattened tensor. Integers add up as int64."""
+    x = reshape(x, -1) if axis is None else as_tensor(x)
+    (at,) = normalize_axes(axis or 0, x.ndim)
+    return cumsum_op(x, axis=at)
+
+
+@method("prod")
+def prod(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """Product over `axis`; booleans and integers multiply as int64.
+
+    Halves are multiplied with each other until one row is left: the gradient of that is exact to any
+    order where elements are 0, which `y / x` is not.
+    """
+    x = as_tensor(x)
+    axes = normalize_axes(axis, x.ndim)
+    rest = tuple(i for i in range(x.ndim) if i not in axes)
+    rows = permute_(x, axes=(*axes, *rest))
+    rows = reshape(astype(rows, _sum_dtype(x.dtype)), _count(x, axes), *rows.shape[len(axes) :])
+    if not rows.shape[0]:
+        rows = as_tensor(np.ones((1, *rows.shape[1:]), rows.dtype))
+    while (n := rows.shape[0]) > 1:
+        half = mul(slice_axis(rows, 0, 0, n // 2), slice_axis(rows, 0, n // 2, n // 2 * 2))
+        rows = concatenate([half, slice_axis(rows, 0, n - 1, n)]) if n % 2 else half
+    return reshape(rows, _kept(x.shape, axes) if keepdims else rows.shape[1:])
+
+
+# -- which element ---------------------------------------------------------------------------------
+
+
+def _argmax_forward(x: Array, *, axis: int) -> Array:
+    return np.argmax(x, axis=axis)
+
+
+def _argmin_forward(x: Array, *, axis: int) -> Array:
+    return np.argmin(x, axis=axis)
+
+
+argmax_op = Op("argmax", forward=_argmax_forward, differentiable=False)
+argmin_op = Op("argmin", forward=_argmin_forward, differentiable=False)
+
+
+@method("argmax")
+def argmax(x: Any, axis: int | None = None, keepdims: bool = False) -> Tensor:
+    """Number of the first largest element along `axis` (int64); None counts in the flattened tensor.
+
+    Raises
+    ------
+    ValueError : for an axis of size 0.
+    """
+    return _which(argmax_op, x, axis, keepdims)
+
+
+@method("argmin")
+def argmin(x: Any, axis: int | None = None, keepdims: bool = False) -> Tensor:
+    """Number of the first smallest element along `axis` (int64); as `argmax`.
+
+    Raises
+    ------
+    ValueError : for an axis of size 0.
+    """
+    return _which(argmin_op, x, axis, keepdims)
+
+
+def _which(op: Op, x: Any, axis: int | None, keepdims: bool) -> Tensor:
+    x = as_tensor(x)
+    axes = normalize_axes(axis, x.ndim)
+    if any(x.shape[a] == 0 for a in axes):
+        raise ValueError(f"{op.name} over an empty axis of a tensor of shape {x.shape}")
+    out = op(reshape(x, -1), axis=0) if axis is None else op(x, axis=axes[0])
+    return reshape(out, _kept(x.shape, axes)) if keepdims else out
+
+
+@method("any")
+def any_(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """Whether some element over `axis` is not 0; False for none."""
+    return greater(sum_(not_equal(x, 0), axis, keepdims), 0)
+
+
+@method("all")
+def all_(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """Whether no element over `axis` is 0; True for none."""
+    return less(sum_(equal(x, 0), axis, keepdims), 1)
+
+
+# -- exponentials and norms ------------------------------------------------------------------------
+
+
+def _peak(x: Tensor, axes: tuple[int, ...]) -> Tensor:
+    """The largest element, as a constant: taken from all elements it changes no value, so no gradient.
+
+    It keeps the exponentials from overflowing. 0 where it is infinite, or where there is none.
+    """
+    if any(x.shape[a] == 0 for a in axes):
+        return as_tensor(np.zeros(_kept(x.shape, axes), x.dtype))
+    peak = max_op(stop_gradient(x), axis=axes, keepdims=True)
+    return where(equal(abs_(peak), float("inf")), 0, peak)
+
+
+def _floating(x: Any) -> Tensor:
+    x = as_tensor(x)
+    return x if x.dtype.kind == "f" else astype(x, np.float64)
+
+
+@method("logsumexp")
+def logsumexp(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """`log(sum(exp(x)))` over `axis`, without overflow."""
+    x = _floating(x)
+    axes = normalize_axes(axis, x.ndim)
+    peak = _peak(x, axes)
+    total = sum_op(exp(sub(x, peak)), axis=axes, keepdims=True)
+    out = add(log(total), peak)
+    return out if keepdims else reshape(out, [n for i, n in enumerate(x.shape) if i not in axes])
+
+
+@method("softmax")
+def softmax(x: Any, axis: Axis = -1) -> Tensor:
+    """`exp(x) / sum(exp(x))` over `axis`, without overflow."""
+    x = _floating(x)
+    axes = normalize_axes(axis, x.ndim)
+    e = exp(sub(x, _peak(x, axes)))
+    return div(e, sum_op(e, axis=axes, keepdims=True))
+
+
+@method("log_softmax")
+def log_softmax(x: Any, axis: Axis = -1) -> Tensor:
+    """`log(softmax(x))` over `axis`, exact where the probability is tiny."""
+    x = _floating(x)
+    axes = normalize_axes(axis, x.ndim)
+    shifted = sub(x, _peak(x, axes))
+    return sub(shifted, log(sum_op(exp(shifted), axis=axes, keepdims=True)))
+
+
+@method("norm")
+def norm(x: Any, ord: float = 2, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """Length of the vectors over `axis`; None takes the whole tensor as one vector.
+
+    Parameters
+    ----------
+    ord : 2 (Euclidean; its gradient at the zero vector is 0), 1, or infinity.
+
+    Raises
+    ------
+    ValueError : for another `ord`.
+    """
+    x = _floating(x)
+    if ord == 1:
+        return sum_(abs_(x), axis, keepdims)
+    if ord == float("inf"):
+        return max_(abs_(x), axis, keepdims)
+    if ord != 2:
+        raise ValueError(f"norm: ord is 1, 2 or infinity, not {ord!r}")
+    squares = sum_(square(x), axis, keepdims)
+    zero = equal(squares, 0)
+    return where(zero, 0, sqrt(where(zero, 1, squares)))

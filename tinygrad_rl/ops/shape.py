@@ -80,6 +80,25 @@ def _as_shape(shape: tuple[Any, ...]) -> tuple[int, ...]:
     return tuple(int(n) for n in sizes)
 
 
+@method("flatten")
+def flatten(x: Any, start: int = 0, end: int = -1) -> Tensor:
+    """The axes from `start` to `end` (inclusive) as one; all of them by default."""
+    x = as_tensor(x)
+    if not x.ndim:
+        return reshape(x, 1)
+    (first,), (last,) = normalize_axes(start, x.ndim), normalize_axes(end, x.ndim)
+    if first > last:
+        raise ValueError(f"flatten: axis {start} comes after axis {end} in shape {x.shape}")
+    size = math.prod(x.shape[first : last + 1])
+    return reshape(x, *x.shape[:first], size, *x.shape[last + 1 :])
+
+
+@method("ravel")
+def ravel(x: Any) -> Tensor:
+    """All elements along one axis."""
+    return reshape(x, -1)
+
+
 def _permute_forward(x: Array, *, axes: tuple[int, ...]) -> Array:
     return x.transpose(axes)
 

@@ -1,0 +1,91 @@
+"""New tensors: constants, ranges, and the like of another tensor.
+
+    zeros((2, 3))      zeros(2, 3)        full((2,), 7.0)       linspace(0, 1, 11, requires_grad=True)
+
+The default dtype is float32; NumPy's float64 is one `dtype=` away.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from tinygrad_rl.core import Tensor, as_array, as_tensor, wrap
+
+
+def _new(array: np.ndarray[Any, Any], requires_grad: bool) -> Tensor:
+    t = wrap(as_array(array))
+    return t.requires_grad_() if requires_grad else t
+
+
+def _shape(shape: tuple[Any, ...]) -> tuple[int, ...]:
+    return tuple(shape[0]) if len(shape) == 1 and isinstance(shape[0], (tuple, list)) else shape
+
+
+def zeros(*shape: Any, dtype: Any = np.float32, requires_grad: bool = False) -> Tensor:
+    """All 0: `zeros(2, 3)` or `zeros((2, 3))`."""
+    return _new(np.zeros(_shape(shape), dtype), requires_grad)
+
+
+def ones(*shape: Any, dtype: Any = np.float32, requires_grad: bool = False) -> Tensor:
+    """All 1: `ones(2, 3)` or `ones((2, 3))`."""
+    return _new(np.ones(_shape(shape), dtype), requires_grad)
+
+
+def full(shape: Any, value: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+    """All `value`, with its dtype (a Python float's is float32) where none is given."""
+    filled = np.full(shape, value, as_array(value, dtype).dtype)
+    return _new(filled, requires_grad)
+
+
+def zeros_like(x: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+    """All 0, of the shape (and dtype) of `x`."""
+    x = as_tensor(x)
+    return zeros(x.shape, dtype=dtype or x.dtype, requires_grad=requires_grad)
+
+
+def ones_like(x: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+    """All 1, of the shape (and dtype) of `x`."""
+    x = as_tensor(x)
+    return ones(x.shape, dtype=dtype or x.dtype, requires_grad=requires_grad)
+
+
+def full_like(x: Any, value: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+    """All `value`, of the shape (and dtype) of `x`."""
+    x = as_tensor(x)
+    return full(x.shape, value, dtype or x.dtype, requires_grad)
+
+
+def arange(
+    start: float,
+    stop: float | None = None,
+    step: float = 1,
+    dtype: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """From `start` (0 when only one number is given) up to, not including, `stop`.
+
+    int64 when all numbers are ints, else float32.
+    """
+    if stop is None:
+        start, stop = 0, start
+    whole = all(isinstance(n, (int, np.integer)) for n in (start, stop, step))
+    wanted = dtype or (np.int64 if whole else np.float32)
+    return _new(np.arange(start, stop, step).astype(wanted), requires_grad)
+
+
+def linspace(
+    start: float,
+    stop: float,
+    num: int = 50,
+    dtype: Any = np.float32,
+    requires_grad: bool = False,
+) -> Tensor:
+    """`num` equally spaced numbers from `start` to `stop`, both included."""
+    return _new(np.linspace(start, stop, num).astype(dtype), requires_grad)
+
+
+def eye(
+    n: int, m: int | None = None, dtype: Any = np.float32, requires_grad: bool = False
+) -> Tensor:
+    """The n by m matrix (n by n by default) with 1 on the diagonal and 0 elsewhere."""
+    return _new(np.eye(n, m, dtype=dtype), requires_grad)
