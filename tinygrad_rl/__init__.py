@@ -9,6 +9,7 @@ x.grad                                # 2x
 
 from tinygrad_rl import nn as nn
 from tinygrad_rl import optim as optim
+from tinygrad_rl.anomaly import detect_anomaly as detect_anomaly
 from tinygrad_rl.autodiff import enable_grad as enable_grad
 from tinygrad_rl.autodiff import frozen as frozen
 from tinygrad_rl.autodiff import grad as grad
@@ -40,6 +41,8 @@ from tinygrad_rl.nn.functional import huber_loss as huber_loss
 from tinygrad_rl.nn.functional import l1_loss as l1_loss
 from tinygrad_rl.nn.functional import mse_loss as mse_loss
 from tinygrad_rl.nn.functional import smooth_l1_loss as smooth_l1_loss
+from tinygrad_rl.io import load as load
+from tinygrad_rl.io import save as save
 from tinygrad_rl.ops.define import elementwise as elementwise
 from tinygrad_rl.ops.einsum import einsum as einsum
 from tinygrad_rl.ops.elementwise import abs_ as abs
@@ -156,15 +159,18 @@ from tinygrad_rl.ops.shape import squeeze as squeeze
 from tinygrad_rl.ops.shape import stop_gradient as stop_gradient
 from tinygrad_rl.ops.shape import swapaxes as swapaxes
 from tinygrad_rl.ops.shape import transpose as transpose
+from tinygrad_rl.transforms import hessian as hessian
+from tinygrad_rl.transforms import hvp as hvp
+from tinygrad_rl.transforms import jacobian as jacobian
+from tinygrad_rl.transforms import jvp as jvp
+from tinygrad_rl.transforms import value_and_grad as value_and_grad
+from tinygrad_rl.transforms import vjp as vjp
 from tinygrad_rl.random import rand as rand
 from tinygrad_rl.random import randint as randint
 from tinygrad_rl.random import randn as randn
 from tinygrad_rl.random import randperm as randperm
 
 __all__ = [
-    "DeriveError",
-    "Op",
-    "Tensor",
     "abs",
     "add",
     "all",
@@ -191,6 +197,8 @@ __all__ = [
     "count_flops",
     "cross_entropy",
     "cumsum",
+    "DeriveError",
+    "detect_anomaly",
     "diagonal",
     "divide",
     "dot",
@@ -223,8 +231,12 @@ __all__ = [
     "greater_equal",
     "hardswish",
     "hardtanh",
+    "hessian",
     "huber_loss",
+    "hvp",
     "is_grad_enabled",
+    "jacobian",
+    "jvp",
     "l1_loss",
     "leaky_relu",
     "lerp",
@@ -232,6 +244,7 @@ __all__ = [
     "less_equal",
     "linear",
     "linspace",
+    "load",
     "log",
     "log10",
     "log1p",
@@ -258,6 +271,7 @@ __all__ = [
     "not_equal",
     "ones",
     "ones_like",
+    "Op",
     "optim",
     "outer",
     "pad",
@@ -278,6 +292,7 @@ __all__ = [
     "roll",
     "round",
     "rsqrt",
+    "save",
     "selu",
     "set_grad_enabled",
     "sigmoid",
@@ -302,6 +317,7 @@ __all__ = [
     "take",
     "tan",
     "tanh",
+    "Tensor",
     "tile",
     "trace",
     "transpose",
@@ -309,7 +325,9 @@ __all__ = [
     "triu",
     "trunc",
     "unsqueeze",
+    "value_and_grad",
     "var",
+    "vjp",
     "where",
     "zeros",
     "zeros_like",

@@ -12,14 +12,29 @@ sweep itself is recorded and can be differentiated again.
 
 import functools
 import heapq
-import warnings
+import inspect
+import threading
 import weakref
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
-from tinygrad_rl.core import Cut, Node, Tensor, as_tensor, at, caller, method, mode, wrap
+from tinygrad_rl.core import (
+    Cut,
+    FlagChanges,
+    Node,
+    Tensor,
+    as_tensor,
+    at,
+    caller,
+    constant,
+    method,
+    mode,
+    touch_grad,
+    warn,
+    wrap,
+)
 from tinygrad_rl.ops.elementwise import add
 from tinygrad_rl.ops.reduce import sum_to
 from tinygrad_rl.ops.shape import astype, copy
@@ -27,7 +42,7 @@ from tinygrad_rl.ops.shape import astype, copy
 Sink = Node | Tensor
 
 
-class GradMode:
+class GradMode(threading.local):
     """A context manager, and decorator, that sets grad mode for the current thread."""
 
     def __init__(self, flag: bool) -> None:
@@ -46,27 +61,66 @@ class GradMode:
             observer.on_grad_mode(None)
 
     def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Decorate a function or generator function.
+
+        Raises
+        ------
+        TypeError : for a class, and for a coroutine, which would run when the mode is long restored.
+        """
+        if isinstance(function, type):
+            raise TypeError("grad mode decorates functions: decorate the methods of the class")
+        if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
+            raise TypeError("grad mode can't decorate a coroutine: use `with` inside it")
+        flag = self.flag
+
         @functools.wraps(function)
         def wrapped(*args: Any, **kwargs: Any) -> Any:
-            with GradMode(self.flag):
+            with GradMode(flag):
                 return function(*args, **kwargs)
 
-        return wrapped
+        @functools.wraps(function)
+        def generate(*args: Any, **kwargs: Any) -> Any:
+            # The body runs piece by piece: only the pieces are in this mode, not who asks for them.
+            generator = function(*args, **kwargs)
+            resume, value = generator.send, None
+            while True:
+                try:
+                    with GradMode(flag):
+                        item = resume(value)
+                except StopIteration as end:
+                    return end.value
+                try:
+                    resume, value = generator.send, (yield item)
+                except BaseException as error:  # thrown in by who asks, close() included
+                    resume, value = generator.throw, error  # type: ignore[assignment]
+
+        return generate if inspect.isgeneratorfunction(function) else wrapped
 
 
-def no_grad() -> GradMode:
+class set_grad_enabled(GradMode):
+    """Set grad mode by a flag: at once, and until the end of the block when used with `with`."""
+
+    def __init__(self, flag: bool) -> None:
+        super().__init__(bool(flag))
+        super().__enter__()
+
+    def __enter__(self) -> None:
+        if not self._before:  # entered again
+            super().__enter__()
+
+    def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        self.__exit__()
+        return super().__call__(function)
+
+
+def no_grad(function: Callable[..., Any] | None = None) -> Any:
     """Record nothing inside: `with no_grad():` or `@no_grad()`. Nests, and ends on exceptions too."""
-    return GradMode(False)
+    return GradMode(False) if function is None else GradMode(False)(function)
 
 
-def enable_grad() -> GradMode:
-    """Record again inside a `no_grad` block."""
-    return GradMode(True)
-
-
-def set_grad_enabled(flag: bool) -> GradMode:
-    """`enable_grad` or `no_grad` by a flag."""
-    return GradMode(bool(flag))
+def enable_grad(function: Callable[..., Any] | None = None) -> Any:
+    """Record again inside a `no_grad` block; used as that is."""
+    return GradMode(True) if function is None else GradMode(True)(function)
 
 
 def is_grad_enabled() -> bool:
@@ -115,6 +169,7 @@ class frozen:
 
 
 def _set_flag(t: Tensor, flag: bool, cuts: tuple[Cut, ...]) -> None:
+    FlagChanges.count += 1
     object.__setattr__(t, "_flag", flag)
     object.__setattr__(t, "_cuts", cuts)
 
@@ -143,6 +198,7 @@ def sweep(
     retain: bool,
     useful: set[Sink] | None = None,
     targets: Collection[Sink] = (),
+    retained: list[tuple[Tensor, Tensor]] | None = None,
 ) -> dict[Sink, Tensor]:
     """Carry gradients from the roots back to the leaves.
 
@@ -153,12 +209,14 @@ def sweep(
     retain : keep what the nodes saved, for another sweep.
     useful : the nodes and leaves worth visiting; None for all.
     targets : nodes whose gradient is wanted too.
+    retained : gets the pairs (result of an op, gradient) that `retain_grad` asked for.
 
     Returns
     -------
-    The gradient of each leaf reached and of each target. A gradient may share memory with another
-    tensor.
+    The gradient of each leaf reached and of each target, after their hooks. It may share memory with
+    another tensor, and be the same tensor for two of them.
     """
+    where = caller()
     pending: dict[Sink, Tensor] = {}
     caught: dict[Sink, Tensor] = {}
     queue: list[tuple[int, Node]] = []
@@ -176,19 +234,32 @@ def sweep(
         for tensor, g in roots:
             if useful is None or _sink(tensor) in useful:
                 send(_sink(tensor), g)
-        while queue:
-            node = heapq.heappop(queue)[1]
-            g = pending.pop(node)
-            for hook in node.hooks or ():
-                g = _hooked(hook, g)
-            if node in targets:
-                caught[node] = g
-            _warn_of_late_thaw(node)
-            for sink, gradient in _step(node, g, useful):
-                send(sink, gradient)
-            if not retain:
-                node.released = caller()
-                node.saved = node.output = None
+        try:
+            while queue:
+                node = heapq.heappop(queue)[1]
+                g = pending.pop(node)
+                if node.hooks:
+                    g = _hooked(node.hooks, g)
+                if node.retained is not None and retained is not None:
+                    if (result := node.retained()) is not None:
+                        retained.append((result, g))
+                if node in targets:
+                    caught[node] = g
+                if node.unflagged is not None:
+                    _warn_of_late_thaw(node)
+                for observer in mode.observers:
+                    observer.on_step(node)
+                for sink, gradient in _step(node, g, useful):
+                    send(sink, gradient)
+                if not retain:
+                    node.released = where
+                    node.saved = node.output = None
+        finally:
+            for observer in mode.observers:
+                observer.on_step(None)
+        for leaf, g in pending.items():
+            if leaf._hooks:  # type: ignore[union-attr]
+                pending[leaf] = _hooked(leaf._hooks, g)  # type: ignore[union-attr]
     return pending | caught
 
 
@@ -238,11 +309,16 @@ def _values(node: Node, g: Tensor) -> dict[str, Any]:
             f"{at(node.released)}; pass retain_graph=True there to go through it again"
         )
     values: dict[str, Any] = {"g": g, **node.params}
-    for (name, _), tensor, version in zip(node.plan.saves, node.saved, node.versions, strict=True):
+    plan, saved = node.plan, node.saved
+    assert saved is not None
+    for (name, _), fixed, tensor, version in zip(
+        plan.saves, plan.constant, saved, node.versions, strict=True
+    ):
         storage = tensor._storage
         if storage is not None and storage.version != version:
             raise _changed(node, f"its input {name!r}", storage.changed)
-        values[name] = tensor
+        # Frozen at the call, thawed now: in gradients of gradients it counts as frozen, too.
+        values[name] = _constant_twin(tensor) if fixed and tensor._flag else tensor
     if node.output is not None:
         array, storage, version = node.output
         if storage.version != version:
@@ -256,6 +332,12 @@ def _values(node: Node, g: Tensor) -> dict[str, Any]:
     return values
 
 
+def _constant_twin(tensor: Tensor) -> Tensor:
+    twin = wrap(tensor._array)
+    object.__setattr__(twin, "_storage", tensor._storage)
+    return twin
+
+
 def _changed(node: Node, what: str, where: Any) -> RuntimeError:
     return RuntimeError(
         f"a tensor needed for the gradient was changed in place: {node.op.name!r}, called at "
@@ -264,15 +346,19 @@ def _changed(node: Node, what: str, where: Any) -> RuntimeError:
     )
 
 
-def _hooked(hook: Callable[[Tensor], Tensor | None], g: Tensor) -> Tensor:
-    changed = hook(g)
-    if changed is None:
-        return g
-    if changed.shape != g.shape:
-        raise ValueError(
-            f"a hook turned a gradient of shape {g.shape} into one of shape {changed.shape}"
-        )
-    return changed
+def _hooked(hooks: Sequence[Callable[[Tensor], Any]], g: Tensor) -> Tensor:
+    for hook in tuple(hooks):
+        changed = hook(g)
+        if changed is None:
+            continue
+        if not isinstance(changed, Tensor):
+            raise TypeError(f"a hook returns a Tensor or None, not {type(changed).__name__}")
+        if changed.shape != g.shape:
+            raise ValueError(
+                f"a hook turned a gradient of shape {g.shape} into one of shape {changed.shape}"
+            )
+        g = astype(changed, g.dtype)
+    return g
 
 
 def _warn_of_late_thaw(node: Node) -> None:
@@ -280,12 +366,10 @@ def _warn_of_late_thaw(node: Node) -> None:
         leaf = reference()
         thawed = leaf is not None and leaf._flag and leaf._cuts and leaf._cuts[0]
         if leaf is not None and thawed and thawed.when > node.sequence:
-            warnings.warn(
-                f"a tensor of shape {leaf.shape} got requires_grad=True only after {node.op.name!r} was "
-                f"called with it at {at(node.where)}: it gets no gradient from that call. Set the flag "
-                "before the forward pass",
-                UserWarning,
-                stacklevel=5,
+            warn(
+                f"a tensor of shape {leaf.shape} got requires_grad=True (at {at(thawed.where)}) only after "
+                f"{node.op.name!r} was called with it at {at(node.where)}: it gets no gradient from that "
+                "call. Set the flag before the forward pass"
             )
 
 
@@ -297,10 +381,14 @@ def _initial(output: Tensor, gradient: Any) -> Tensor:
                 f"backward needs a scalar to start from, this tensor has shape {output.shape}: reduce it "
                 "with sum() or mean(), or pass the gradient of it"
             )
+        if not output.shape:
+            return constant(1.0, output.dtype)
         return wrap(np.ones(output.shape, output.dtype))
     gradient = as_tensor(gradient)
     if gradient.shape != output.shape:
-        raise ValueError(f"the gradient has shape {gradient.shape}, its tensor {output.shape}")
+        raise ValueError(
+            f"the gradient to start from has shape {gradient.shape}, its tensor {output.shape}"
+        )
     return astype(gradient, output.dtype)
 
 
@@ -348,38 +436,38 @@ def backward(
     for observer in mode.observers:
         observer.on_backward([output], None)
     _check_root(output)
-    gradients = sweep(
-        [(output, _initial(output, gradient))], create_graph, retain_graph or create_graph
+    retained: list[tuple[Tensor, Tensor]] = []
+    gradients: dict[Any, Tensor] = sweep(
+        [(output, _initial(output, gradient))],
+        create_graph,
+        retain_graph or create_graph,
+        retained=retained,
     )
-    for leaf, g in gradients.items():
-        for hook in leaf._hooks or ():
-            g = _hooked(hook, g)
-        if leaf._flag:
-            for observer in mode.observers:
-                observer.on_gradient(leaf, g)
-            _accumulate(leaf, g, create_graph)
-        else:
-            warnings.warn(
-                f"a leaf of shape {leaf.shape} was frozen between forward and backward ({_cut_place(leaf)}): "
-                "its gradient was computed and thrown away. Freeze before the forward pass",
-                UserWarning,
-                stacklevel=3,
+    for leaf in gradients:
+        if not leaf._flag:
+            warn(
+                f"a leaf of shape {leaf.shape} was frozen between forward and backward (at "
+                f"{at(leaf._cuts[0].where) if leaf._cuts else '?'}): its gradient was computed and thrown "
+                "away. Freeze before the forward pass"
             )
-
-
-def _cut_place(leaf: Tensor) -> str:
-    return at(leaf._cuts[0].where) if leaf._cuts else "?"
+    # From here on nothing fails: an exception in a rule or a hook leaves every .grad as it was.
+    with GradMode(create_graph):
+        for tensor, g in (*gradients.items(), *retained):
+            if tensor._flag:
+                for observer in mode.observers:
+                    observer.on_gradient(tensor, g)
+                _accumulate(tensor, g, create_graph)
 
 
 def _accumulate(leaf: Tensor, g: Tensor, create_graph: bool) -> None:
     """The first gradient makes a new tensor; later ones are added to that very tensor."""
+    touch_grad(leaf, writing=False)
     if leaf._grad is None:
-        object.__setattr__(leaf, "_grad", g if create_graph else copy(g))
+        object.__setattr__(leaf, "_grad", copy(g))
     elif create_graph:
         object.__setattr__(leaf, "_grad", add(leaf._grad, g))
     else:
-        with GradMode(False):
-            leaf._grad.add_(g)
+        leaf._grad.add_(g)
 
 
 def grad(
@@ -432,6 +520,7 @@ def grad(
     retain = create_graph if retain_graph is None else retain_graph
     found = sweep(roots, create_graph, retain, _between(outs, targets), targets)
     results: list[Tensor | None] = []
+    taken = {id(g._array) for _, g in roots}
     for i, t in enumerate(ins):
         g = found.get(_sink(t))
         if g is None and materialize_grads:
@@ -441,9 +530,12 @@ def grad(
                 f"the outputs do not depend on input {i} of grad (shape {t.shape}): pass "
                 "allow_unused=True for None there, or materialize_grads=True for zeros"
             )
-        if g is not None and t._node is None:
-            for hook in t._hooks or ():
-                g = _hooked(hook, g)
+        if g is not None:
+            if id(g._array) in taken or g._array.base is not None:
+                # Two results never share memory: scaling one in place must not scale the other.
+                with GradMode(create_graph):
+                    g = copy(g)
+            taken.add(id(g._array))
         results.append(g)
     return tuple(results)
 
@@ -505,11 +597,4 @@ def retain_grad(tensor: Tensor) -> None:
     if not tensor._flag:
         raise RuntimeError("retain_grad needs a tensor that requires a gradient")
     if tensor._node is not None:
-        reference = weakref.ref(tensor)
-
-        def keep(g: Tensor) -> None:
-            target = reference()
-            if target is not None:
-                _accumulate(target, g, mode.grad)
-
-        register_hook(tensor, keep)
+        tensor._node.retained = weakref.ref(tensor)

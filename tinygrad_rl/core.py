@@ -15,6 +15,7 @@ import inspect
 import itertools
 import sys
 import threading
+import warnings
 import weakref
 from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
@@ -40,6 +41,12 @@ class Mode(threading.local):
 mode = Mode()
 
 
+class FlagChanges:
+    """Counts the settings of any tensor's flag: compiled functions look at flags again only then."""
+
+    count = 0
+
+
 class Observer:
     """Sees every op call of a thread while it stands in `mode.observers`; does nothing by default."""
 
@@ -62,8 +69,14 @@ class Observer:
     ) -> None:
         """Before `grad(outputs, inputs)`, or `backward` where `inputs` is None."""
 
+    def on_step(self, node: "Node | None") -> None:
+        """When the sweep comes to the rules of a recorded call; None when the sweep is over."""
+
     def on_gradient(self, leaf: "Tensor", g: "Tensor") -> None:
         """Before `backward` adds `g` to the gradient of a leaf."""
+
+    def on_grad(self, leaf: "Tensor", writing: bool) -> None:
+        """Before `.grad` of a tensor is read or set."""
 
 
 # -- where in the user's code ----------------------------------------------------------------------
@@ -75,6 +88,13 @@ def caller() -> Where | None:
     while frame is not None and frame.f_code.co_filename.startswith(_PACKAGE):
         frame = frame.f_back  # type: ignore[assignment]
     return None if frame is None else (frame.f_code, frame.f_lasti)
+
+
+def warn(message: str) -> None:
+    """A UserWarning at the user's line, however deep inside the package it comes from."""
+    where = caller()
+    file, line = place(where)
+    warnings.warn_explicit(message, UserWarning, file, line)
 
 
 def place(where: Where | None) -> tuple[str, int]:
@@ -156,15 +176,13 @@ class Tensor(_Bare):
 
     def __init__(self, data: Any, requires_grad: bool = False, dtype: Any = None) -> None:
         _fill(self, as_array(data, dtype, copy=True))
-        if requires_grad:
-            self.requires_grad = True
+        if requires_grad is not False:
+            _check_flag(self, requires_grad)
+            object.__setattr__(self, "_flag", bool(requires_grad))
 
     def __setattr__(self, name: str, value: Any) -> None:
         if not hasattr(type(self), name):
-            known = [n for n in dir(type(self)) if not n.startswith("_")]
-            near = difflib.get_close_matches(name, known, 1, 0.5)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
-            raise AttributeError(f"a Tensor has no attribute {name!r} to set{hint}")
+            raise AttributeError(f"a Tensor has no attribute {name!r} to set{_hint(name)}")
         object.__setattr__(self, name, value)
 
     # What the array says.
@@ -192,10 +210,7 @@ class Tensor(_Bare):
 
     @requires_grad.setter
     def requires_grad(self, flag: bool) -> None:
-        if not isinstance(flag, (bool, np.bool_)):
-            raise TypeError(f"requires_grad is True or False, not {flag!r}")
-        if flag and self.dtype.kind != "f":
-            raise TypeError(f"only floats can require a gradient, this tensor is {self.dtype}")
+        _check_flag(self, flag)
         if self._node is not None:
             if flag:
                 return
@@ -203,7 +218,10 @@ class Tensor(_Bare):
                 "requires_grad can't be switched off on the result of an op (its history is recorded "
                 "already): use detach() to get a constant, or frozen() around the forward pass"
             )
+        if flag == self._flag:
+            return  # nothing is set, so nothing is noted as set
         self._flag = bool(flag)
+        FlagChanges.count += 1
         kind = "thawed" if flag else "frozen"
         older = tuple(c for c in self._cuts if c.kind not in ("frozen", "thawed"))
         self._cuts = (
@@ -224,6 +242,14 @@ class Tensor(_Bare):
     @property
     def grad(self) -> "Tensor | None":
         """The gradient accumulated by `backward`, of this tensor's shape and dtype, or None."""
+        if mode.observers:
+            touch_grad(self, writing=False)
+        if self._grad is None and self._node is not None and self._node.retained is None:
+            warn(
+                f"the .grad of a result of an op ({self._node.op.name!r}, called at "
+                f"{at(self._node.where)}) is read: only leaves get one. Call retain_grad() on it before "
+                "backward(), or use grad(loss, [it])"
+            )
         return self._grad
 
     @grad.setter
@@ -236,6 +262,7 @@ class Tensor(_Bare):
                     f"grad must be {self.dtype} of shape {self.shape} like its tensor, not "
                     f"{value.dtype} of shape {value.shape}"
                 )
+        touch_grad(self, writing=True)
         self._grad = value
 
     # The way out of the engine.
@@ -261,6 +288,8 @@ class Tensor(_Bare):
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
         array = self.numpy()
         if copy or (dtype is not None and dtype != array.dtype):
+            if copy is False:
+                raise ValueError(f"a {array.dtype} tensor can't become {dtype} without a copy")
             return array.astype(dtype or array.dtype)
         return array
 
@@ -302,8 +331,29 @@ class Tensor(_Bare):
             parts.append(f"op={self._node.op.name}")
         return f"Tensor({', '.join(parts)})"
 
-    def __reduce__(self) -> Any:
-        raise TypeError("tensors are not pickled; write them with tinygrad_rl.save")
+    def __format__(self, spec: str) -> str:
+        return format(self.item(), spec) if spec else str(self)
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        raise TypeError(
+            "tensors are not pickled: write them with tinygrad_rl.save; for a second tensor use copy() "
+            "(the gradient passes), detach() (it does not; shares memory) or copy.deepcopy"
+        )
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Tensor":
+        if self._node is not None:
+            raise RuntimeError(
+                f"only leaves can be deep-copied, this is the result of {self._node.op.name!r}, called "
+                f"at {at(self._node.where)}: a copy of it would have no history. Use detach().copy()"
+            )
+        _reading(self, "copy.deepcopy")
+        twin = memo[id(self)] = wrap(self._array.copy())
+        fill = object.__setattr__
+        for slot in ("_flag", "_op", "_cuts"):
+            fill(twin, slot, getattr(self, slot))
+        if self._grad is not None:
+            fill(twin, "_grad", wrap(self._grad._array.copy()))
+        return twin
 
     __hash__ = object.__hash__
 
@@ -332,6 +382,30 @@ class Tensor(_Bare):
         __iter__: Callable[..., Any]
 
         def __getattr__(self, name: str) -> Any: ...
+
+
+def touch_grad(tensor: Tensor, writing: bool) -> None:
+    """Tell the observers that a tensor's `.grad` is about to be read or set."""
+    for observer in mode.observers:
+        observer.on_grad(tensor, writing)
+
+
+def _check_flag(tensor: Tensor, flag: Any) -> None:
+    if not isinstance(flag, (bool, np.bool_)):
+        raise TypeError(f"requires_grad is True or False, not {flag!r}")
+    if flag and tensor.dtype.kind != "f":
+        raise TypeError(f"only floats can require a gradient, this tensor is {tensor.dtype}")
+
+
+def _hint(name: str) -> str:
+    if name == "data":
+        return (
+            ": writing past the version counter is how gradients go wrong silently. Use assign_() "
+            "inside no_grad() to write, detach() to read"
+        )
+    known = [n for n in dir(Tensor) if not n.startswith("_")]
+    near = difflib.get_close_matches(name, known, 1, 0.5)
+    return f"; did you mean {near[0]!r}?" if near else ""
 
 
 def _reading(tensor: Tensor, how: str) -> None:
@@ -404,7 +478,9 @@ def _constant(text: str, dtype: np.dtype[Any]) -> Tensor:
     value = np.array(
         float(text) if dtype.kind == "f" else int(text) if dtype.kind != "b" else text == "True"
     )
-    return wrap(value.astype(dtype))
+    value = value.astype(dtype)
+    value.flags.writeable = False  # shared by all who use this number; a literal to the compiler
+    return wrap(value)
 
 
 def constant(value: float, dtype: np.dtype[Any]) -> Tensor:
@@ -452,6 +528,7 @@ class Plan(NamedTuple):
     positions: tuple[int, ...]  # the inputs that want one
     rules: tuple[tuple[Rule, tuple[str, ...]], ...]  # a rule for each, and the names it asks for
     saves: tuple[tuple[str, int], ...]  # (name, position) of the inputs that some rule asks for
+    constant: tuple[bool, ...]  # which of those wanted no gradient
     saves_output: bool
     shapes: tuple[tuple[str, int], ...]  # (name_shape, position)
 
@@ -558,13 +635,15 @@ class Op:
         rules = tuple(self.rule(i) for i in positions)
         asked = {name for _, names in rules for name in names}
         inputs = [(self.arg_name(i), i) for i in range(len(needs))]
+        saves = tuple((name, i) for name, i in inputs if name in asked)
         shapes = [(f"{name}_shape", i) for name, i in inputs if f"{name}_shape" in asked]
         if "shapes" in asked:
             shapes.append(("shapes", -1))
         return Plan(
             positions,
             rules,
-            tuple((name, i) for name, i in inputs if name in asked),
+            saves,
+            tuple(not needs[i] for _, i in saves),
             "y" in asked,
             tuple(shapes),
         )
@@ -577,8 +656,23 @@ class Op:
         tensors = [as_tensor(x) for x in inputs]
         arrays = [t._array for t in tensors]
         if self.forward is not None:
-            return record(self, tensors, params, np.asarray(self.forward(*arrays, **params)))
+            return self._recorded(tensors, params, np.asarray(self.forward(*arrays, **params)))
         return record(self, tensors, params, self._run_kernel(arrays, params))
+
+    def _recorded(
+        self, tensors: list[Tensor], params: dict[str, Any], result: np.ndarray[Any, Any]
+    ) -> Tensor:
+        if result.dtype not in _DTYPES:
+            raise TypeError(f"op {self.name!r} gave {result.dtype}, which is not supported")
+        if any(result is t._array for t in tensors):
+            result = result.view()
+        storage = None
+        if result.base is not None:
+            for t in tensors:
+                if np.may_share_memory(result, t._array):
+                    storage = storage_of(t)  # a view: a write to either one counts for both
+                    storage.shared = True
+        return record(self, tensors, params, result, storage)
 
     def _run_kernel(
         self, arrays: list[np.ndarray[Any, Any]], params: dict[str, Any]
@@ -623,22 +717,28 @@ class Node:
     sequence: int
     where: Where | None
     hooks: list[Any] | None
+    retained: Any  # a weak reference to the tensor whose .grad is wanted, see `retain_grad`
     released: Where | None
     unflagged: list[Any] | None
     __slots__ = tuple(__annotations__)
 
 
 def record(
-    op: Op, inputs: Sequence[Tensor], params: dict[str, Any], array: np.ndarray[Any, Any]
+    op: Op,
+    inputs: Sequence[Tensor],
+    params: dict[str, Any],
+    array: np.ndarray[Any, Any],
+    storage: Storage | None = None,
 ) -> Tensor:
     """Make the output tensor of a call; note the call when a gradient will have to come back.
 
     Whether an input wants a gradient is looked at here, once: a flag that is changed later, by leaving
-    a `frozen()` block say, changes nothing about what was recorded.
+    a `frozen()` block say, changes nothing about what was recorded. A view comes with its `storage`.
     """
     out = _Bare()
     out._array = array  # type: ignore[attr-defined]
-    out._node = out._grad = out._hooks = out._storage = None  # type: ignore[attr-defined]
+    out._storage = storage  # type: ignore[attr-defined]
+    out._node = out._grad = out._hooks = None  # type: ignore[attr-defined]
     out._op = op  # type: ignore[attr-defined]
     out._flag = False  # type: ignore[attr-defined]
     out._cuts = ()  # type: ignore[attr-defined]
@@ -682,7 +782,7 @@ def _remember(
         # pointed back would be a cycle, kept until the collector comes by.
         storage = storage_of(out)  # type: ignore[arg-type]
         node.output = (out._array, storage, storage.version)  # type: ignore[attr-defined]
-    node.hooks = node.released = node.unflagged = None
+    node.hooks = node.retained = node.released = node.unflagged = None
     if len(plan.positions) < len(needs):
         # To warn of a leaf whose flag is set too late; weak, so that no array is kept alive.
         node.unflagged = [weakref.ref(t) for t in inputs if not t._flag and t._node is None]

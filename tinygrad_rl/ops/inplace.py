@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_rl.core import Op, Tensor, caller, constant, method, mode, storage_of
-from tinygrad_rl.ops.elementwise import add, div, equal, mul, sub
+from tinygrad_rl.ops.elementwise import add, div, equal, mul, power, sub
 from tinygrad_rl.ops.elementwise import where as select
 from tinygrad_rl.ops.index import getitem, take
 from tinygrad_rl.ops.shape import astype, broadcast_to, copy_op
