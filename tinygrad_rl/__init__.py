@@ -19,6 +19,7 @@ from tinygrad_rl.autodiff import set_grad_enabled as set_grad_enabled
 from tinygrad_rl.check import check_op as check_op
 from tinygrad_rl.check import gradcheck as gradcheck
 from tinygrad_rl.check import gradgradcheck as gradgradcheck
+from tinygrad_rl.compiler import jit as jit
 from tinygrad_rl.core import Op as Op
 from tinygrad_rl.core import Tensor as Tensor
 from tinygrad_rl.core import from_numpy as from_numpy
@@ -33,6 +34,8 @@ from tinygrad_rl.creation import ones_like as ones_like
 from tinygrad_rl.creation import zeros as zeros
 from tinygrad_rl.creation import zeros_like as zeros_like
 from tinygrad_rl.derive import DeriveError as DeriveError
+from tinygrad_rl.io import load as load
+from tinygrad_rl.io import save as save
 from tinygrad_rl.nn.functional import (
     binary_cross_entropy_with_logits as binary_cross_entropy_with_logits,
 )
@@ -41,8 +44,6 @@ from tinygrad_rl.nn.functional import huber_loss as huber_loss
 from tinygrad_rl.nn.functional import l1_loss as l1_loss
 from tinygrad_rl.nn.functional import mse_loss as mse_loss
 from tinygrad_rl.nn.functional import smooth_l1_loss as smooth_l1_loss
-from tinygrad_rl.io import load as load
-from tinygrad_rl.io import save as save
 from tinygrad_rl.ops.define import elementwise as elementwise
 from tinygrad_rl.ops.einsum import einsum as einsum
 from tinygrad_rl.ops.elementwise import abs_ as abs
@@ -159,18 +160,20 @@ from tinygrad_rl.ops.shape import squeeze as squeeze
 from tinygrad_rl.ops.shape import stop_gradient as stop_gradient
 from tinygrad_rl.ops.shape import swapaxes as swapaxes
 from tinygrad_rl.ops.shape import transpose as transpose
+from tinygrad_rl.program import TraceError as TraceError
+from tinygrad_rl.random import rand as rand
+from tinygrad_rl.random import randint as randint
+from tinygrad_rl.random import randn as randn
+from tinygrad_rl.random import randperm as randperm
 from tinygrad_rl.transforms import hessian as hessian
 from tinygrad_rl.transforms import hvp as hvp
 from tinygrad_rl.transforms import jacobian as jacobian
 from tinygrad_rl.transforms import jvp as jvp
 from tinygrad_rl.transforms import value_and_grad as value_and_grad
 from tinygrad_rl.transforms import vjp as vjp
-from tinygrad_rl.random import rand as rand
-from tinygrad_rl.random import randint as randint
-from tinygrad_rl.random import randn as randn
-from tinygrad_rl.random import randperm as randperm
 
 __all__ = [
+    "TraceError",
     "abs",
     "add",
     "all",
@@ -236,6 +239,7 @@ __all__ = [
     "hvp",
     "is_grad_enabled",
     "jacobian",
+    "jit",
     "jvp",
     "l1_loss",
     "leaky_relu",

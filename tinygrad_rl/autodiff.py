@@ -3,11 +3,11 @@
     loss.backward()                        # accumulates into the leaves' .grad
     dx, dy = grad(loss, (x, y))            # returns the gradients, touches nothing
 
-The sweep takes nodes in the reverse order of their making, so that a node's gradient is complete when
-its turn comes: a queue, no recursion. For each input that wanted a gradient *when the call was
-recorded* it runs that input's rule. An input that wanted none, a frozen parameter say, has no entry:
-its rule does not run, and nothing is computed for it. The rules are ops, so with `create_graph` the
-sweep itself is recorded and can be differentiated again.
+The sweep takes nodes in the reverse order of their making, so that a node's gradient is complete
+when its turn comes: a queue, no recursion. For each input that wanted a gradient *when the call was
+recorded* it runs that input's rule. An input that wanted none, a frozen parameter say, has no
+entry: its rule does not run, and nothing is computed for it. The rules are ops, so with
+`create_graph` the sweep itself is recorded and can be differentiated again.
 """
 
 import functools
@@ -22,9 +22,9 @@ import numpy as np
 
 from tinygrad_rl.core import (
     Cut,
-    FlagChanges,
     Node,
     Tensor,
+    announce_flag,
     as_tensor,
     at,
     caller,
@@ -65,7 +65,8 @@ class GradMode(threading.local):
 
         Raises
         ------
-        TypeError : for a class, and for a coroutine, which would run when the mode is long restored.
+        TypeError : for a class, and for a coroutine, which would run when the mode is long
+            restored.
         """
         if isinstance(function, type):
             raise TypeError("grad mode decorates functions: decorate the methods of the class")
@@ -109,12 +110,13 @@ class set_grad_enabled(GradMode):
             super().__enter__()
 
     def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Decorate a function; as a decorator it sets nothing at once."""
         self.__exit__()
         return super().__call__(function)
 
 
 def no_grad(function: Callable[..., Any] | None = None) -> Any:
-    """Record nothing inside: `with no_grad():` or `@no_grad()`. Nests, and ends on exceptions too."""
+    """Record nothing inside: `with no_grad():` or `@no_grad`. Nests; ends on exceptions too."""
     return GradMode(False) if function is None else GradMode(False)(function)
 
 
@@ -131,8 +133,8 @@ def is_grad_enabled() -> bool:
 class frozen:
     """Freeze parameters inside the block: gradients flow through them, none is computed for them.
 
-    Put the *forward* pass inside the block. `backward` may come after it: what wanted a gradient was
-    recorded at the call. Each tensor gets its own flag back at the end, also on exceptions.
+    Put the *forward* pass inside the block. `backward` may come after it: what wanted a gradient
+    was recorded at the call. Each tensor gets its own flag back at the end, also on exceptions.
 
     Parameters
     ----------
@@ -148,7 +150,8 @@ class frozen:
         self._tensors = collect_tensors(modules_or_tensors)
         if not self._tensors:
             raise ValueError(
-                "frozen() matched no tensor: was a generator such as parameters() used up before? Pass "
+                "frozen() matched no tensor: was a generator such as parameters() used up before? "
+                "Pass "
                 "the module itself, or a list"
             )
         if not all(t.is_leaf for t in self._tensors):
@@ -169,7 +172,7 @@ class frozen:
 
 
 def _set_flag(t: Tensor, flag: bool, cuts: tuple[Cut, ...]) -> None:
-    FlagChanges.count += 1
+    announce_flag(t)
     object.__setattr__(t, "_flag", flag)
     object.__setattr__(t, "_cuts", cuts)
 
@@ -213,8 +216,8 @@ def sweep(
 
     Returns
     -------
-    The gradient of each leaf reached and of each target, after their hooks. It may share memory with
-    another tensor, and be the same tensor for two of them.
+    The gradient of each leaf reached and of each target, after their hooks. It may share memory
+    with another tensor, and be the same tensor for two of them.
     """
     where = caller()
     pending: dict[Sink, Tensor] = {}
@@ -295,7 +298,8 @@ def _unbroadcast(node: Node, out: Tensor, shape: tuple[int, ...]) -> Tensor:
         fits = False
     if not fits:
         raise ValueError(
-            f"a gradient rule of op {node.op.name!r} (called at {at(node.where)}) gave shape {out.shape} "
+            f"a gradient rule of op {node.op.name!r} (called at {at(node.where)}) gave shape "
+            f"{out.shape} "
             f"for an input of shape {shape}"
         )
     return sum_to(out, shape)
@@ -305,7 +309,8 @@ def _values(node: Node, g: Tensor) -> dict[str, Any]:
     """What the rules of a node can ask for, checked to be what it was at the call."""
     if node.released is not None:
         raise RuntimeError(
-            f"the graph of {node.op.name!r} (called at {at(node.where)}) was used up by the backward at "
+            f"the graph of {node.op.name!r} (called at {at(node.where)}) was used up by the "
+            "backward at "
             f"{at(node.released)}; pass retain_graph=True there to go through it again"
         )
     values: dict[str, Any] = {"g": g, **node.params}
@@ -341,7 +346,8 @@ def _constant_twin(tensor: Tensor) -> Tensor:
 def _changed(node: Node, what: str, where: Any) -> RuntimeError:
     return RuntimeError(
         f"a tensor needed for the gradient was changed in place: {node.op.name!r}, called at "
-        f"{at(node.where)}, saved {what}, which was changed at {at(where)}. Change it after backward(), "
+        f"{at(node.where)}, saved {what}, which was changed at {at(where)}. Change it after "
+        "backward(), "
         "or work on a copy()"
     )
 
@@ -367,8 +373,10 @@ def _warn_of_late_thaw(node: Node) -> None:
         thawed = leaf is not None and leaf._flag and leaf._cuts and leaf._cuts[0]
         if leaf is not None and thawed and thawed.when > node.sequence:
             warn(
-                f"a tensor of shape {leaf.shape} got requires_grad=True (at {at(thawed.where)}) only after "
-                f"{node.op.name!r} was called with it at {at(node.where)}: it gets no gradient from that "
+                f"a tensor of shape {leaf.shape} got requires_grad=True (at {at(thawed.where)}) "
+                "only after "
+                f"{node.op.name!r} was called with it at {at(node.where)}: it gets no gradient "
+                "from that "
                 "call. Set the flag before the forward pass"
             )
 
@@ -378,7 +386,8 @@ def _initial(output: Tensor, gradient: Any) -> Tensor:
     if gradient is None:
         if output.size != 1:
             raise RuntimeError(
-                f"backward needs a scalar to start from, this tensor has shape {output.shape}: reduce it "
+                f"backward needs a scalar to start from, this tensor has shape {output.shape}: "
+                "reduce it "
                 "with sum() or mean(), or pass the gradient of it"
             )
         if not output.shape:
@@ -402,7 +411,8 @@ def no_path(output: Tensor) -> RuntimeError:
     if not lines:
         lines = ["  nothing that went into it requires a gradient"]
     return RuntimeError(
-        "no gradient can come back from this tensor: no path leads from it to a leaf that requires one.\n"
+        "no gradient can come back from this tensor: no path leads from it to a leaf that "
+        "requires one.\n"
         + "\n".join(lines)
         + "\nFor the whole picture: tinygrad_rl.explain(function, *arguments), where the function "
         "computes this tensor"
@@ -429,9 +439,9 @@ def backward(
 
     Raises
     ------
-    RuntimeError : when no path leads to a leaf that requires a gradient (with the places where paths
-        were cut), for a graph that was used up, and for a saved tensor that was changed in place (with
-        both places).
+    RuntimeError : when no path leads to a leaf that requires a gradient (with the places where
+        paths were cut), for a graph that was used up, and for a saved tensor that was changed in
+        place (with both places).
     """
     for observer in mode.observers:
         observer.on_backward([output], None)
@@ -447,7 +457,8 @@ def backward(
         if not leaf._flag:
             warn(
                 f"a leaf of shape {leaf.shape} was frozen between forward and backward (at "
-                f"{at(leaf._cuts[0].where) if leaf._cuts else '?'}): its gradient was computed and thrown "
+                f"{at(leaf._cuts[0].where) if leaf._cuts else '?'}): its gradient was computed "
+                "and thrown "
                 "away. Freeze before the forward pass"
             )
     # From here on nothing fails: an exception in a rule or a hook leaves every .grad as it was.
@@ -574,7 +585,7 @@ class HookHandle:
 
 @method("register_hook")
 def register_hook(tensor: Tensor, hook: Callable[[Tensor], Tensor | None]) -> HookHandle:
-    """Call `hook(gradient)` when the gradient of this tensor is complete; what it returns replaces it.
+    """Call `hook(gradient)` when this tensor's gradient is complete; what it returns replaces it.
 
     Raises
     ------

@@ -32,7 +32,7 @@ Where = tuple[CodeType, int]
 
 
 class Mode(threading.local):
-    """What the current thread does with op calls: record them for a gradient, show them to observers."""
+    """What this thread does with op calls: record them for a gradient, show them to observers."""
 
     grad: bool = True
     observers: tuple["Observer", ...] = ()
@@ -42,13 +42,13 @@ mode = Mode()
 
 
 class FlagChanges:
-    """Counts the settings of any tensor's flag: compiled functions look at flags again only then."""
+    """Counts settings of any tensor's flag: compiled functions look at flags again only then."""
 
     count = 0
 
 
 class Observer:
-    """Sees every op call of a thread while it stands in `mode.observers`; does nothing by default."""
+    """Sees a thread's op calls while it stands in `mode.observers`; does nothing by default."""
 
     def on_call(
         self, op: "Op", inputs: Sequence["Tensor"], params: dict[str, Any], out: "Tensor"
@@ -64,9 +64,7 @@ class Observer:
     def on_grad_mode(self, flag: bool | None) -> None:
         """After a block has set grad mode to `flag`; None when the innermost block ends."""
 
-    def on_backward(
-        self, outputs: Sequence["Tensor"], inputs: Sequence["Tensor"] | None
-    ) -> None:
+    def on_backward(self, outputs: Sequence["Tensor"], inputs: Sequence["Tensor"] | None) -> None:
         """Before `grad(outputs, inputs)`, or `backward` where `inputs` is None."""
 
     def on_step(self, node: "Node | None") -> None:
@@ -74,6 +72,9 @@ class Observer:
 
     def on_gradient(self, leaf: "Tensor", g: "Tensor") -> None:
         """Before `backward` adds `g` to the gradient of a leaf."""
+
+    def on_flag(self, tensor: "Tensor") -> None:
+        """Before `requires_grad` of a leaf is set."""
 
     def on_grad(self, leaf: "Tensor", writing: bool) -> None:
         """Before `.grad` of a tensor is read or set."""
@@ -83,7 +84,7 @@ class Observer:
 
 
 def caller() -> Where | None:
-    """The innermost line of code outside this package, in a form that costs a third of a microsecond."""
+    """The innermost line of code outside this package, in a form that is cheap to take."""
     frame = sys._getframe(1)
     while frame is not None and frame.f_code.co_filename.startswith(_PACKAGE):
         frame = frame.f_back  # type: ignore[assignment]
@@ -128,7 +129,7 @@ _sequence = itertools.count().__next__
 
 
 class Storage:
-    """What all tensors on the same memory share: how often it was written to, where last, and views."""
+    """What all tensors on the same memory share: the count of writes, and where the last was."""
 
     __slots__ = ("changed", "shared", "version")
 
@@ -139,8 +140,10 @@ class Storage:
 
 
 class _Bare:
-    """A tensor's memory layout without its guard: `Tensor.__setattr__` refuses unknown names, which
-    would cost a microsecond for each result, so results are filled in bare and then become tensors.
+    """A tensor's slots without its guard.
+
+    `Tensor.__setattr__` refuses unknown names, which would cost a microsecond for each result, so
+    results are filled in bare and then become tensors.
     """
 
     __slots__ = (
@@ -154,6 +157,14 @@ class _Bare:
         "_op",
         "_storage",
     )
+    _array: np.ndarray[Any, Any]
+    _cuts: tuple[Cut, ...]  # where its paths were cut, for messages
+    _flag: bool
+    _grad: "Tensor | None"
+    _hooks: list[Any] | None  # of a leaf; a result's are on its node
+    _node: "Node | None"
+    _op: "Op | None"  # the op that made it, recorded or not
+    _storage: Storage | None
 
 
 class Tensor(_Bare):
@@ -161,8 +172,8 @@ class Tensor(_Bare):
 
     Parameters
     ----------
-    data : number, nested list, NumPy array or tensor; copied. Python floats become float32, ints int64,
-        bools bool; arrays keep their dtype.
+    data : number, nested list, NumPy array or tensor; copied. Python floats become float32, ints
+        int64, bools bool; arrays keep their dtype.
     requires_grad : whether `backward` accumulates a gradient for this tensor; floats only.
     dtype : float32, float64, int64, int32, uint8 or bool.
 
@@ -188,24 +199,28 @@ class Tensor(_Bare):
     # What the array says.
     @property
     def shape(self) -> tuple[int, ...]:
+        """Length of each axis."""
         return self._array.shape
 
     @property
     def ndim(self) -> int:
+        """Number of axes."""
         return self._array.ndim
 
     @property
     def size(self) -> int:
+        """Number of elements."""
         return self._array.size
 
     @property
     def dtype(self) -> np.dtype[Any]:
+        """A NumPy dtype."""
         return self._array.dtype
 
     # What autograd knows.
     @property
     def requires_grad(self) -> bool:
-        """Whether a gradient is wanted. Settable on leaves; an op's output has it iff an input had."""
+        """Whether a gradient is wanted. Settable on leaves; a result has it iff an input had."""
         return self._flag
 
     @requires_grad.setter
@@ -215,13 +230,14 @@ class Tensor(_Bare):
             if flag:
                 return
             raise RuntimeError(
-                "requires_grad can't be switched off on the result of an op (its history is recorded "
+                "requires_grad can't be switched off on the result of an op (its history is "
+                "recorded "
                 "already): use detach() to get a constant, or frozen() around the forward pass"
             )
         if flag == self._flag:
             return  # nothing is set, so nothing is noted as set
+        announce_flag(self)
         self._flag = bool(flag)
-        FlagChanges.count += 1
         kind = "thawed" if flag else "frozen"
         older = tuple(c for c in self._cuts if c.kind not in ("frozen", "thawed"))
         self._cuts = (
@@ -247,7 +263,8 @@ class Tensor(_Bare):
         if self._grad is None and self._node is not None and self._node.retained is None:
             warn(
                 f"the .grad of a result of an op ({self._node.op.name!r}, called at "
-                f"{at(self._node.where)}) is read: only leaves get one. Call retain_grad() on it before "
+                f"{at(self._node.where)}) is read: only leaves get one. Call retain_grad() on it "
+                "before "
                 "backward(), or use grad(loss, [it])"
             )
         return self._grad
@@ -336,15 +353,18 @@ class Tensor(_Bare):
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         raise TypeError(
-            "tensors are not pickled: write them with tinygrad_rl.save; for a second tensor use copy() "
+            "tensors are not pickled: write them with tinygrad_rl.save; for a second tensor use "
+            "copy() "
             "(the gradient passes), detach() (it does not; shares memory) or copy.deepcopy"
         )
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Tensor":
         if self._node is not None:
             raise RuntimeError(
-                f"only leaves can be deep-copied, this is the result of {self._node.op.name!r}, called "
-                f"at {at(self._node.where)}: a copy of it would have no history. Use detach().copy()"
+                f"only leaves can be deep-copied, this is the result of {self._node.op.name!r}, "
+                "called "
+                f"at {at(self._node.where)}: a copy of it would have no history. Use "
+                "detach().copy()"
             )
         _reading(self, "copy.deepcopy")
         twin = memo[id(self)] = wrap(self._array.copy())
@@ -382,6 +402,13 @@ class Tensor(_Bare):
         __iter__: Callable[..., Any]
 
         def __getattr__(self, name: str) -> Any: ...
+
+
+def announce_flag(tensor: Tensor) -> None:
+    """Count a setting of a flag and tell the observers, before it happens."""
+    FlagChanges.count += 1
+    for observer in mode.observers:
+        observer.on_flag(tensor)
 
 
 def touch_grad(tensor: Tensor, writing: bool) -> None:
@@ -426,10 +453,10 @@ def _fill(tensor: Any, array: np.ndarray[Any, Any]) -> Any:
 def wrap(array: np.ndarray[Any, Any]) -> Tensor:
     """A constant tensor on this very array: the fast way to make one."""
     t = _Bare()
-    t._array = array  # type: ignore[attr-defined]
-    t._node = t._grad = t._hooks = t._op = t._storage = None  # type: ignore[attr-defined]
-    t._flag = False  # type: ignore[attr-defined]
-    t._cuts = ()  # type: ignore[attr-defined]
+    t._array = array
+    t._node = t._grad = t._hooks = t._op = t._storage = None
+    t._flag = False
+    t._cuts = ()
     t.__class__ = Tensor  # type: ignore[assignment]
     return t  # type: ignore[return-value]
 
@@ -449,7 +476,8 @@ def as_array(data: Any, dtype: Any = None, copy: bool = False) -> np.ndarray[Any
     wanted = np.dtype(array.dtype if dtype is None else dtype)
     if wanted not in _DTYPES:
         raise TypeError(
-            f"dtype {wanted} is not supported; use one of {', '.join(sorted(d.name for d in _DTYPES))}"
+            f"dtype {wanted} is not supported; use one of "
+            f"{', '.join(sorted(d.name for d in _DTYPES))}"
         )
     return np.array(array, dtype=wanted) if copy else np.asarray(array, dtype=wanted)
 
@@ -484,7 +512,7 @@ def _constant(text: str, dtype: np.dtype[Any]) -> Tensor:
 
 
 def constant(value: float, dtype: np.dtype[Any]) -> Tensor:
-    """A Python number as a 0-d tensor; keyed by its text, for 0.0 and -0.0 are equal but not the same."""
+    """A Python number as a 0-d tensor; keyed by its text, since 0.0 and -0.0 are equal."""
     return _constant(repr(value), dtype)
 
 
@@ -494,6 +522,7 @@ def as_tensor(value: Any) -> Tensor:
 
 
 def storage_of(tensor: Tensor) -> Storage:
+    """The count of writes to a tensor's memory, which begins when somebody asks for it."""
     storage = tensor._storage
     if storage is None:
         storage = Storage()
@@ -536,9 +565,9 @@ class Plan(NamedTuple):
 class Op:
     """One differentiable operation, declared once.
 
-    Everything else follows from the declaration: the eager call, gradients of any order, the compiled
-    program, FLOP counts and the test battery. Elementwise ops are easier to declare, as scalar
-    functions: see `tinygrad_rl.elementwise`.
+    Everything else follows from the declaration: the eager call, gradients of any order, the
+    compiled program, FLOP counts and the test battery. Elementwise ops are easier to declare, as
+    scalar functions: see `tinygrad_rl.elementwise`.
 
     Parameters
     ----------
@@ -548,11 +577,12 @@ class Op:
     shape : `shape(a, b, *, axis)` gives the output's shape, or a pair (shape, dtype), and raises
         ValueError where the inputs don't fit.
     forward : instead of `kernel` and `shape`, a NumPy function that returns the result.
-    vjp : for each input the rule that turns the gradient of the output into the gradient of the input.
-        A rule asks for what it needs by the names of its arguments: `g` (the incoming gradient), `y`
-        (the output), an input, `a_shape` (an input's shape, which keeps no array alive), a parameter.
-        It is written in ops, so it can be differentiated again.
-    flops : `flops(out, a, b, *, axis)`: floating-point operations in matrix products; 0 when left out.
+    vjp : for each input the rule that turns the gradient of the output into the gradient of the
+        input. A rule asks for what it needs by the names of its arguments: `g` (the incoming
+        gradient), `y` (the output), an input, `a_shape` (an input's shape, which keeps no array
+        alive), a parameter. It is written in ops, so it can be differentiated again.
+    flops : `flops(out, a, b, *, axis)`: floating-point operations in matrix products; 0 when left
+        out.
     differentiable : False for an op whose output never requires a gradient, such as a comparison.
 
     Raises
@@ -612,6 +642,7 @@ class Op:
         return rule, names
 
     def arg_name(self, position: int) -> str:
+        """What the input at this position is called."""
         if self.variadic and position >= len(self.args) - 1:
             return f"{self.args[-1]}{position - len(self.args) + 1}"
         return self.args[position]
@@ -621,7 +652,8 @@ class Op:
         arg = self.args[min(position, len(self.args) - 1)]
         if arg not in self.vjp:
             raise NotImplementedError(
-                f"op {self.name!r} has no gradient rule for its input {self.arg_name(position)!r}, which "
+                f"op {self.name!r} has no gradient rule for its input "
+                f"{self.arg_name(position)!r}, which "
                 "requires a gradient: give it one (vjp=), or pass the input through stop_gradient"
             )
         rule, names = self.vjp[arg]
@@ -653,6 +685,7 @@ class Op:
         return self._flops(out, *inputs, **params) if self._flops else 0
 
     def __call__(self, *inputs: Any, **params: Any) -> Tensor:
+        """Compute the output, and note the call when a gradient will have to come back."""
         tensors = [as_tensor(x) for x in inputs]
         arrays = [t._array for t in tensors]
         if self.forward is not None:
@@ -700,8 +733,8 @@ REGISTRY: dict[str, Op] = {}
 class Node:
     """The record of one op call in which some input wanted a gradient.
 
-    `parents` has, for each of those inputs, what the gradient is handed to: the node that made it, or
-    the leaf tensor itself. Only what the rules ask for is kept alive.
+    `parents` has, for each of those inputs, what the gradient is handed to: the node that made it,
+    or the leaf tensor itself. Only what the rules ask for is kept alive.
     """
 
     op: Op
@@ -720,7 +753,24 @@ class Node:
     retained: Any  # a weak reference to the tensor whose .grad is wanted, see `retain_grad`
     released: Where | None
     unflagged: list[Any] | None
-    __slots__ = tuple(__annotations__)
+    __slots__ = (
+        "dtype",
+        "hooks",
+        "op",
+        "output",
+        "params",
+        "parents",
+        "plan",
+        "released",
+        "retained",
+        "saved",
+        "sequence",
+        "shape",
+        "shapes",
+        "unflagged",
+        "versions",
+        "where",
+    )
 
 
 def record(
@@ -732,22 +782,23 @@ def record(
 ) -> Tensor:
     """Make the output tensor of a call; note the call when a gradient will have to come back.
 
-    Whether an input wants a gradient is looked at here, once: a flag that is changed later, by leaving
-    a `frozen()` block say, changes nothing about what was recorded. A view comes with its `storage`.
+    Whether an input wants a gradient is looked at here, once: a flag that is changed later, by
+    leaving a `frozen()` block say, changes nothing about what was recorded. A view comes with its
+    `storage`.
     """
     out = _Bare()
-    out._array = array  # type: ignore[attr-defined]
-    out._storage = storage  # type: ignore[attr-defined]
-    out._node = out._grad = out._hooks = None  # type: ignore[attr-defined]
-    out._op = op  # type: ignore[attr-defined]
-    out._flag = False  # type: ignore[attr-defined]
-    out._cuts = ()  # type: ignore[attr-defined]
+    out._array = array
+    out._storage = storage
+    out._node = out._grad = out._hooks = None
+    out._op = op
+    out._flag = False
+    out._cuts = ()
     out.__class__ = Tensor  # type: ignore[assignment]
     needs = tuple([t._flag for t in inputs])
     wanted = True in needs
     if wanted and mode.grad and op.differentiable:
         _remember(op, inputs, params, out, needs)  # type: ignore[arg-type]
-    elif wanted or any([t._cuts for t in inputs]):
+    elif wanted or any([t._cuts for t in inputs]):  # noqa: C419 (faster than a generator)
         _note_cuts(op, inputs, out, wanted)  # type: ignore[arg-type]
     if mode.observers:
         for observer in mode.observers:
@@ -767,8 +818,8 @@ def _remember(
     node.plan = plan
     node.sequence = _sequence()
     node.where = caller()
-    node.shape = out._array.shape  # type: ignore[attr-defined]
-    node.dtype = out._array.dtype  # type: ignore[attr-defined]
+    node.shape = out._array.shape
+    node.dtype = out._array.dtype
     node.parents = tuple([inputs[i]._node or inputs[i] for i in plan.positions])
     saved = node.saved = tuple([inputs[i] for _, i in plan.saves])
     node.versions = tuple([0 if t._storage is None else t._storage.version for t in saved])
@@ -781,13 +832,13 @@ def _remember(
         # The array and its version, not the tensor: a tensor points to its node, and a node that
         # pointed back would be a cycle, kept until the collector comes by.
         storage = storage_of(out)  # type: ignore[arg-type]
-        node.output = (out._array, storage, storage.version)  # type: ignore[attr-defined]
+        node.output = (out._array, storage, storage.version)
     node.hooks = node.retained = node.released = node.unflagged = None
     if len(plan.positions) < len(needs):
         # To warn of a leaf whose flag is set too late; weak, so that no array is kept alive.
         node.unflagged = [weakref.ref(t) for t in inputs if not t._flag and t._node is None]
-    out._node = node  # type: ignore[attr-defined]
-    out._flag = True  # type: ignore[attr-defined]
+    out._node = node
+    out._flag = True
 
 
 def _note_cuts(op: Op, inputs: Sequence[Tensor], out: Any, wanted: bool) -> None:

@@ -15,9 +15,11 @@ import sys
 import tempfile
 import threading
 import warnings
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import llvmlite
 import llvmlite.binding
@@ -82,7 +84,7 @@ def write_atomically(path: Path, data: bytes) -> None:
         raise
 
 
-def load(source: str, stem: str) -> ModuleType:
+def load(source: str, stem: str, names: Mapping[str, Any] | None = None) -> ModuleType:
     """Import `source` from its file in the cache, writing the file when it is not there yet.
 
     Parameters
@@ -90,6 +92,8 @@ def load(source: str, stem: str) -> ModuleType:
     source : the module's text; its `@njit(cache=True)` functions carry explicit signatures, so that
         importing it compiles them or takes them from the cache.
     stem : start of the file's name, for people who look into the folder.
+    names : objects that the module finds among its globals; the source must identify them, since the
+        cache knows only the source.
     """
     digest = hashlib.sha256(f"{_environment()}\n{source}".encode()).hexdigest()[:20]
     name = f"{stem}_{digest}"
@@ -104,21 +108,22 @@ def load(source: str, stem: str) -> ModuleType:
         if not _intact(path):
             _forget(path)
         try:
-            module = _import(name, path)
+            module = _import(name, path, names or {})
         except Exception:
             # A cache file may have changed under us between the check and the import.
             if not _compiled_files(path):
                 raise
             _forget(path)
-            module = _import(name, path)
+            module = _import(name, path, names or {})
         _seal(path)
         return module
 
 
-def _import(name: str, path: Path) -> ModuleType:
+def _import(name: str, path: Path, names: Mapping[str, Any]) -> ModuleType:
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
+    vars(module).update(names)
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)

@@ -1,0 +1,118 @@
+"""Write a plan as the source of one Numba function.
+
+    source = generate(plan)
+    text = render(source)
+
+The text is meant to be read: variables carry the user's names, a comment before each step says which op
+it is and which line of user code it came from, and the loops are what one would write by hand.
+"""
+
+import hashlib
+
+import numpy as np
+
+from tinygrad_rl.compiler.loops import write_loop
+from tinygrad_rl.compiler.schedule import Loop, Plan, Step
+from tinygrad_rl.compiler.source import SCALAR_FUNCTIONS, TYPES, Source, shape_text
+from tinygrad_rl.compiler.steps import kernel_text, write_step
+from tinygrad_rl.program import Value
+
+
+def generate(plan: Plan) -> Source:
+    """The whole function; its text is `render(source)`."""
+    source = Source(plan)
+    for step in plan.steps:
+        source.write("", *_comment(step))
+        if isinstance(step, Loop):
+            write_loop(source, step)
+        else:
+            write_step(source, step)
+    _write_ends(source)
+    return source
+
+
+def render(source: Source) -> str:
+    """The module's text."""
+    plan = source.plan
+    body = [f"{name} = {code}" for name, code in source.declared.items() if code]
+    body += source.lines
+    text = "\n".join(f"    {line}" if line else "" for line in body)
+    words = {word for word in SCALAR_FUNCTIONS if f"{word}(" in text}
+    head = [
+        f'"""{plan.program.name}: generated from a trace, see tinygrad_rl.jit."""',
+        "",
+        "from numba import boolean, float32, float64, int32, int64, njit, uint8, void",
+        "from numpy import inf, nan",
+    ]
+    for name, kernel in source.kernels.items():
+        digest = hashlib.sha256(kernel_text(kernel).encode()).hexdigest()[:16]
+        head.append(f"# {name}: {kernel.__module__}.{kernel.__qualname__}, {digest}")
+    if source.used:
+        head.append(f"from tinygrad_rl.kernels.native import {', '.join(sorted(source.used))}")
+    if words:
+        head.append(f"from tinygrad_rl.kernels.scalar import {', '.join(sorted(words))}")
+    return (
+        "\n".join(head)
+        + '\n\n\n@njit(void(int64[::1]), cache=True, error_model="numpy", nogil=True)\n'
+        + f"def {plan.program.name}(memory):\n{text or '    pass'}\n"
+    )
+
+
+def _comment(step: Step) -> list[str]:
+    members = step.members if isinstance(step, Loop) else [step]
+    lines = []
+    for i in members:
+        note = f"# {i}: {i.out.spec}"
+        lines.append(f"{note[:110]}  ({i.line})")
+    return lines
+
+
+def _write_ends(source: Source) -> None:
+    """Outputs to where the caller finds them, then new values into the states that lack them."""
+    plan = source.plan
+    scalars: dict[np.dtype, int] = {}
+    lines = []
+    for v in plan.program.outputs:
+        if not v.shape:
+            n = scalars[v.dtype] = scalars.get(v.dtype, -1) + 1
+            lines.append(f"{_scalar_array(source, v.dtype)}[{n}] = {source.element(v, ())}")
+    if lines:
+        source.write("", "# results", *lines)
+    for v in dict.fromkeys(plan.program.outputs):
+        if v.shape and v not in plan.direct:
+            name = _output_array(source, v)
+            source.nest(
+                v.shape,
+                lambda at, v=v, name=name: [f"{name}[{', '.join(at)}] = {source.element(v, at)}"],
+            )
+    for state, v in plan.program.writes:
+        if v in plan.homes and plan.homes[v] is state:
+            continue
+        target = source.array(state)
+        if not state.shape:
+            source.write(f"{target}[0] = {source.element(v, ())}")
+        else:
+            source.nest(
+                state.shape,
+                lambda at, v=v, target=target: [
+                    f"{target}[{', '.join(at)}] = {source.element(v, at)}"
+                ],
+            )
+
+
+def _scalar_array(source: Source, dtype: np.dtype) -> str:
+    count = sum(1 for v in source.plan.program.outputs if not v.shape and v.dtype == dtype)
+    name = f"results_{dtype.name}"
+    source.declared[name] = (
+        f"{source.call('array')}(memory, {source.block('scalars', dtype)}, 0, ({count},), {TYPES[dtype.name]})"
+    )
+    return name
+
+
+def _output_array(source: Source, v: Value) -> str:
+    name = source.unique(f"{v.name}_out")
+    n = source.block("output", v)
+    source.declared[name] = (
+        f"{source.call('array')}(memory, {n}, 0, {shape_text(v.shape)}, {TYPES[v.dtype.name]})"
+    )
+    return name

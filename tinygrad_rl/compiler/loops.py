@@ -1,0 +1,133 @@
+"""Write a fused loop: elementwise instructions of one shape and the sums over them."""
+
+import numpy as np
+
+from tinygrad_rl.compiler.schedule import Loop
+from tinygrad_rl.compiler.source import TYPES, Source, broadcast_index
+from tinygrad_rl.compiler.views import REDUCTIONS
+from tinygrad_rl.ops.define import Elementwise
+from tinygrad_rl.program import Instruction
+
+
+def write_loop(source: Source, loop: Loop) -> None:
+    """One loop nest: compute each member at one place, then store what is needed later."""
+    heads, index = source.loops(loop.shape)
+    depth = len(heads)
+    before: list[list[str]] = [[] for _ in range(depth + 1)]
+    after: list[list[str]] = [[] for _ in range(depth + 1)]
+    body: list[str] = []
+    stores: list[str] = []
+    for i in loop.members:
+        if i.op.name in REDUCTIONS:
+            _write_reduction(source, i, index, before, body, after)
+            continue
+        stored = i.out in source.plan.stored
+        name = source.unique(_temporary(source, i)) if stored else source.name(i.out)
+        body.append(f"{name} = {computation(source, i, index)}")
+        if stored:
+            stores.append(f"{source.array(i.out)}[{', '.join(index)}] = {name}")
+        source.temporaries[i.out] = (name, index)
+    body += stores
+    for level in range(depth):
+        source.write(
+            *("    " * level + line for line in before[level]), "    " * level + heads[level]
+        )
+    source.write(*("    " * depth + line for line in [*before[depth], *body, *after[depth]]))
+    for level in reversed(range(depth)):
+        source.write(*("    " * level + line for line in after[level]))
+    if loop.shape:
+        for i in loop.members:
+            source.temporaries.pop(i.out, None)
+
+
+def _temporary(source: Source, i: Instruction) -> str:
+    """The variable of one element on its way to memory."""
+    home = source.plan.homes.get(i.out)
+    return f"{i.out.name}_" if home is None else f"new_{home.name}"
+
+
+def computation(source: Source, i: Instruction, index: tuple[str, ...]) -> str:
+    """One element of an elementwise instruction as an expression."""
+    elements = [source.element(v, broadcast_index(v.shape, index)) for v in i.inputs]
+    if i.op.name == "copy":
+        return elements[0]
+    if not isinstance(i.op, Elementwise):
+        return _cast(elements[0], i.inputs[0].dtype, i.out.dtype)
+    wanted = _compute_dtypes(i, i.op)
+    cast = [_cast(e, v.dtype, d) for e, v, d in zip(elements, i.inputs, wanted, strict=True)]
+    numeric = next((d for d in wanted if d.kind != "b"), wanted[0])
+    return i.op.scalar.render(TYPES[numeric.name], dict(zip(i.op.args, cast, strict=True)))
+
+
+def _compute_dtypes(i: Instruction, op: Elementwise) -> list[np.dtype]:
+    """The dtype that each operand is computed in: the result's, or for a comparison the common one."""
+    named = list(zip(op.args, i.inputs, strict=True))
+    common = i.out.dtype
+    if op.scalar.is_boolean:
+        common = np.result_type(*(v.dtype for a, v in named if a not in op.scalar.conditions))
+    return [np.dtype(bool) if a in op.scalar.conditions else common for a, _ in named]
+
+
+def _cast(text: str, have: np.dtype, want: np.dtype) -> str:
+    if have == want:
+        return text
+    return f"({text} != 0)" if want.kind == "b" else f"{TYPES[want.name]}({text})"
+
+
+_START = {"sum": "0", "prod": "1"}
+
+
+def _write_reduction(
+    source: Source,
+    i: Instruction,
+    index: tuple[str, ...],
+    before: list[list[str]],
+    body: list[str],
+    after: list[list[str]],
+) -> None:
+    """Accumulate in a variable where the reduced axes are the inner ones, else in the output's memory."""
+    shape, axes = i.inputs[0].shape, i.params["axis"]
+    kind = TYPES[i.out.dtype.name]
+    value = _cast(source.element(i.inputs[0], index), i.inputs[0].dtype, i.out.dtype)
+    loops = [a for a, n in enumerate(shape) if n != 1]
+    kept = [a for a in loops if a not in axes]
+    place = tuple(k for a, k in enumerate(index) if a not in axes)
+    if len(i.out.shape) == len(shape):
+        place = tuple("0" if a in axes else k for a, k in enumerate(index))
+    if kept == loops[: len(kept)]:
+        level = len(kept)
+        total = source.unique(f"{i.out.name}_total") if i.out.shape else source.name(i.out)
+        before[level].append(f"{total} = {_start(i, kind)}")
+        body.append(f"{total} = {_combine(source, i, total, value)}")
+        if i.out.shape:
+            after[level].append(f"{source.array(i.out)}[{', '.join(place)}] = {total}")
+    else:
+        target = f"{source.array(i.out)}[{', '.join(place)}]"
+        source.nest(
+            i.out.shape,
+            lambda at: [f"{source.array(i.out)}[{', '.join(at)}] = {_start(i, kind)}"],
+        )
+        body.append(f"{target} = {_combine(source, i, target, value)}")
+
+
+def _start(i: Instruction, kind: str) -> str:
+    if i.op.name in _START:
+        return f"{kind}({_START[i.op.name]})"
+    if i.out.dtype.kind == "f":
+        return f"{kind}({'-inf' if i.op.name == 'max' else 'inf'})"
+    if i.out.dtype.kind == "b":
+        return str(i.op.name == "min")
+    info = np.iinfo(i.out.dtype)
+    return f"{kind}({info.min if i.op.name == 'max' else info.max})"
+
+
+def _combine(source: Source, i: Instruction, total: str, value: str) -> str:
+    if i.op.name == "sum":
+        if i.out.dtype.kind == "f":
+            return f"{source.call('plus')}({total}, {value})"
+        return f"{TYPES[i.out.dtype.name]}({total} + {value})"
+    if i.op.name == "prod":
+        return f"{TYPES[i.out.dtype.name]}({total} * {value})"
+    if i.out.dtype.kind == "b":
+        return f"({total} {'or' if i.op.name == 'max' else 'and'} {value})"
+    return f"{'maximum' if i.op.name == 'max' else 'minimum'}({total}, {value})"

@@ -1,0 +1,207 @@
+"""The text under construction: names, arrays in memory, and how to read any value at any place."""
+
+import keyword
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+from tinygrad_rl.compiler.schedule import Plan
+from tinygrad_rl.compiler.views import keeps_axes
+from tinygrad_rl.kernels import scalar
+from tinygrad_rl.program import Instruction, Value
+
+NATIVE = ("array", "strided", "matmul", "matmul_nt", "matmul_tn", "matmul_tt", "plus")
+TYPES = {
+    "float32": "float32",
+    "float64": "float64",
+    "int64": "int64",
+    "int32": "int32",
+    "uint8": "uint8",
+    "bool": "boolean",
+}
+AXES = "ijklmnop"
+SCALAR_FUNCTIONS = tuple(n for n in vars(scalar) if not n.startswith("_"))
+_RESERVED = {*keyword.kwlist, *NATIVE, *TYPES.values(), *AXES, *SCALAR_FUNCTIONS}
+_RESERVED |= {"memory", "njit", "void", "inf", "nan", "row", "range", "math", "np", "numba"}
+
+
+class Source:
+    """The text under construction: lines, names, and how to read any value at any place."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.lines: list[str] = []
+        self.names: dict[Value, str] = {}
+        self.taken = set(_RESERVED)
+        self.temporaries: dict[Value, tuple[str, tuple[str, ...]]] = {}
+        self.declared: dict[str, str] = {}  # array name -> its declaration
+        self.blocks: list[tuple[str, Value | np.dtype]] = [("shared", np.dtype(np.uint8))]
+        self.used: set[str] = set()
+        self.kernels: dict[str, Callable[..., None]] = {}
+
+    # Names.
+
+    def name(self, v: Value) -> str:
+        """The variable of a value: its own name, made unique."""
+        if v not in self.names:
+            self.names[v] = self.unique(v.name)
+        return self.names[v]
+
+    def unique(self, stem: str) -> str:
+        name, k = stem, 2
+        while name in self.taken:
+            name, k = f"{stem}_{k}", k + 1
+        self.taken.add(name)
+        return name
+
+    def call(self, function: str) -> str:
+        """The name of a helper, noted for the import line."""
+        self.used.add(function)
+        return function
+
+    # Arrays in memory.
+
+    def block(self, kind: str, key: Value | np.dtype) -> int:
+        """The number of a block of memory: the call fills in its address."""
+        for n, (k, what) in enumerate(self.blocks):
+            if k == kind and (what is key or (isinstance(key, np.dtype) and what == key)):
+                return n
+        self.blocks.append((kind, key))
+        return len(self.blocks) - 1
+
+    def array(self, v: Value) -> str:
+        """The name of the array that holds `v`, declared at its first use."""
+        if v in self.plan.homes:
+            return self.array(self.plan.homes[v])
+        name = self.name(v)
+        if name not in self.declared:
+            self.declared[name] = self._declaration(v)
+        return name
+
+    def _declaration(self, v: Value) -> str:
+        if v in self.plan.made_by and self.plan.made_by[v].op.name == "reshape":
+            return ""  # an alias, written where it is first used
+        shape, dtype = v.shape or (1,), TYPES[v.dtype.name]
+        if v in self.plan.offsets:
+            return f"{self.call('array')}(memory, 0, {self.plan.offsets[v]}, {shape}, {dtype})"
+        if v.kind == "result":
+            return f"{self.call('array')}(memory, {self.block('output', v)}, 0, {shape}, {dtype})"
+        n = self.block(v.kind, v)
+        assert v.tensor is not None
+        array = v.tensor._array
+        if v.kind == "input" or array.flags.c_contiguous:
+            return f"{self.call('array')}(memory, {n}, 0, {shape}, {dtype})"
+        return f"{self.call('strided')}(memory, {n}, {shape}, {array.strides}, {dtype})"
+
+    def expression(self, v: Value) -> str:
+        """`v` as an array for a call: a name, a block of columns, another shape."""
+        i = self.plan.made_by.get(v)
+        if i is None or not self.plan.is_view(v):
+            return self.array(v)
+        inner = self.expression(i.inputs[0])
+        if i.op.name == "slice":
+            parts = [
+                ":" if (first, count) == (0, n) else f"{first}:{first + count}"
+                for (first, count, _), n in zip(i.params["bounds"], i.inputs[0].shape, strict=True)
+            ]
+            return f"{inner}[{', '.join(parts)}]"
+        if i.op.name == "reshape":
+            return f"{inner}.reshape({shape_text(v.shape)})"
+        raise AssertionError(f"{i} has no array")
+
+    # Elements.
+
+    def element(self, v: Value, index: tuple[str, ...]) -> str:
+        """`v` at one place, as an expression."""
+        if v.kind == "literal":
+            return number_text(v)
+        if v in self.temporaries and self.temporaries[v][1] == index:
+            return self.temporaries[v][0]
+        if not v.shape:
+            if v.kind in ("state", "input"):
+                return f"{self.array(v)}[0]"
+            if not self.plan.is_view(v):
+                return self.name(v)
+        i = self.plan.made_by.get(v)
+        if i is not None and self.plan.is_view(v):
+            if i.op.name == "reshape" and not keeps_axes(i):
+                return f"{self._alias(v)}[{', '.join(index)}]"
+            return self.element(i.inputs[0], source_index(i, index))
+        return f"{self.array(v)}[{', '.join(index)}]"
+
+    def _alias(self, v: Value) -> str:
+        name = self.name(v)
+        if name not in self.declared:
+            self.declared[name] = ""
+            self.lines.append(f"{name} = {self.expression(v)}")
+        return name
+
+    def write(self, *lines: str) -> None:
+        """Add lines at the level of the function."""
+        self.lines += lines
+
+    def loops(self, shape: tuple[int, ...], start: int = 0) -> tuple[list[str], tuple[str, ...]]:
+        """Headers of loops over the axes larger than 1, and the index that they spell."""
+        heads, index = [], []
+        for n in shape:
+            if n == 1:
+                index.append("0")
+            else:
+                var = AXES[start + len(heads)]
+                heads.append(f"for {var} in range({n}):")
+                index.append(var)
+        return heads, tuple(index)
+
+    def nest(self, shape: tuple[int, ...], body: Callable[[tuple[str, ...]], list[str]]) -> None:
+        """A whole loop nest with one body."""
+        heads, index = self.loops(shape)
+        for depth, head in enumerate(heads):
+            self.write("    " * depth + head)
+        self.write(*("    " * len(heads) + line for line in body(index)))
+
+
+def shape_text(shape: tuple[int, ...]) -> str:
+    return f"({', '.join(map(str, shape))}{',' if len(shape) == 1 else ''})"
+
+
+def number_text(v: Value) -> str:
+    number, kind = v.number, TYPES[v.dtype.name]
+    if v.dtype.kind == "b":
+        return str(bool(number))
+    assert number is not None
+    if isinstance(number, float) and not math.isfinite(number):
+        text = "nan" if math.isnan(number) else "inf" if number > 0 else "-inf"
+    else:
+        # The shortest text that is the same number in this dtype: 0.1, not 0.10000000149011612.
+        text = str(np.dtype(v.dtype).type(number)) if v.dtype.kind == "f" else repr(number)
+    return f"{kind}({text})"
+
+
+def source_index(i: Instruction, index: tuple[str, ...]) -> tuple[str, ...]:
+    """Where a view reads its input, for one place in its output."""
+    shape = i.inputs[0].shape
+    if i.op.name == "permute":
+        out = [""] * len(shape)
+        for position, axis in enumerate(i.params["axes"]):
+            out[axis] = index[position]
+        return tuple(out)
+    if i.op.name == "broadcast_to":
+        return broadcast_index(shape, index)
+    if i.op.name == "slice":
+        return tuple(
+            shifted(k, first) for k, (first, _, _) in zip(index, i.params["bounds"], strict=True)
+        )
+    moving = iter([k for k, n in zip(index, i.out.shape, strict=True) if n != 1])
+    return tuple("0" if n == 1 else next(moving) for n in shape)
+
+
+def broadcast_index(shape: tuple[int, ...], index: tuple[str, ...]) -> tuple[str, ...]:
+    index = index[len(index) - len(shape) :]
+    return tuple("0" if n == 1 else k for n, k in zip(shape, index, strict=True))
+
+
+def shifted(index: str, by: int) -> str:
+    if not by:
+        return index
+    return str(int(index) + by) if index.isdigit() else f"{index} + {by}"

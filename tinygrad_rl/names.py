@@ -1,0 +1,74 @@
+"""Find the tensors in what a user handed over, and the names by which the user knows them."""
+
+import functools
+import inspect
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from tinygrad_rl.core import Tensor
+
+_PLAIN = (str, bytes, int, float, complex, bool, type(None), type)
+
+
+def tensors_in(tree: Any) -> list[Tensor]:
+    """The tensors in nested lists, tuples and dicts, in order."""
+    if isinstance(tree, Tensor):
+        return [tree]
+    if isinstance(tree, dict):
+        return [t for v in tree.values() for t in tensors_in(v)]
+    if isinstance(tree, (list, tuple)):
+        return [t for v in tree for t in tensors_in(v)]
+    return []
+
+
+def names_of(function: Callable[..., Any], args: tuple[Any, ...] = ()) -> dict[int, str]:
+    """Names of the tensors that a function can reach, by the tensors' ids.
+
+    Looked through are its arguments, the object that it is a method of, the variables that it closes
+    over and the globals that it mentions; in them attributes, lists and dicts: `actor.layers.0.weight`.
+    """
+    found: dict[int, str] = {}
+    seen: set[int] = set()
+    for name, thing in _roots(function, args):
+        for tensor, path in _walk(thing, name, seen, 0):
+            found.setdefault(id(tensor), path)
+    return found
+
+
+def _roots(function: Callable[..., Any], args: tuple[Any, ...]) -> Iterator[tuple[str, Any]]:
+    while isinstance(function, functools.partial):
+        args = (*function.args, *args)
+        function = function.func
+    owner = getattr(function, "__self__", None)
+    plain = inspect.unwrap(getattr(function, "__func__", function))
+    if inspect.isfunction(plain):
+        parameters = list(inspect.signature(plain).parameters)
+        yield from zip(parameters[1:] if owner is not None else parameters, args, strict=False)
+    if owner is not None:
+        yield "", owner
+    if inspect.isfunction(plain):
+        closed = inspect.getclosurevars(plain)
+        yield from closed.nonlocals.items()
+        yield from closed.globals.items()
+    elif not inspect.isbuiltin(plain):
+        yield "", plain
+
+
+def _walk(thing: Any, path: str, seen: set[int], depth: int) -> Iterator[tuple[Tensor, str]]:
+    if isinstance(thing, Tensor):
+        yield thing, path
+        return
+    if isinstance(thing, _PLAIN) or id(thing) in seen or depth > 6 or inspect.ismodule(thing):
+        return
+    seen.add(id(thing))
+    items: Any = ()
+    if isinstance(thing, dict):
+        items = thing.items()
+    elif isinstance(thing, (list, tuple)):
+        items = enumerate(thing)
+    elif not callable(thing) or hasattr(type(thing), "forward"):
+        items = [(k, v) for k, v in getattr(thing, "__dict__", {}).items() if not k.startswith("_")]
+        items = sorted(items, key=lambda item: not isinstance(item[1], Tensor))
+    for key, value in items:
+        if isinstance(key, (str, int)):
+            yield from _walk(value, f"{path}.{key}" if path else str(key), seen, depth + 1)
