@@ -4,7 +4,8 @@
         loss = step(batch)
         loss.backward()              # FloatingPointError: 'log' made -inf at (3, 0) ... x = 0.0
 
-Every op's output is looked at, forward and backward, so the block is slow; outside of it nothing is.
+Every op's output is looked at, forward and backward, so the block is slow; outside of it nothing
+is.
 """
 
 from collections.abc import Sequence
@@ -21,8 +22,8 @@ Array = np.ndarray[Any, Any]
 class detect_anomaly(Observer):
     """Raise at the first op whose output has a NaN, or an infinity that no input had.
 
-    An infinity that is passed on is none of the op's making (masks are often made of -inf); a NaN is
-    reported even then, as the place where it entered.
+    An infinity that is passed on is none of the op's making (masks are often made of -inf); a NaN
+    is reported even then, as the place where it entered.
 
     Raises
     ------
@@ -65,7 +66,8 @@ class detect_anomaly(Observer):
         if np.isnan(out[index]) and any(np.isnan(a).any() for a in arrays if a.dtype.kind == "f"):
             verb = "was given a NaN (made outside this block) and gives"
         lines = [
-            f"{op.name!r} {verb} {out[index]} at {index} ({count} of {out.size} entries), called at "
+            f"{op.name!r} {verb} {out[index]} at {index} ({count} of {out.size} entries), called "
+            "at "
             f"{at(caller())}"
         ]
         if self._node is not None:

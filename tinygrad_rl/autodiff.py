@@ -93,7 +93,7 @@ class GradMode(threading.local):
                 try:
                     resume, value = generator.send, (yield item)
                 except BaseException as error:  # thrown in by who asks, close() included
-                    resume, value = generator.throw, error  # type: ignore[assignment]
+                    resume, value = generator.throw, error
 
         return generate if inspect.isgeneratorfunction(function) else wrapped
 

@@ -457,7 +457,7 @@ def wrap(array: np.ndarray[Any, Any]) -> Tensor:
     t._node = t._grad = t._hooks = t._op = t._storage = None
     t._flag = False
     t._cuts = ()
-    t.__class__ = Tensor  # type: ignore[assignment]
+    t.__class__ = Tensor
     return t  # type: ignore[return-value]
 
 
@@ -793,13 +793,13 @@ def record(
     out._op = op
     out._flag = False
     out._cuts = ()
-    out.__class__ = Tensor  # type: ignore[assignment]
+    out.__class__ = Tensor
     needs = tuple([t._flag for t in inputs])
     wanted = True in needs
     if wanted and mode.grad and op.differentiable:
-        _remember(op, inputs, params, out, needs)  # type: ignore[arg-type]
+        _remember(op, inputs, params, out, needs)
     elif wanted or any([t._cuts for t in inputs]):  # noqa: C419 (faster than a generator)
-        _note_cuts(op, inputs, out, wanted)  # type: ignore[arg-type]
+        _note_cuts(op, inputs, out, wanted)
     if mode.observers:
         for observer in mode.observers:
             observer.on_call(op, inputs, params, out)  # type: ignore[arg-type]

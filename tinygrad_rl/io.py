@@ -4,10 +4,10 @@
     state = load("model.safetensors")
     actor.load_state_dict(state["actor"])
 
-Any program that reads safetensors finds the tensors under dotted names, `actor.0.weight`. Everything
-else stands in the file's metadata, under `tinygrad_rl`: the nesting (so that keys with dots in them, empty
-dicts and lists come back as they were), numbers and strings, and a checksum of each tensor, which the
-format itself lacks. A file from elsewhere loads as a flat dict of its names.
+Any program that reads safetensors finds the tensors under dotted names, `actor.0.weight`.
+Everything else stands in the file's metadata, under `tinygrad_rl`: the nesting (so that keys with
+dots in them, empty dicts and lists come back as they were), numbers and strings, and a checksum of
+each tensor, which the format itself lacks. A file from elsewhere loads as a flat dict of its names.
 """
 
 import json
@@ -75,13 +75,13 @@ def _dotted(name: str, key: str) -> str:
 
 
 def load(path: str | Path) -> Any:
-    """Read what `save` wrote, tensors as constants; a file from elsewhere as a flat dict of tensors.
+    """Read what `save` wrote, with constant tensors; a file from elsewhere as a flat dict.
 
     Raises
     ------
     FileNotFoundError : when there is no such file.
-    ValueError : naming the entry, where the file is cut off, damaged, or holds a dtype that tensors can't
-        have.
+    ValueError : naming the entry, where the file is cut off, damaged, or holds a dtype that
+        tensors can't have.
     """
     data = Path(path).read_bytes()
     header = _header(path, data)
@@ -119,7 +119,8 @@ def _check_entries(path: Any, data: bytes, header: dict[str, Any]) -> None:
             raise ValueError(f"{path}: the entry {name!r} is damaged") from None
         if code not in _CODES:
             raise ValueError(
-                f"{path}: {name!r} is {code}, which tensors can't be; supported are {', '.join(_CODES)}"
+                f"{path}: {name!r} is {code}, which tensors can't be; supported are "
+                f"{', '.join(_CODES)}"
             )
         if start + end > len(data):
             raise ValueError(

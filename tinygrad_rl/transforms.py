@@ -1,12 +1,13 @@
-"""Derivatives as functions of functions: products with the Jacobian, the Jacobian itself, the Hessian.
+"""Derivatives of functions: products with the Jacobian, the Jacobian itself, the Hessian.
 
     hessian(lambda x: (x ** 3).sum(), x)          # diag(6 x)
     value, (dx, dw) = value_and_grad(loss, (x, w))
 
-`fn` takes the inputs as separate tensors. Where one tensor is given as `inputs`, results have the form
-of one; where a tuple is given, they are tuples. `fn` is differentiated at the inputs' numbers: their
-`.grad` and their own flags stay untouched, and the results are constants, unless `create_graph` asks for
-results that can be differentiated again with respect to the inputs (and whatever `fn` uses besides).
+`fn` takes the inputs as separate tensors. Where one tensor is given as `inputs`, results have the
+form of one; where a tuple is given, they are tuples. `fn` is differentiated at the inputs'
+numbers: their `.grad` and their own flags stay untouched, and the results are constants, unless
+`create_graph` asks for results that can be differentiated again with respect to the inputs (and
+whatever `fn` uses besides).
 """
 
 from collections.abc import Callable, Sequence
@@ -55,7 +56,7 @@ def vjp(fn: Function, inputs: Any, v: Any = None, create_graph: bool = False) ->
 
 
 def jvp(fn: Function, inputs: Any, v: Any, create_graph: bool = False) -> tuple[Any, Any]:
-    """The outputs, and the Jacobian-vector product J v: how they change when the inputs move along `v`.
+    """The outputs, and the product J v: how they change when the inputs move along `v`.
 
     With reverse mode alone: u^T J is linear in u, and its derivative along v is J v.
 
@@ -78,7 +79,7 @@ def jvp(fn: Function, inputs: Any, v: Any, create_graph: bool = False) -> tuple[
 
 
 def jacobian(fn: Function, inputs: Any, create_graph: bool = False) -> Any:
-    """All first derivatives: for each output and input an array of shape output.shape + input.shape.
+    """All first derivatives: for each output and input a tensor of output.shape + input.shape.
 
     One backward sweep for each number in the outputs. With several inputs a tuple over them, with
     several outputs a tuple of those.
@@ -104,7 +105,7 @@ def _jacobian_of(out: Tensor, xs: Sequence[Tensor], create_graph: bool) -> list[
 
 
 def hessian(fn: Function, inputs: Any, create_graph: bool = False) -> Any:
-    """All second derivatives of a scalar function: for inputs a and b an array of a.shape + b.shape.
+    """All second derivatives of a scalar function: for inputs a, b a tensor of a.shape + b.shape.
 
     With several inputs a tuple of tuples, a row for each.
 

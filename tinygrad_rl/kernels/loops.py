@@ -51,7 +51,8 @@ def elementwise(
     flat = "r" not in pattern and "c" not in pattern
     axes = 1 if flat else 2
     arrays = [f'Array({out_type}, {axes}, "C")']
-    before, inside = [], []
+    before: list[str] = []
+    inside: list[str] = []
     for name, dtype, letter in zip(args, types, pattern, strict=True):
         ndim = axes if letter == "v" else 1
         arrays.append(f'Array({dtype}, {ndim}, "C", readonly=True)')
