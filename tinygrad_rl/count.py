@@ -43,5 +43,6 @@ class count_flops(Observer):
     def on_call(
         self, op: Op, inputs: Sequence[Tensor], params: dict[str, Any], out: Tensor
     ) -> None:
+        """Count one call."""
         self.calls[op.name] += 1
         self.by_op[op.name] += op.flops(out._array, [t._array for t in inputs], params)

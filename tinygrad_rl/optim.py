@@ -1,4 +1,4 @@
-"""Optimizers: PyTorch's updates, to rounding, as ops on tensors, so that a compiled step holds them too.
+"""Optimizers: PyTorch's updates, to rounding, as ops on tensors: a compiled step holds them too.
 
 An optimizer never moves a tensor whose `requires_grad` is False, whatever its `.grad`, momentum or
 weight decay say.
@@ -24,7 +24,8 @@ class Optimizer:
         self.params = collect_tensors([params])
         if not self.params:
             raise ValueError(
-                "the optimizer got no parameters: was a generator such as parameters() used up before?"
+                "the optimizer got no parameters: was a generator such as parameters() used up "
+                "before?"
             )
         for p in self.params:
             if not p.is_leaf:
@@ -73,18 +74,24 @@ class Optimizer:
             raise ValueError(
                 f"optimizer state has entries {sorted(state)}, expected {sorted(mine)}"
             )
+        pairs = []
         for name, tensors in mine.items():
             if len(state[name]) != len(tensors):
                 raise ValueError(
                     f"{name!r} has {len(state[name])} entries for {len(tensors)} parameters"
                 )
             for i, (t, new) in enumerate(zip(tensors, state[name], strict=True)):
-                if np.shape(new) != t.shape:
-                    raise ValueError(f"{name}[{i}] has shape {np.shape(new)}, expected {t.shape}")
+                array = np.asarray(new)
+                if array.shape != t.shape or array.dtype.kind not in "fiu":
+                    raise ValueError(
+                        f"{name}[{i}] is {array.dtype} of shape {array.shape}, expected {t.dtype} "
+                        "of "
+                        f"shape {t.shape}"
+                    )
+                pairs.append((t, array.astype(t.dtype)))
         with no_grad():
-            for name, tensors in mine.items():
-                for t, new in zip(tensors, state[name], strict=True):
-                    t.assign_(np.asarray(new, t.dtype))
+            for t, array in pairs:
+                t.assign_(array)
 
 
 def _check_number(name: str, value: float, low: float, below: float = float("inf")) -> None:
@@ -179,16 +186,19 @@ class AdamW(Adam):
 
 @builtin()
 def first_moment(m, g, weight):
+    """Adam's mean of the gradients; `weight` is 1 - beta1, subtracted in float64."""
     return m + weight * (g - m)
 
 
 @builtin()
 def second_moment(v, g, beta):
+    """Adam's mean of the squared gradients."""
     return beta * v + (1 - beta) * g * g
 
 
 @builtin()
 def adam_step(p, m, v, size, root, eps):
+    """The parameter after a step; `size` and `root` hold the corrections for the start."""
     return p - size * m / (np.sqrt(v) / root + eps)
 
 
@@ -196,7 +206,12 @@ def adam_step(p, m, v, size, root, eps):
 def polyak(targets: Any, sources: Any, tau: float) -> None:
     """Move targets towards sources: `target = (1 - tau) * target + tau * source`.
 
-    tau = 0 leaves the targets as they are, tau = 1 copies the sources.
+    tau = 0 leaves the targets as they are, tau = 1 copies the sources; both exactly, whatever the
+    other side holds.
+
+    Parameters
+    ----------
+    targets, sources : modules or lists of tensors, in the same order.
 
     Raises
     ------
@@ -204,18 +219,25 @@ def polyak(targets: Any, sources: Any, tau: float) -> None:
     """
     if not 0 <= tau <= 1:
         raise ValueError(f"tau must be in [0, 1], not {tau!r}")
-    pairs = list(zip(collect_tensors([targets]), collect_tensors([sources]), strict=True))
+    mine, theirs = collect_tensors([targets]), collect_tensors([sources])
+    if len(mine) != len(theirs) or not mine:
+        raise ValueError(f"polyak: {len(mine)} target tensors but {len(theirs)} source tensors")
+    pairs = list(zip(mine, theirs, strict=True))
     for target, source in pairs:
         if target.shape != source.shape:
             raise ValueError(
                 f"polyak: target {target.shape} and source {source.shape} differ in shape"
             )
     for target, source in pairs:
-        target.assign_(polyak_step(target, source, tau))
+        if tau == 1:
+            target.assign_(source)
+        elif tau > 0:
+            target.assign_(polyak_step(target, source, tau))
 
 
 @builtin()
 def polyak_step(target, source, tau):
+    """Between target (tau = 0) and source (tau = 1)."""
     return (1 - tau) * target + tau * source
 
 
@@ -223,11 +245,22 @@ def polyak_step(target, source, tau):
 def clip_grad_norm(params: Any, max_norm: float) -> Tensor:
     """Scale all gradients together so that their joint 2-norm is at most `max_norm`.
 
+    Only gradients that a step would use count: a stale one on a frozen tensor does not. A NaN or
+    infinity in one of them makes the norm, and with it every gradient, non-finite or 0: look at
+    the norm.
+
     Returns
     -------
-    The norm before clipping, a 0-d tensor; compare it, log it, and never train on a NaN in it.
+    The norm before clipping, a 0-d tensor.
+
+    Raises
+    ------
+    ValueError : for a `max_norm` that is not above 0, or when there is no gradient.
     """
-    gradients: Sequence[Tensor] = [p.grad for p in collect_tensors([params]) if p.grad is not None]
+    if not max_norm > 0:
+        raise ValueError(f"max_norm must be above 0, not {max_norm!r}")
+    tensors = [p for p in collect_tensors([params]) if p.requires_grad]
+    gradients: Sequence[Tensor] = [p.grad for p in tensors if p.grad is not None]
     if not gradients:
         raise ValueError("clip_grad_norm: no parameter has a gradient")
     squares = [(g * g).sum() for g in gradients]

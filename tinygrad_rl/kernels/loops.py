@@ -45,8 +45,8 @@ def elementwise(
     stem : names the file in the cache folder.
     expression : Numba source of one element, in the names `args`.
     out_type, types : Numba's names of the dtypes of the output and of each input.
-    pattern : a letter for each input, see above; with `r` or `c` in it the output and the `v` inputs
-        have two axes, else one.
+    pattern : a letter for each input, see above; with `r` or `c` in it the output and the `v`
+        inputs have two axes, else one.
     """
     flat = "r" not in pattern and "c" not in pattern
     axes = 1 if flat else 2

@@ -31,13 +31,13 @@ def fan_in_uniform_(tensor: Tensor, fan_in: int, rng: np.random.Generator) -> Te
 
 
 def xavier_uniform_(tensor: Tensor, rng: np.random.Generator, gain: float = 1.0) -> Tensor:
-    """Fill a weight of shape (out, in) with U(-a, a), a = gain * sqrt(6 / (in + out)) (Glorot & Bengio 2010)."""
+    """Fill a weight (out, in) with U(-a, a), a = gain * sqrt(6 / (in + out)) (Glorot 2010)."""
     bound = gain * math.sqrt(6 / sum(_fans(tensor)))
     return uniform_(tensor, -bound, bound, rng)
 
 
 def kaiming_uniform_(tensor: Tensor, rng: np.random.Generator) -> Tensor:
-    """Fill a weight of shape (out, in) with U(-a, a), a = sqrt(6 / in), for ReLU (He et al. 2015)."""
+    """Fill a weight (out, in) with U(-a, a), a = sqrt(6 / in), for ReLU (He et al. 2015)."""
     bound = math.sqrt(6 / _fans(tensor)[0])
     return uniform_(tensor, -bound, bound, rng)
 

@@ -1,6 +1,7 @@
 """Layers: parameters, and a forward that calls `functional`."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,7 @@ import numpy as np
 from tinygrad_rl.core import Tensor
 from tinygrad_rl.nn import functional as F
 from tinygrad_rl.nn import init
+from tinygrad_rl.nn.activations import ReLU
 from tinygrad_rl.nn.module import Module
 
 
@@ -18,7 +20,9 @@ class Linear(Module):
     ----------
     in_features, out_features : sizes of the last axis of input and output.
     bias : whether a bias is added.
-    rng : generator for the initial values, U(-1/sqrt(in), 1/sqrt(in)); a seed of 0 when left out.
+    rng : generator of the initial values, U(-1/sqrt(in), 1/sqrt(in)). When it is left out they
+        come from the operating system: two layers are never the same by accident, two runs never
+        the same at all.
     """
 
     def __init__(
@@ -31,7 +35,7 @@ class Linear(Module):
         dtype: Any = np.float32,
     ) -> None:
         super().__init__()
-        rng = np.random.default_rng(0) if rng is None else rng
+        rng = np.random.default_rng() if rng is None else rng
         self.weight = Tensor(np.zeros((out_features, in_features), dtype), requires_grad=True)
         init.fan_in_uniform_(self.weight, in_features, rng)
         self.bias: Tensor | None = None
@@ -40,11 +44,13 @@ class Linear(Module):
             init.fan_in_uniform_(self.bias, in_features, rng)
 
     def forward(self, x: Any) -> Tensor:
+        """(..., in_features) to (..., out_features)."""
         return F.linear(x, self.weight, self.bias)
 
     def __repr__(self) -> str:
         out_features, in_features = self.weight.shape
-        return f"Linear(in_features={in_features}, out_features={out_features}, bias={self.bias is not None})"
+        bias = self.bias is not None
+        return f"Linear(in_features={in_features}, out_features={out_features}, bias={bias})"
 
 
 class LayerNorm(Module):
@@ -63,31 +69,11 @@ class LayerNorm(Module):
         self.bias = Tensor(np.zeros(shape, dtype), requires_grad=True)
 
     def forward(self, x: Any) -> Tensor:
+        """The same shape; its last axes are `normalized_shape`."""
         return F.layer_norm(x, self.normalized_shape, self.weight, self.bias, self.eps)
 
     def __repr__(self) -> str:
         return f"LayerNorm({self.normalized_shape})"
-
-
-class ReLU(Module):
-    """`max(x, 0)`."""
-
-    def forward(self, x: Any) -> Tensor:
-        return F.relu(x)
-
-
-class Tanh(Module):
-    """`tanh(x)`."""
-
-    def forward(self, x: Any) -> Tensor:
-        return F.tanh(x)
-
-
-class Sigmoid(Module):
-    """`1 / (1 + exp(-x))`."""
-
-    def forward(self, x: Any) -> Tensor:
-        return F.sigmoid(x)
 
 
 class Sequential(Module):
@@ -108,6 +94,7 @@ class Sequential(Module):
         return iter(self._children.values())
 
     def forward(self, x: Any) -> Any:
+        """What the last layer makes of what the others made of x."""
         for layer in self._children.values():
             x = layer(x)
         return x
@@ -121,7 +108,7 @@ class MLP(Sequential):
     sizes : width of the input, of each hidden layer, and of the output.
     activation : class of the module after each hidden layer.
     layer_norm : a LayerNorm before each of those.
-    rng : generator of the initial values.
+    rng : generator of the initial values, see `Linear`.
     """
 
     def __init__(
@@ -137,9 +124,9 @@ class MLP(Sequential):
             raise ValueError(
                 f"an MLP needs at least an input and an output size, not {tuple(sizes)}"
             )
-        rng = np.random.default_rng(0) if rng is None else rng
+        rng = np.random.default_rng() if rng is None else rng
         layers: list[Module] = []
-        for i, (n, m) in enumerate(zip(sizes[:-1], sizes[1:], strict=True)):
+        for i, (n, m) in enumerate(pairwise(sizes)):
             layers.append(Linear(n, m, rng=rng, dtype=dtype))
             if i < len(sizes) - 2:
                 if layer_norm:

@@ -1,5 +1,6 @@
 """Module: a tree of named parameters."""
 
+import difflib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -13,8 +14,17 @@ class Module:
     """Base class of layers and networks.
 
     Tensors assigned as attributes belong to the state: those that require a gradient when they are
-    assigned are parameters (and stay so when they are frozen later), the others buffers. Modules
-    assigned as attributes become children. A class overrides `forward`.
+    assigned are parameters (and stay so when they are frozen later), the others buffers. Results
+    with history are neither. Modules assigned as attributes become children. A class overrides
+    `forward`.
+
+    `copy.deepcopy` gives a module with tensors of its own, with the same numbers, flags and
+    gradients: a target network is `copy.deepcopy(critic).requires_grad_(False)`.
+
+    Raises
+    ------
+    AttributeError : for attributes that look like a flag, such as `module.requires_grad = False`,
+        which would freeze nothing.
     """
 
     training = True
@@ -25,22 +35,37 @@ class Module:
         self._children: dict[str, Module] = {}
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if isinstance(value, (Tensor, Module)):
-            if "_parameters" not in self.__dict__:
+        if difflib.get_close_matches(name, ["requires_grad"], 1, 0.8):
+            raise AttributeError(
+                f"setting {name!r} on a module freezes nothing: call requires_grad_({value!r}), "
+                "or use "
+                "`with frozen(module):`"
+            )
+        if "_children" not in self.__dict__:
+            if isinstance(value, (Tensor, Module)):
                 raise AttributeError(f"call super().__init__() before assigning {name!r}")
-            for group in (self._parameters, self._buffers, self._children):
-                group.pop(name, None)
-            if isinstance(value, Module):
-                self._children[name] = value
-            else:
-                (self._parameters if value.requires_grad else self._buffers)[name] = value
+        else:
+            self._forget(name)
+        if isinstance(value, Module):
+            self._children[name] = value
+        elif isinstance(value, Tensor) and value.is_leaf:
+            (self._parameters if value.requires_grad else self._buffers)[name] = value
         object.__setattr__(self, name, value)
+
+    def __delattr__(self, name: str) -> None:
+        self._forget(name)
+        object.__delattr__(self, name)
+
+    def _forget(self, name: str) -> None:
+        for group in (self._parameters, self._buffers, self._children):
+            group.pop(name, None)
 
     def forward(self, *args: Any) -> Any:
         """Compute the output; overridden by each module."""
         raise NotImplementedError(f"{type(self).__name__} has no forward")
 
     def __call__(self, *args: Any) -> Any:
+        """`forward`."""
         return self.forward(*args)
 
     def _named(self, group: str, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
@@ -50,8 +75,12 @@ class Module:
             yield from child._named(group, f"{prefix}{name}.")
 
     def named_parameters(self) -> Iterator[tuple[str, Tensor]]:
-        """Pairs (dotted name, parameter), in the order of assignment."""
-        return self._named("_parameters")
+        """Pairs (dotted name, parameter), in the order of assignment; each parameter once."""
+        seen: set[int] = set()
+        for name, p in self._named("_parameters"):
+            if id(p) not in seen:
+                seen.add(id(p))
+                yield name, p
 
     def parameters(self) -> list[Tensor]:
         """All parameters; a list, so it can't be used up."""
@@ -62,7 +91,7 @@ class Module:
         return self._named("_buffers")
 
     def modules(self) -> Iterator["Module"]:
-        """This module and all below it."""
+        """The module itself and all below it."""
         yield self
         for child in self._children.values():
             yield from child.modules()
@@ -93,7 +122,7 @@ class Module:
         return {name: t.detach() for name, t in self._state()}
 
     def _state(self) -> list[tuple[str, Tensor]]:
-        return [*self.named_parameters(), *self.named_buffers()]
+        return [*self._named("_parameters"), *self._named("_buffers")]
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Overwrite parameters and buffers; everything is checked before anything is changed.
@@ -101,13 +130,15 @@ class Module:
         Raises
         ------
         KeyError : naming the entries that are missing or unknown.
-        ValueError : naming the entry, for a wrong shape or a value that is not finite-typed numbers.
+        ValueError : naming the entry, for a wrong shape, for what is no array of numbers, and for
+            floats where the module has integers.
         """
         mine = dict(self._state())
         missing, unknown = sorted(mine.keys() - state.keys()), sorted(state.keys() - mine.keys())
         if missing or unknown:
             raise KeyError(
-                f"the state does not fit {type(self).__name__}: missing {missing}, unknown {unknown}"
+                f"the state does not fit {type(self).__name__}: missing {missing}, unknown "
+                f"{unknown}"
             )
         arrays = {name: _as_numbers(name, state[name], t) for name, t in mine.items()}
         with no_grad():
@@ -125,6 +156,6 @@ def _as_numbers(name: str, value: Any, like: Tensor) -> np.ndarray[Any, Any]:
     array = value.numpy() if isinstance(value, Tensor) else np.asarray(value)
     if array.shape != like.shape:
         raise ValueError(f"{name!r} has shape {array.shape}, the module's is {like.shape}")
-    if array.dtype.kind not in "fiub":
-        raise ValueError(f"{name!r} holds {array.dtype}, not numbers")
+    if array.dtype.kind not in "fiub" or (array.dtype.kind == "f" and like.dtype.kind != "f"):
+        raise ValueError(f"{name!r} holds {array.dtype}, the module's is {like.dtype}")
     return array.astype(like.dtype)
