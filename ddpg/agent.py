@@ -9,17 +9,16 @@
 The algorithm is Lillicrap et al. 2015, algorithm 1. It knows no environment, only its spaces.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from gymnasium.spaces import Space
 
 import tinygrad_rl as tg
-from ddpg import rng
+from ddpg import losses, rng
 from ddpg.config import DDPGConfig
 from ddpg.errors import UsageError
-from ddpg.losses import actor_loss, critic_loss, td_target
 from ddpg.networks import Actor, Critic
 from ddpg.noise import GaussianNoise, Noise, OUNoise
 from ddpg.replay import Batch, Replay
@@ -93,8 +92,8 @@ class DDPG:
         self._sampling_rng = rng.generator(sampling_seed)
         self._steps_explored = 0
 
-        self._run_policy = _compiled(self._policy) if config.compile else self._policy
-        self._run_step = _compiled(self._step) if config.compile else self._step
+        self._run_policy = tg.jit(self._policy) if config.compile else self._policy
+        self._run_step = tg.jit(self._step) if config.compile else self._step
 
     def act(self, obs: np.ndarray) -> np.ndarray:
         """The policy's action ``mu(obs)``, without noise.
@@ -168,16 +167,16 @@ class DDPG:
     def _step(self, index: tg.Tensor) -> dict[str, tg.Tensor]:
         """The whole update as a function of tensors, so that it can be compiled as one."""
         batch = self.replay.gather(index)
-        metrics = self._critic_step(batch) | self._actor_step(batch)
+        metrics = self.critic_step(batch) | self.actor_step(batch)
         optim.polyak(self.target_actor, self.actor, self.config.tau)
         optim.polyak(self.target_critic, self.critic, self.config.tau)
         return metrics
 
-    def _critic_step(self, batch: Batch) -> dict[str, tg.Tensor]:
+    def critic_step(self, batch: Batch) -> dict[str, tg.Tensor]:
         """Move Q towards the reward plus its own (slow copy's) opinion of what follows."""
-        target = td_target(self.target_actor, self.target_critic, batch, self.config.gamma)
+        target = losses.td_target(self.target_actor, self.target_critic, batch, self.config.gamma)
         q = self.critic(batch.obs, batch.action)
-        loss = critic_loss(q, target)
+        loss = losses.critic_loss(q, target)
         # Gradients add up in PyTorch and here: whatever somebody left behind must go first.
         self.critic_optimizer.zero_grad()
         loss.backward()
@@ -188,15 +187,19 @@ class DDPG:
             "mean_target": target.mean(),
         }
 
-    def _actor_step(self, batch: Batch) -> dict[str, tg.Tensor]:
+    def actor_step(self, batch: Batch) -> dict[str, tg.Tensor]:
         """Move the actor towards actions that Q, held still, likes better."""
         action = self.actor(batch.obs)
-        loss = actor_loss(self.critic, batch.obs, action)
+        loss = self.actor_loss(batch.obs, action)
         self.actor_optimizer.zero_grad()
         loss.backward()
         self.actor_optimizer.step()
         saturation = self.actor.saturation(action.detach())
         return {"actor_loss": loss.detach(), "saturation": saturation}
+
+    def actor_loss(self, obs: tg.Tensor, action: tg.Tensor) -> tg.Tensor:
+        """``-mean(Q(s, mu(s)))`` with Q frozen, a method so that ``ddpg compare`` can spoil it."""
+        return losses.actor_loss(self.critic, obs, action)
 
     def _policy(self, obs: tg.Tensor) -> tg.Tensor:
         with tg.no_grad():
@@ -229,7 +232,3 @@ class DDPG:
 def _make_noise(config: DDPGConfig, half_range: np.ndarray, seed: np.random.SeedSequence) -> Noise:
     scale = config.noise_std * half_range
     return OUNoise(scale, seed) if config.noise == "ou" else GaussianNoise(scale, seed)
-
-
-def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    raise UsageError("there is no compiled step yet: use compile=False")

@@ -35,6 +35,7 @@ class Mode(threading.local):
     """What this thread does with op calls: record them for a gradient, show them to observers."""
 
     grad: bool = True
+    interpret: bool = False  # compute elementwise ops by NumPy: a trace shall compile nothing
     observers: tuple["Observer", ...] = ()
 
 

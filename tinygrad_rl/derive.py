@@ -14,7 +14,7 @@ import builtins
 import inspect
 import math
 import textwrap
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -199,19 +199,17 @@ class Scalar:
 
     def __call__(self, *values: float) -> float:
         """The value at one point in float64, NaN outside the domain: for checking, not for speed."""
-        try:
-            with np.errstate(all="ignore"):
-                return float(eval(self._code, _PYTHON, self._point(values)))
-        except (ArithmeticError, ValueError):
-            return math.nan
+        return float(self.evaluate([np.float64(v) for v in values]))
 
-    def _point(self, values: tuple[float, ...]) -> dict[str, Any]:
-        return {a: np.float64(v) for a, v in zip(self.args, values, strict=True)}
+    def evaluate(self, arrays: Sequence[Any]) -> Any:
+        """The values for whole arrays by NumPy: the same numbers to rounding, nothing compiled."""
+        with np.errstate(all="ignore"):
+            return eval(self._code, _NUMPY, dict(zip(self.args, arrays, strict=True)))
 
     @cached_property
     def _code(self) -> Any:
         return compile(
-            ast.fix_missing_locations(ast.Expression(_copy(self.body))), "<scalar>", "eval"
+            ast.fix_missing_locations(ast.Expression(_Choices().visit(_copy(self.body)))), "<scalar>", "eval"
         )
 
 
@@ -523,6 +521,35 @@ class _Substitute(ast.NodeTransformer):
         return type(node)(**fields)
 
 
+class _Choices(ast.NodeTransformer):
+    """Conditions as functions of whole arrays: `a if c else b` becomes `where(c, a, b)`."""
+
+    def visit_IfExp(self, node: ast.IfExp) -> ast.expr:
+        parts = [self.visit(part) for part in (node.test, node.body, node.orelse)]
+        return ast.Call(_name("where"), parts, [])
+
+    def visit_BoolOp(self, node: ast.BoolOp) -> ast.expr:
+        function = _name("logical_and" if isinstance(node.op, ast.And) else "logical_or")
+        first, *rest = [self.visit(v) for v in node.values]
+        for value in rest:
+            first = ast.Call(function, [first, value], [])
+        return first
+
+    def visit_UnaryOp(self, node: ast.UnaryOp) -> ast.expr:
+        operand = self.visit(node.operand)
+        if isinstance(node.op, ast.Not):
+            return ast.Call(_name("logical_not"), [operand], [])
+        return ast.UnaryOp(node.op, operand)
+
+    def visit_Compare(self, node: ast.Compare) -> ast.expr:
+        sides = [self.visit(v) for v in (node.left, *node.comparators)]
+        links: list[ast.expr] = [
+            ast.Compare(left, [op], [right])
+            for left, op, right in zip(sides, node.ops, sides[1:], strict=False)
+        ]
+        return links[0] if len(links) == 1 else self.visit_BoolOp(ast.BoolOp(ast.And(), links))
+
+
 class _Typed(ast.NodeTransformer):
     """Gives every constant the kernel's type: in Numba a literal 0.5 would turn float32 into float64."""
 
@@ -571,17 +598,25 @@ def _is_boolean(e: ast.expr) -> bool:
     return False
 
 
-def _python_functions() -> dict[str, Any]:
-    """The functions for evaluating an expression at one point, without compiling anything."""
+def _sigmoid(x: Any) -> Any:
+    small = np.exp(-np.abs(x))  # never overflows
+    return np.where(x >= 0, 1, small) / (1 + small)
+
+
+def _numpy_functions() -> dict[str, Any]:
+    """The functions for evaluating an expression without compiling anything."""
     same = {name: getattr(np, name) for name in DERIVATIVES if hasattr(np, name)}
-    return same | {
+    choices = {name: getattr(np, name) for name in ("where", "logical_and", "logical_or", "logical_not")}
+    return same | choices | {
         "pow": np.power,
         "round": np.rint,
-        "erf": math.erf,
-        "sigmoid": lambda x: 1 / (1 + math.exp(-x)) if x >= 0 else math.exp(x) / (1 + math.exp(x)),
+        "erf": np.vectorize(math.erf, otypes=[np.float64]),
+        "sigmoid": _sigmoid,
         "softplus": lambda x: np.logaddexp(0, x),
         "logsigmoid": lambda x: -np.logaddexp(0, -x),
+        "inf": math.inf,
+        "nan": math.nan,
     }
 
 
-_PYTHON = _python_functions()
+_NUMPY = _numpy_functions()

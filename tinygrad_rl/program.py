@@ -182,11 +182,11 @@ def trace(
     for i, tensor in enumerate(tensors_in((args, kwargs or {}))):
         recorder.add_input(tensor, i)
     before = mode.observers
-    mode.observers = (*before, recorder)
+    mode.observers, mode.interpret = (*before, recorder), True
     try:
         result = function(*args, **(kwargs or {}))
     finally:
-        mode.observers = before
+        mode.observers, mode.interpret = before, False
         grads = recorder.undo()
     outer = names_of(function, args)
     return recorder.finish(getattr(function, "__name__", "step"), result, outer, grads)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_rl.compiler.views import is_view, keeps_axes
-from tinygrad_rl.core import REGISTRY, Op, wrap
+from tinygrad_rl.core import REGISTRY, Op
 from tinygrad_rl.ops.define import Elementwise
 from tinygrad_rl.program import Instruction, Program, Value
 
@@ -132,11 +132,9 @@ def fold_literals(program: Program) -> Program:
     for i in program.instructions:
         inputs = [known.get(v, v) for v in i.inputs]
         if inputs and all(v.kind == "literal" for v in inputs) and _keeps_literals(i.op):
-            scalars = [wrap(np.array(v.number, v.dtype)) for v in inputs]
-            if isinstance(i.op, Elementwise):
-                number = i.op(*scalars)._array.item()
-            else:
-                number = scalars[0]._array.astype(i.out.dtype).item()
+            scalars = [np.array(v.number, v.dtype) for v in inputs]
+            number = i.op.scalar.evaluate(scalars) if isinstance(i.op, Elementwise) else scalars[0]
+            number = np.asarray(number).astype(i.out.dtype).item()
             known[i.out] = Value("literal", i.out.shape, i.out.dtype, number=number)
         else:
             kept.append(i)

@@ -18,7 +18,7 @@ from typing import Any, overload
 
 import numpy as np
 
-from tinygrad_rl.core import REGISTRY, Op, Rule, Tensor, as_tensor, constant, record
+from tinygrad_rl.core import REGISTRY, Op, Rule, Tensor, as_tensor, constant, mode, record
 from tinygrad_rl.derive import DeriveError, Scalar, parse, parse_text
 from tinygrad_rl.kernels import loops
 
@@ -121,6 +121,9 @@ class Elementwise(Op):
         return dtype
 
     def _compute(self, arrays: list[Array], dtype: np.dtype[Any]) -> Array:
+        if mode.interpret:
+            out = np.broadcast_to(self.scalar.evaluate(arrays), self._shape(arrays))
+            return np.array(out, dtype)  # the compiled form will compute it
         shape, pattern = None, ""
         for a in arrays:
             if not a.ndim:
@@ -134,12 +137,15 @@ class Elementwise(Op):
         self._loop(pattern, arrays, dtype)(out.reshape(-1), *[a.ravel() for a in arrays])
         return out
 
-    def _broadcast(self, arrays: list[Array], dtype: np.dtype[Any]) -> Array:
+    def _shape(self, arrays: list[Array]) -> tuple[int, ...]:
         try:
-            shape = np.broadcast_shapes(*[a.shape for a in arrays])
+            return np.broadcast_shapes(*[a.shape for a in arrays])
         except ValueError:
             shapes = ", ".join(f"{n} {a.shape}" for n, a in zip(self.args, arrays, strict=True))
             raise ValueError(f"{self.name}: shapes don't broadcast: {shapes}") from None
+
+    def _broadcast(self, arrays: list[Array], dtype: np.dtype[Any]) -> Array:
+        shape = self._shape(arrays)
         out = np.empty(shape, dtype)
         if not out.size:
             return out
