@@ -3,19 +3,23 @@
     module = load(source, "mul")          # writes mul_<digest>.py once, imports it, compiles once
 
 Numba refuses to cache functions that were `exec`'d, so every generated kernel lives in a real file
-that can be opened, read and debugged. The file's name carries a digest of its text and of everything
-the machine code depends on, so another version of Numba or another CPU never meets a stale file.
+that can be opened, read and debugged. The file's name carries a digest of its text and of
+everything the machine code depends on, so another version of Numba or another CPU never meets a
+stale file.
 """
 
+import atexit
 import hashlib
 import importlib.util
 import json
 import os
+import shutil
 import sys
 import tempfile
 import threading
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -25,6 +29,11 @@ import llvmlite
 import llvmlite.binding
 import numba
 import numpy as np
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 _lock = threading.RLock()
 
@@ -43,8 +52,8 @@ def cache_dir() -> Path:
         with tempfile.TemporaryFile(dir=path):
             return path
     except OSError as error:
-        # Not `TemporaryDirectory`: its finalizer would run while Numba may still write.
         fallback = Path(tempfile.mkdtemp(prefix="tinygrad_rl-"))
+        atexit.register(shutil.rmtree, fallback, ignore_errors=True)
         warnings.warn(
             f"compiled kernels cannot be kept in {path} ({error.strerror or error}); every process "
             "will compile anew. Set TINYGRAD_RL_CACHE to a folder that can be written to.",
@@ -57,7 +66,7 @@ def cache_dir() -> Path:
 @cache
 def _environment() -> str:
     """Everything besides the source that the machine code depends on."""
-    scalar = Path(__file__).with_name("scalar.py")
+    kernels = sorted(Path(__file__).parent.glob("*.py"))
     parts = (
         sys.version,
         numba.__version__,
@@ -65,23 +74,19 @@ def _environment() -> str:
         np.__version__,
         llvmlite.binding.get_host_cpu_name(),
         llvmlite.binding.get_host_cpu_features().flatten(),
-        hashlib.sha256(
-            b"".join(f.read_bytes() for f in sorted(scalar.parent.glob("*.py")))
-        ).hexdigest(),
+        hashlib.sha256(b"".join(f.read_bytes() for f in kernels)).hexdigest(),
     )
     return "\n".join(parts)
 
 
 def write_atomically(path: Path, data: bytes) -> None:
     """Write `data` so that a reader, or a crash, sees the old file or the new one, never a part."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    beside = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.part")
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+        beside.write_bytes(data)
+        os.replace(beside, path)
+    finally:
+        beside.unlink(missing_ok=True)
 
 
 def load(source: str, stem: str, names: Mapping[str, Any] | None = None) -> ModuleType:
@@ -92,8 +97,8 @@ def load(source: str, stem: str, names: Mapping[str, Any] | None = None) -> Modu
     source : the module's text; its `@njit(cache=True)` functions carry explicit signatures, so that
         importing it compiles them or takes them from the cache.
     stem : start of the file's name, for people who look into the folder.
-    names : objects that the module finds among its globals; the source must identify them, since the
-        cache knows only the source.
+    names : objects that the module finds among its globals; the source must identify them, since
+        the cache knows only the source.
     """
     digest = hashlib.sha256(f"{_environment()}\n{source}".encode()).hexdigest()[:20]
     name = f"{stem}_{digest}"
@@ -103,20 +108,43 @@ def load(source: str, stem: str, names: Mapping[str, Any] | None = None) -> Modu
         path = cache_dir() / f"{name}.py"
         text = source.encode()
         if not path.is_file() or path.read_bytes() != text:
-            _forget(path)
             write_atomically(path, text)
-        if not _intact(path):
-            _forget(path)
+        with _alone(path):
+            return _verified(name, path, names or {})
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Let one process at a time compile this file: the next one finds the result.
+
+    Where locks are not to be had, two may compile it, and the last one's files stay.
+    """
+    with path.open("rb") as file:
         try:
-            module = _import(name, path, names or {})
-        except Exception:
-            # A cache file may have changed under us between the check and the import.
-            if not _compiled_files(path):
-                raise
-            _forget(path)
-            module = _import(name, path, names or {})
+            if fcntl is not None:
+                fcntl.flock(file, fcntl.LOCK_EX)  # goes with the process, however that ends
+        except OSError:
+            pass
+        yield
+
+
+def _verified(name: str, path: Path, names: Mapping[str, Any]) -> ModuleType:
+    """Import; machine code that is not what was sealed is compiled anew instead of run."""
+    intact = _intact(path)
+    if not intact:
+        _forget(path)
+    try:
+        module = _import(name, path, names)
+    except Exception:
+        # A cache file may have changed under us between the check and the import.
+        if not _compiled_files(path):
+            raise
+        intact = False
+        _forget(path)
+        module = _import(name, path, names)
+    if not intact:
         _seal(path)
-        return module
+    return module
 
 
 def _import(name: str, path: Path, names: Mapping[str, Any]) -> ModuleType:
@@ -133,36 +161,48 @@ def _import(name: str, path: Path, names: Mapping[str, Any]) -> ModuleType:
     return module
 
 
+# -- what Numba wrote, and the seal on it ----------------------------------------------------------
+
+
+def _folder(path: Path) -> Path:
+    """Where Numba keeps the machine code of a source file."""
+    if numba.config.CACHE_DIR:
+        index = next(Path(numba.config.CACHE_DIR).glob(f"*/{path.stem}.*.nbi"), None)
+        return Path(numba.config.CACHE_DIR) if index is None else index.parent
+    return path.parent / "__pycache__"
+
+
 def _compiled_files(path: Path) -> list[Path]:
-    """Numba's index and machine code files of one generated source file."""
-    folder = Path(os.environ["NUMBA_CACHE_DIR"]) if "NUMBA_CACHE_DIR" in os.environ else path.parent
-    return sorted(file for file in folder.rglob(f"{path.stem}.*.nb[ic]"))
+    """Numba's index and machine code files of one source file."""
+    return sorted(_folder(path).glob(f"{path.stem}.*.nb[ic]"))
 
 
 def _seal_path(path: Path) -> Path:
     return path.with_suffix(".seal")
 
 
-def _fingerprint(path: Path) -> dict[str, str]:
-    return {f.name: hashlib.sha256(f.read_bytes()).hexdigest() for f in _compiled_files(path)}
+def _digest(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def _seal(path: Path) -> None:
     """Note the digests of the compiled files, so that a damaged one is noticed before it runs."""
-    try:
-        seal = json.dumps(_fingerprint(path)).encode()
-        if not _seal_path(path).is_file() or _seal_path(path).read_bytes() != seal:
-            write_atomically(_seal_path(path), seal)
-    except OSError:
-        _seal_path(path).unlink(missing_ok=True)
+    with suppress(OSError):  # unsealed, they are compiled anew next time
+        digests = {file.name: _digest(file) for file in _compiled_files(path)}
+        write_atomically(_seal_path(path), json.dumps(digests).encode())
 
 
 def _intact(path: Path) -> bool:
-    """True when the compiled files are those that were sealed; machine code is never run unchecked."""
+    """True when the compiled files are those that were sealed.
+
+    Only sealed files are looked at: Numba finds the others through its index, which is one of them.
+    """
     try:
-        return json.loads(_seal_path(path).read_bytes()) == _fingerprint(path)
-    except (OSError, ValueError):
-        return not _compiled_files(path)
+        digests = json.loads(_seal_path(path).read_bytes())
+        folder = _folder(path)
+        return bool(digests) and all(_digest(folder / f) == d for f, d in digests.items())
+    except (OSError, ValueError, AttributeError):
+        return False
 
 
 def _forget(path: Path) -> None:
