@@ -1,4 +1,4 @@
-"""The command line: ``ddpg train``, ``ddpg evaluate``.
+"""The command line: ``ddpg train``, ``ddpg evaluate``, ``ddpg compare``.
 
 Flags are made from the dataclasses below and in :mod:`ddpg.config`. What a command needs is
 imported by the command itself, here and nowhere else in the package, so that help comes at once.
@@ -17,9 +17,10 @@ import tyro
 from ddpg.config import TrainConfig, read_config
 from ddpg.errors import TrainingError, UsageError
 
-DESCRIPTION = """DDPG on its own autograd engine: learn a task, look at the result.
+DESCRIPTION = """DDPG on its own autograd engine: learn a task, see what freezing does.
   ddpg train --env-id Pendulum-v1 --run-dir runs/p1
-  ddpg evaluate runs/p1"""
+  ddpg evaluate runs/p1
+  ddpg compare"""
 
 EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
 
@@ -99,7 +100,67 @@ class Evaluate:
         return 0
 
 
-_COMMANDS: dict[str, Any] = {"train": Train, "evaluate": Evaluate}
+@dataclass(frozen=True)
+class Compare:
+    """See what freezing the critic does, and blocking the path through it does not.
+
+    - A table: eight ways to handle the critic in one actor update, on one batch.
+    - A picture: frozen, blocked and joint, trained on Pendulum from the same seed.
+    """
+
+    seed: int = 0
+    """Where the initial weights, the batch and the training runs come from."""
+    steps: int = 6000
+    """Environment steps of each of the three runs; the first 1000 are without updates."""
+    picture: Path = Path("compare.png")
+    """Where the picture goes."""
+    threads: int = 1
+    """Threads of the matrix products."""
+    json: bool = False
+    """Print all numbers as one JSON object instead of the tables."""
+
+    def run(self) -> int:
+        """Exit status."""
+        from rich.console import Console
+        from threadpoolctl import threadpool_limits
+
+        from ddpg.compare import CASES, Size, measure
+        from ddpg.compare_show import as_json, print_table, print_training, save_picture
+        from ddpg.compare_train import LEAST_STEPS, VARIANTS, train_variant
+        from ddpg.progress import StageProgress
+
+        _require(self.seed >= 0, f"--seed must be 0 or more, got {self.seed}")
+        _require(self.threads >= 1, f"--threads must be 1 or more, got {self.threads}")
+        _require(
+            self.steps >= LEAST_STEPS, f"--steps must be {LEAST_STEPS} or more, got {self.steps}"
+        )
+        folder = self.picture.parent
+        _require(folder.is_dir(), f"there is no folder {folder} for the picture")
+
+        size, rows, curves = Size(), [], {}
+        with (
+            threadpool_limits(self.threads, user_api="blas"),
+            StageProgress(Console(stderr=True)) as progress,
+        ):
+            progress.stage("one update, eight ways", len(CASES))
+            for row in measure(size, self.seed):
+                rows.append(row)
+                progress.advance()
+            for name, variant in VARIANTS.items():
+                progress.stage(f"training: {name}", self.steps)
+                curves[name] = train_variant(variant, self.steps, self.seed, progress.advance)
+        save_picture(curves, self.picture)
+        if self.json:
+            print(json.dumps(as_json(rows, curves, size, self.seed, self.picture)))
+        else:
+            out = Console()
+            print_table(rows, size, out)
+            print_training(curves, out)
+            print(f"The picture is {self.picture}")
+        return 0
+
+
+_COMMANDS: dict[str, Any] = {"train": Train, "evaluate": Evaluate, "compare": Compare}
 _STYLE = (tyro.conf.OmitArgPrefixes, tyro.conf.DisallowNone, tyro.conf.FlagCreatePairsOff)
 
 

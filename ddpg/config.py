@@ -38,11 +38,11 @@ class DDPGConfig:
     """Transitions in one update, drawn from the replay uniformly and with replacement."""
     gamma: float = 0.99
     """Discount: how much a reward one step later is worth now, from 0 to 1."""
-    tau: float = 0.005
+    tau: float = 0.01
     """How far the targets follow at each update, from 0 (not at all) to 1 (they are copies)."""
     actor_lr: float = 1e-3
     """Learning rate of the actor's Adam."""
-    critic_lr: float = 1e-3
+    critic_lr: float = 2e-3
     """Learning rate of the critic's Adam."""
     noise: NoiseName = "gaussian"
     """Exploration noise: gaussian is fresh at each step, ou (Ornstein-Uhlenbeck) drifts."""

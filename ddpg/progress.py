@@ -1,4 +1,4 @@
-"""What a run shows while it works: a live bar on a terminal, a line per evaluation in a log.
+"""What the commands show while they work: a live bar on a terminal, plain lines in a log.
 
 Everything goes to standard error, so that standard output stays for results.
 """
@@ -70,6 +70,54 @@ class TrainProgress:
         self._bar.update(self._task, evaluation=f"{mean:,.0f}")
         if self._bar.disable:
             self._console.print(f"step {step:,}: return {mean:,.1f} ± {std:,.1f}", highlight=False)
+
+
+class StageProgress:
+    """A bar for work that has several stages, each with a name and a length of its own.
+
+    Parameters
+    ----------
+    console
+        Where it is drawn; if that is no terminal, nothing is.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self._bar = Progress(
+            TextColumn("{task.description:<24}"),
+            BarColumn(bar_width=None),
+            TextColumn("{task.percentage:3.0f} %"),
+            TimeRemainingColumn(compact=True),
+            console=console,
+            auto_refresh=False,
+            disable=not console.is_terminal,
+            expand=True,
+        )
+        self._drawn_at = 0.0
+
+    def __enter__(self) -> "StageProgress":
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._bar.stop()
+
+    def stage(self, name: str, total: int) -> None:
+        """The next stage begins; it has ``total`` steps."""
+        self._task = self._bar.add_task(name, total=total)
+        self._bar.refresh()
+
+    def advance(self) -> None:
+        """A step of the current stage is done."""
+        self._bar.advance(self._task)
+        now = time.monotonic()
+        if now - self._drawn_at >= _REDRAW_SECONDS:
+            self._drawn_at = now
+            self._bar.refresh()
 
 
 class _Speed(ProgressColumn):

@@ -116,24 +116,24 @@ def test_update_moves_the_networks_and_the_targets_by_tau():
         assert not np.array_equal(target, before[f"target_{name}"])
 
 
-def test_actor_step_leaves_the_critic_alone():
+def testactor_step_leaves_the_critic_alone():
     agent = fill(make())
     batch = agent.replay.gather(tg.from_numpy(np.arange(8)))
-    agent._critic_step(batch)
+    agent.critic_step(batch)
     critic = parameters(agent.critic)
     gradients = [p.grad.numpy().copy() for p in agent.critic.parameters()]
     actor = parameters(agent.actor)
-    agent._actor_step(batch)
+    agent.actor_step(batch)
     np.testing.assert_array_equal(parameters(agent.critic), critic)
     for parameter, gradient in zip(agent.critic.parameters(), gradients, strict=True):
         np.testing.assert_array_equal(parameter.grad.numpy(), gradient)
     assert not np.array_equal(parameters(agent.actor), actor)
 
 
-def test_critic_step_leaves_the_actor_alone():
+def testcritic_step_leaves_the_actor_alone():
     agent = fill(make())
     actor = parameters(agent.actor)
-    agent._critic_step(agent.replay.gather(tg.from_numpy(np.arange(8))))
+    agent.critic_step(agent.replay.gather(tg.from_numpy(np.arange(8))))
     np.testing.assert_array_equal(parameters(agent.actor), actor)
     assert all(p.grad is None for p in agent.actor.parameters())
 

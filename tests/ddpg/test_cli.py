@@ -191,3 +191,27 @@ def test_module_and_command_are_the_same_program():
     )
     assert done.returncode == 2
     assert done.stderr == "error: there is no run folder nowhere\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--steps", "1499"), "--steps must be 1500 or more, got 1499"),
+        (("--seed", "-1"), "--seed must be 0 or more, got -1"),
+        (("--threads", "0"), "--threads must be 1 or more, got 0"),
+        (("--picture", "no/where.png"), "there is no folder no for the picture"),
+    ],
+)
+def test_a_comparison_that_cannot_be_made_is_refused_at_once(run, arguments, message):
+    assert run("compare", *arguments) == (2, "", f"error: {message}\n")
+
+
+@pytest.mark.slow
+def test_compare_prints_one_json_object_and_writes_the_picture(run, tmp_path):
+    picture = tmp_path / "c.png"
+    status, out, err = run("compare", "--steps", 1500, "--picture", picture, "--json")
+    assert (status, err) == (0, "")
+    result = json.loads(out)
+    assert len(result["cases"]) == 8
+    assert set(result["training"]["variants"]) == {"frozen", "blocked", "joint"}
+    assert picture.read_bytes().startswith(b"\x89PNG")
