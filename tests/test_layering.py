@@ -28,6 +28,8 @@ ALLOWED = {
     "nn": {"core", "ops", "creation", "random", "autodiff"},
     "optim": {"core", "ops", "creation", "autodiff"},
     "check": ANY,
+    "contract": ANY,
+    "trace": ANY,
     "explain": ANY,  # explain.py and explain_*.py alike
     "anomaly": ANY,
     "io": ANY,

@@ -20,6 +20,8 @@ from tinygrad_rl.check import check_op as check_op
 from tinygrad_rl.check import gradcheck as gradcheck
 from tinygrad_rl.check import gradgradcheck as gradgradcheck
 from tinygrad_rl.compiler import jit as jit
+from tinygrad_rl.contract import GradientContractError as GradientContractError
+from tinygrad_rl.contract import gradient_contract as gradient_contract
 from tinygrad_rl.core import Op as Op
 from tinygrad_rl.core import Tensor as Tensor
 from tinygrad_rl.core import from_numpy as from_numpy
@@ -34,6 +36,8 @@ from tinygrad_rl.creation import ones_like as ones_like
 from tinygrad_rl.creation import zeros as zeros
 from tinygrad_rl.creation import zeros_like as zeros_like
 from tinygrad_rl.derive import DeriveError as DeriveError
+from tinygrad_rl.explain import Explanation as Explanation
+from tinygrad_rl.explain import explain as explain
 from tinygrad_rl.io import load as load
 from tinygrad_rl.io import save as save
 from tinygrad_rl.nn.functional import (
@@ -165,6 +169,8 @@ from tinygrad_rl.random import rand as rand
 from tinygrad_rl.random import randint as randint
 from tinygrad_rl.random import randn as randn
 from tinygrad_rl.random import randperm as randperm
+from tinygrad_rl.trace import Trace as Trace
+from tinygrad_rl.trace import trace_backward as trace_backward
 from tinygrad_rl.transforms import hessian as hessian
 from tinygrad_rl.transforms import hvp as hvp
 from tinygrad_rl.transforms import jacobian as jacobian
@@ -173,6 +179,12 @@ from tinygrad_rl.transforms import value_and_grad as value_and_grad
 from tinygrad_rl.transforms import vjp as vjp
 
 __all__ = [
+    "DeriveError",
+    "Explanation",
+    "GradientContractError",
+    "Op",
+    "Tensor",
+    "Trace",
     "TraceError",
     "abs",
     "add",
@@ -200,7 +212,6 @@ __all__ = [
     "count_flops",
     "cross_entropy",
     "cumsum",
-    "DeriveError",
     "detect_anomaly",
     "diagonal",
     "divide",
@@ -215,6 +226,7 @@ __all__ = [
     "exp2",
     "expand",
     "expand_dims",
+    "explain",
     "expm1",
     "eye",
     "flatten",
@@ -230,6 +242,7 @@ __all__ = [
     "grad",
     "gradcheck",
     "gradgradcheck",
+    "gradient_contract",
     "greater",
     "greater_equal",
     "hardswish",
@@ -275,7 +288,6 @@ __all__ = [
     "not_equal",
     "ones",
     "ones_like",
-    "Op",
     "optim",
     "outer",
     "pad",
@@ -321,9 +333,9 @@ __all__ = [
     "take",
     "tan",
     "tanh",
-    "Tensor",
     "tile",
     "trace",
+    "trace_backward",
     "transpose",
     "tril",
     "triu",
