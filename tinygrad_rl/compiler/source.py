@@ -11,7 +11,7 @@ from tinygrad_rl.compiler.views import keeps_axes
 from tinygrad_rl.kernels import scalar
 from tinygrad_rl.program import Instruction, Value
 
-NATIVE = ("array", "strided", "matmul", "matmul_nt", "matmul_tn", "matmul_tt", "plus")
+NATIVE = ("array", "reshaped", "strided", "matmul", "matmul_nt", "matmul_tn", "matmul_tt", "plus")
 TYPES = {
     "float32": "float32",
     "float64": "float64",
@@ -107,7 +107,7 @@ class Source:
             ]
             return f"{inner}[{', '.join(parts)}]"
         if i.op.name == "reshape":
-            return f"{inner}.reshape({shape_text(v.shape)})"
+            return f"{self.call('reshaped')}({inner}, {shape_text(v.shape)})"
         raise AssertionError(f"{i} has no array")
 
     # Elements.

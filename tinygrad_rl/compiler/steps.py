@@ -1,6 +1,7 @@
 """How the ops that are no loops over equal places are written: products, gathers, joins."""
 
 import inspect
+import math
 from collections.abc import Callable
 
 from tinygrad_rl.compiler.source import AXES, Source, shifted
@@ -152,7 +153,7 @@ def _write_setitem(source: Source, i: Instruction) -> None:
     out = source.array(i.out)
     source.nest(x.shape, lambda at: [f"{out}[{', '.join(at)}] = {source.element(x, at)}"])
     flat = source.unique(f"{i.out.name}_flat")
-    source.write(f"{flat} = {out}.reshape(({out}.size,))")
+    source.write(f"{flat} = {source.call('reshaped')}({out}, ({math.prod(x.shape)},))")
 
     def body(at: tuple[str, ...]) -> list[str]:
         from_value = tuple(
