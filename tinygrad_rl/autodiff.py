@@ -16,6 +16,7 @@ import inspect
 import threading
 import weakref
 from collections.abc import Callable, Collection, Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -412,11 +413,24 @@ def no_path(output: Tensor) -> RuntimeError:
         lines = ["  nothing that went into it requires a gradient"]
     return RuntimeError(
         "no gradient can come back from this tensor: no path leads from it to a leaf that "
-        "requires one.\n"
-        + "\n".join(lines)
-        + "\nFor the whole picture: tinygrad_rl.explain(function, *arguments), where the function "
-        "computes this tensor"
+        "requires one.\n" + "\n".join(lines) + f"\nFor every path and every cut: {_explain_call()}"
     )
+
+
+def _explain_call() -> str:
+    """The call that explains what the user's innermost function is doing, ready to be pasted."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(
+        str(Path(__file__).parent)
+    ):
+        frame = frame.f_back
+    code = frame.f_code
+    if not code.co_name.isidentifier():  # at the top level of a file, in a lambda
+        return "tinygrad_rl.explain(f), where f() computes this tensor and returns it"
+    arguments = code.co_varnames[: code.co_argcount]
+    owner = "self." if arguments[:1] == ("self",) else ""
+    given = arguments[1:] if owner else arguments
+    return f"tinygrad_rl.explain({', '.join((owner + code.co_name, *given))})"
 
 
 def _check_root(output: Tensor) -> None:
