@@ -13,6 +13,7 @@ entry: its rule does not run, and nothing is computed for it. The rules are ops,
 import functools
 import heapq
 import inspect
+import sys
 import threading
 import weakref
 from collections.abc import Callable, Collection, Iterable, Sequence
