@@ -17,7 +17,7 @@ import sys
 import threading
 import warnings
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache, partial
 from pathlib import Path
 from types import CodeType
@@ -470,10 +470,10 @@ def as_array(data: Any, dtype: Any = None, copy: bool = False) -> np.ndarray[Any
         array = np.asarray(data)
     else:
         array = np.array(_unwrapped(data))
-        if array.dtype == np.float64 and dtype is None and not _holds_arrays(data):
-            array = array.astype(np.float32)
-        if not array.size and dtype is None:
-            array = array.astype(np.float32)
+        if dtype is None and (array.dtype == np.float64 or not array.size):
+            # Python floats are weak: beside arrays they take those arrays' dtype.
+            dtypes = set(_dtypes_in(data)) or {np.dtype(np.float32)}
+            array = array.astype(np.result_type(*dtypes, 0.0))
     wanted = np.dtype(array.dtype if dtype is None else dtype)
     if wanted not in _DTYPES:
         raise TypeError(
@@ -489,10 +489,12 @@ def _unwrapped(data: Any) -> Any:
     return data._array if isinstance(data, Tensor) else data
 
 
-def _holds_arrays(data: Any) -> bool:
+def _dtypes_in(data: Any) -> Iterator[np.dtype[Any]]:
     if isinstance(data, (list, tuple)):
-        return any(_holds_arrays(d) for d in data)
-    return isinstance(data, (np.ndarray, np.generic, Tensor))
+        for d in data:
+            yield from _dtypes_in(d)
+    elif isinstance(data, (np.ndarray, np.generic, Tensor)):
+        yield data.dtype
 
 
 def from_numpy(array: np.ndarray[Any, Any]) -> Tensor:
