@@ -136,23 +136,25 @@ def explain(fn: Callable[..., Any], *args: Any) -> Explanation:
     names = Names()
     names.search_function(fn, args)
     recorder = Recorder(names)
+    refusal, result = None, None
     with recorder:
         try:
             result = run(recorder, fn, args)
         except RuntimeError as error:
             if not recorder.roots:
                 raise
-            recorder.error, result = str(error), None
+            refusal = str(error)
         roots = _roots(recorder, result)
     recorder.link_reads()
-    flow = Flow(recorder, roots)
+    refusal = refusal or next((r.error for r in roots if r.error), None)
+    flow = Flow(recorder, [r for r in roots if not r.error] or roots)
     leaves, data = diagnose(recorder, flow)
     return Explanation(
         getattr(fn, "__name__", type(fn).__name__),
         _value(roots),
         tuple(leaves),
         tuple(data),
-        recorder.error,
+        refusal,
         flow,
     )
 

@@ -115,6 +115,7 @@ class Root:
     visits: list[Visit]
     gradients: dict[Tensor, Tensor]
     by_grad: bool = False
+    error: str | None = None  # what the engine said when it refused
 
 
 class _Place(NamedTuple):
@@ -139,7 +140,6 @@ class Recorder(Observer):
         self.calls: list[Call] = []
         self.reads: list[tuple[Value, str, Line]] = []
         self.roots: list[Root] = []
-        self.error: str | None = None
         self._values: dict[int, Value] = {}
         self._of_node: dict[int, Value] = {}
         self._alive: list[Tensor] = []  # an id means something only while its object lives
@@ -235,12 +235,13 @@ class Recorder(Observer):
         observers, mode.observers = mode.observers, ()
         visits: list[Visit] = []
         gradients: dict[Tensor, Tensor] = {}
+        refused: str | None = None
         try:
             tracked = [t for t in outputs if t._flag]
             if tracked:
                 visits, gradients = visit(tracked, gradients_of(tracked), inputs)
         except RuntimeError as error:
-            self.error = str(error)
+            refused = str(error)
         finally:
             mode.observers = observers
         self.roots.append(
@@ -252,6 +253,7 @@ class Recorder(Observer):
                 visits,
                 gradients,
                 by_grad,
+                refused,
             )
         )
 

@@ -112,7 +112,9 @@ def _says(leaf: Leaf, causes: list[Cause]) -> str:
             f"{leaf.paths} of {leaf.paths + leaf.blocked_paths} paths" if leaf.blocked_paths else ""
         )
         ways = ways or (f"{leaf.paths} paths" if leaf.paths > 1 else "")
-        norm = "exactly zero" if leaf.status == ZERO else f"norm {leaf.norm:.4g}"
+        norm = "exactly zero" if leaf.status == ZERO else f"norm {leaf.norm or 0:.4g}"
+        if leaf.norm is None:
+            norm = "a path, but the engine refused to go it"
         return ", ".join(p for p in (norm, ways) if p) + (f"  {numbers}" if numbers else "")
     kinds = ", ".join(dict.fromkeys(c.kind for c in leaf.causes))
     return f"{kinds}  {numbers}" if leaf.status == FROZEN else f"none: {kinds}  {numbers}"
@@ -125,12 +127,16 @@ def _footnotes(e: Explanation, causes: list[Cause], width: int) -> Iterator[str]
     for i, c in enumerate(causes, 1):
         yield f" [{i}] {c.kind}: {c.detail}"
         yield from _code(c.line, width)
-    uses = list(dict.fromkeys((u.op, u.line) for leaf in e.leaves for u in leaf.uses))
+    uses: dict[Line, dict[str, None]] = {}
+    for leaf in e.leaves:
+        for use in leaf.uses:
+            uses.setdefault(use.line, {})[leaf.name] = None
     if uses:
         yield ""
         yield "Where it comes in"
-    for line in dict.fromkeys(line for _, line in uses):
+    for line in sorted(uses):
         yield from _code(line, width)
+        yield _clipped(f"         to {_listed(list(uses[line]))}", width)
     if e.data:
         yield ""
         yield _clipped("Data (never had the flag): " + ", ".join(e.data), width)
