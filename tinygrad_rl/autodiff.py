@@ -513,7 +513,7 @@ def grad(
     Parameters
     ----------
     outputs, inputs : a tensor or a sequence of tensors; inputs may be results of ops.
-    grad_outputs : gradients of the outputs, 1 for each scalar when left out.
+    grad_outputs : gradients of the outputs (one, or a list); 1 for each scalar when left out.
     create_graph : make the gradients differentiable.
     retain_graph : allow another sweep; None means `create_graph`.
     allow_unused : give None for an input that the outputs don't depend on, instead of raising.
@@ -525,13 +525,10 @@ def grad(
     """
     outs = [outputs] if isinstance(outputs, Tensor) else list(outputs)
     ins = [inputs] if isinstance(inputs, Tensor) else list(inputs)
-    seeds = (
-        [grad_outputs]
-        if grad_outputs is None or isinstance(grad_outputs, Tensor)
-        else list(grad_outputs)
-    )
     if grad_outputs is None:
         seeds = [None] * len(outs)
+    else:
+        seeds = list(grad_outputs) if isinstance(grad_outputs, (list, tuple)) else [grad_outputs]
     if len(seeds) != len(outs):
         raise ValueError(f"{len(outs)} outputs but {len(seeds)} grad_outputs")
     for i, t in enumerate(ins):

@@ -470,7 +470,7 @@ def as_array(data: Any, dtype: Any = None, copy: bool = False) -> np.ndarray[Any
         array = np.asarray(data)
     else:
         array = np.array(_unwrapped(data))
-        if dtype is None and (array.dtype == np.float64 or not array.size):
+        if dtype is None and array.dtype == np.float64:
             # Python floats are weak: beside arrays they take those arrays' dtype.
             dtypes = set(_dtypes_in(data)) or {np.dtype(np.float32)}
             array = array.astype(np.result_type(*dtypes, 0.0))

@@ -42,7 +42,7 @@ def assign_(target: Tensor, value: Any) -> Tensor:
     storage.changed = caller()
     if mode.grad and (history or target._node is not None):
         if history and target._node is not None:
-            value._node.retained = target._node.retained
+            value._node.retained, target._node.retained = target._node.retained, None
         for slot in ("_node", "_flag", "_op", "_cuts"):
             object.__setattr__(target, slot, getattr(value, slot))
     return target

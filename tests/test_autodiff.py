@@ -1,0 +1,288 @@
+"""The sweep's corners: mixed inputs, hooks, errors on the way, what the user passes wrongly."""
+
+import threading
+
+import numpy as np
+import pytest
+
+import tinygrad_rl as tg
+
+
+def leaf(*values: float) -> tg.Tensor:
+    return tg.Tensor(np.array(values), requires_grad=True)
+
+
+def close(tensor: tg.Tensor | None, expected: object) -> None:
+    assert tensor is not None
+    np.testing.assert_allclose(tensor.numpy(), expected, rtol=1e-12)
+
+
+# -- grad ------------------------------------------------------------------------------------------
+
+
+def test_leaves_and_results_mix_as_inputs() -> None:
+    x, w = leaf(2.0), leaf(3.0)
+    h = x * w
+    y = h * h * w
+    dh, dx, dw, dy = tg.grad(y.sum(), (h, x, w, y))
+    close(dh, [2 * 6 * 3.0])
+    close(dx, [2 * 6 * 3.0 * 3])
+    close(dw, [2 * 6 * 3.0 * 2 + 36])
+    close(dy, [1.0])
+
+
+def test_the_same_tensor_twice_as_operand_and_as_input() -> None:
+    x = leaf(3.0)
+    close(tg.grad((x * x).sum(), x)[0], [6.0])
+    a, b = tg.grad((x * x).sum(), (x, x))
+    close(a, [6.0])
+    close(b, [6.0])
+
+
+def test_a_leaf_as_output_and_input() -> None:
+    x = leaf(1.0, 2.0)
+    v = np.array([5.0, 7.0])
+    close(tg.grad(x, x, v)[0], v)
+    y = x * 2
+    close(tg.grad(y, y, v)[0], v)
+    close(tg.grad([x, y], x, [v, v])[0], 3 * v)
+
+
+def test_several_outputs_add_up_and_each_needs_history() -> None:
+    x = leaf(2.0)
+    close(tg.grad([(x * 2).sum(), (x * x).sum()], x)[0], [6.0])
+    with pytest.raises(RuntimeError, match="no path leads"):
+        tg.grad([(x * 2).sum(), tg.Tensor(1.0)], x)
+
+
+def test_only_what_lies_between_is_computed() -> None:
+    ran = []
+    op = tg.Op(
+        "spy",
+        forward=lambda a, b: a * b,
+        vjp={
+            "a": lambda g, b: (ran.append("a"), g * b)[1],
+            "b": lambda g, a: (ran.append("b"), g * a)[1],
+        },
+    )
+    critic, actor = leaf(2.0), leaf(3.0)
+    loss = op(critic, op(actor, critic)).sum()
+    close(tg.grad(loss, actor)[0], [4.0])
+    assert ran == ["b", "a"]
+
+
+def test_a_sum_of_paths_is_complete_before_it_goes_on() -> None:
+    x = leaf(2.0)
+    a = x * 3
+    b = a * a
+    late = a.exp()
+    close(tg.grad((b * a + late + b).sum(), x)[0], [3 * (3 * 36 + np.exp(6) + 2 * 6)])
+
+
+def test_retain_graph_follows_create_graph_when_not_given() -> None:
+    x = leaf(2.0)
+    y = (x * x).sum()
+    tg.grad(y, x, create_graph=True)
+    tg.grad(y, x)
+    with pytest.raises(RuntimeError, match="used up"):
+        tg.grad(y, x)
+
+
+@pytest.mark.parametrize(
+    ("seed", "error", "message"),
+    [
+        (np.ones(3), ValueError, r"shape \(3,\), its tensor \(2,\)"),
+        (np.ones((1, 2)), ValueError, r"shape \(1, 2\)"),
+        ("text", TypeError, "not supported"),
+    ],
+)
+def test_a_gradient_to_start_from_must_fit(seed, error, message) -> None:
+    y = leaf(1.0, 2.0) * 2
+    with pytest.raises(error, match=message):
+        y.backward(seed)
+    with pytest.raises(error, match=message):
+        tg.grad(y, y, [seed])
+    with pytest.raises(ValueError, match="1 outputs but 2 grad_outputs"):
+        tg.grad(y, y, [np.ones(2), np.ones(2)])
+
+
+def test_a_gradient_to_start_from_is_cast_and_differentiable() -> None:
+    x = tg.Tensor([1.0, 2.0], requires_grad=True)
+    v = leaf(3.0, 4.0)
+    (g,) = tg.grad(x * x, x, v, create_graph=True)
+    assert g.dtype == np.float32
+    close(tg.grad(g.sum(), v)[0], [2.0, 4.0])
+
+
+def test_gradients_have_the_dtype_of_their_leaf() -> None:
+    single, double = tg.Tensor([1.0], requires_grad=True), leaf(2.0)
+    (single * double).sum().backward()
+    assert single.grad is not None and single.grad.dtype == np.float32
+    assert double.grad is not None and double.grad.dtype == np.float64
+
+
+def test_backward_under_no_grad_works_and_can_create_a_graph() -> None:
+    x = leaf(3.0)
+    y = (x**3).sum()
+    with tg.no_grad():
+        y.backward(retain_graph=True)
+    close(x.grad, [27.0])
+    x.grad = None
+    with tg.no_grad():
+        y.backward(create_graph=True)
+    assert x.grad is not None and x.grad.requires_grad
+
+
+def test_grad_is_assignable_when_it_fits() -> None:
+    x = leaf(1.0, 2.0)
+    mine = tg.Tensor(np.zeros(2))
+    x.grad = mine
+    (x * 3).sum().backward()
+    assert x.grad is mine
+    for wrong, error in [
+        (tg.Tensor(np.zeros(3)), ValueError),
+        (tg.Tensor([0.0, 0.0]), ValueError),
+        (np.zeros(2), TypeError),
+    ]:
+        with pytest.raises(error, match="grad must be"):
+            x.grad = wrong
+
+
+# -- hooks -----------------------------------------------------------------------------------------
+
+
+def test_hooks_on_leaves_and_results_see_the_whole_gradient_and_can_replace_it() -> None:
+    x = leaf(1.0)
+    y = x * 2
+    seen = []
+    y.register_hook(lambda g: seen.append(g.item()))
+    y.register_hook(lambda g: g * 10)
+    x.register_hook(lambda g: seen.append(g.item()))
+    x.register_hook(lambda g: g + 1)
+    (y * 3 + y).sum().backward()
+    assert seen == [4.0, 80.0]
+    close(x.grad, [81.0])
+
+
+def test_a_hook_can_be_taken_off() -> None:
+    x = leaf(1.0)
+    handle = x.register_hook(lambda g: g * 100)
+    handle.remove()
+    handle.remove()
+    (x * 2).sum().backward()
+    close(x.grad, [2.0])
+
+
+def test_a_hook_may_take_itself_off_while_it_runs() -> None:
+    x = leaf(1.0)
+    handles = [x.register_hook(lambda g: handles[0].remove()), x.register_hook(lambda g: g * 2)]
+    (x * 1).sum().backward()
+    close(x.grad, [2.0])
+
+
+def test_retain_grad_comes_after_the_hooks_whenever_it_was_asked_for() -> None:
+    y = leaf(1.0) * 2
+    y.retain_grad()
+    y.register_hook(lambda g: g * 10)
+    (y * 3).sum().backward()
+    close(y.grad, [30.0])
+
+
+def test_hooks_run_for_grad_too_and_once_for_an_input_given_twice() -> None:
+    x = leaf(1.0)
+    count = []
+    x.register_hook(lambda g: count.append(1))
+    tg.grad((x * 2).sum(), (x, x))
+    assert len(count) == 1
+
+
+def test_hooks_record_nothing_unless_the_graph_is_created() -> None:
+    x, w = leaf(1.0), leaf(2.0)
+    x.register_hook(lambda g: g * w)
+    (x * 3).sum().backward()
+    assert x.grad is not None and not x.grad.requires_grad
+    (g,) = tg.grad((x * 3).sum(), x, create_graph=True)
+    close(tg.grad(g.sum(), w)[0], [3.0])
+
+
+@pytest.mark.parametrize(
+    ("hook", "error"),
+    [(lambda g: g.sum(), ValueError), (lambda g: g.numpy(), TypeError)],
+)
+def test_a_hook_that_returns_something_else_is_an_error(hook, error) -> None:
+    x = leaf(1.0, 2.0)
+    x.register_hook(hook)
+    with pytest.raises(error, match="hook"):
+        (x * 2).sum().backward()
+    assert x.grad is None
+
+
+def test_a_hook_needs_a_tensor_that_requires_a_gradient() -> None:
+    for needs in (tg.Tensor([1.0]).register_hook, lambda _: tg.Tensor([1.0]).retain_grad()):
+        with pytest.raises(RuntimeError, match="requires a gradient"):
+            needs(lambda g: None)
+
+
+def test_a_hook_may_run_a_backward_of_its_own() -> None:
+    x, inner = leaf(1.0), leaf(5.0)
+    loss = (inner * inner).sum()
+    x.register_hook(lambda g: loss.backward())
+    (x * 2).sum().backward()
+    close(x.grad, [2.0])
+    close(inner.grad, [10.0])
+
+
+# -- errors on the way -----------------------------------------------------------------------------
+
+
+def test_an_exception_in_a_rule_leaves_every_grad_as_it_was() -> None:
+    def fail(g):
+        raise ZeroDivisionError
+
+    broken = tg.Op("broken", forward=lambda x: x + 0, vjp={"x": fail})
+    a, b = leaf(1.0), leaf(2.0)
+    h = a * 2
+    h.retain_grad()
+    a.grad = tg.Tensor(np.array([7.0]))
+    loss = (broken(b) + h * 3).sum()
+    with pytest.raises(ZeroDivisionError):
+        loss.backward()
+    close(a.grad, [7.0])
+    assert b.grad is None and h.grad is None and tg.is_grad_enabled()
+
+
+def test_an_exception_in_a_hook_of_one_leaf_leaves_the_others_alone() -> None:
+    def fail(g):
+        raise ZeroDivisionError
+
+    a, b, c = leaf(1.0), leaf(2.0), leaf(3.0)
+    b.register_hook(fail)
+    with pytest.raises(ZeroDivisionError):
+        (a * b * c).sum().backward()
+    assert a.grad is None and b.grad is None and c.grad is None
+
+
+def test_a_warning_turned_into_an_error_leaves_every_grad_as_it_was() -> None:
+    a, b = leaf(1.0), leaf(2.0)
+    loss = (a * b).sum()
+    b.requires_grad_(False)
+    with pytest.raises(UserWarning, match="frozen between"):
+        loss.backward()
+    assert a.grad is None
+
+
+def test_threads_differentiate_side_by_side() -> None:
+    shared = leaf(2.0)
+    results: list[float] = []
+
+    def work(k: int) -> None:
+        for _ in range(50):
+            y = (shared * k).exp().log() * k
+            results.append(tg.grad(y.sum(), shared)[0].item() - k * k)
+
+    threads = [threading.Thread(target=work, args=(k,)) for k in (1, 2, 3)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert len(results) == 150 and max(map(abs, results)) < 1e-12
