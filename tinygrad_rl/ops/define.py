@@ -70,11 +70,18 @@ class Elementwise(Op):
         return Scalar(tuple(a for a in full.args if a == "g" or a in full.names), full.body)
 
     def rule(self, position: int) -> tuple[Rule, tuple[str, ...]]:
+        """The gradient rule of one input, itself an elementwise op, and what it asks for."""
         arg = self.args[position]
         if arg not in self._rule_ops:
             scalar = self.rule_scalar(arg)
-            rule = _identity if scalar.text == "g" else _rule_op(f"{self.name}.vjp_{arg}", scalar)
-            self._rule_ops[arg] = rule, scalar.args
+            if scalar.text == "g":
+                self._rule_ops[arg] = _identity, ("g",)
+            elif scalar.text == "0":
+                self._rule_ops[arg] = zero, ("g",)
+            else:
+                named = scalar.renamed()
+                op = _RuleOp(f"{self.name}.vjp_{arg}", named.args, lambda: named)
+                self._rule_ops[arg] = op, scalar.args
         return self._rule_ops[arg]
 
     def __call__(self, *inputs: Any, **named: Any) -> Tensor:
@@ -132,7 +139,9 @@ class Elementwise(Op):
                 shape, pattern = a.shape, pattern + "v"
             else:
                 return self._broadcast(arrays, dtype)
-        out = np.empty(() if shape is None else shape, dtype)
+        if shape is None:  # all are one number: no reason for another loop than that of arrays
+            shape, pattern = (), "v" * len(pattern)
+        out = np.empty(shape, dtype)
         # `ravel` copies what is not contiguous; `out` is, so it only gets another shape.
         self._loop(pattern, arrays, dtype)(out.reshape(-1), *[a.ravel() for a in arrays])
         return out
@@ -185,9 +194,15 @@ def _identity(g: Tensor) -> Tensor:
     return g
 
 
-def _rule_op(name: str, scalar: Scalar) -> Elementwise:
-    named = scalar.renamed()
-    return Elementwise(name, named.args, lambda: named)
+class _RuleOp(Elementwise):
+    """A gradient rule: linear in its first argument, so with respect to that it is its own rule."""
+
+    def rule(self, position: int) -> tuple[Rule, tuple[str, ...]]:
+        return (self, ("g", *self.args[1:])) if position == 0 else super().rule(position)
+
+
+zero = Elementwise("zero", ("x",), lambda: parse_text("0", ("x",)))
+"""The gradient of what does not depend on its input."""
 
 
 def _pending(value: Any) -> Any:
@@ -361,14 +376,16 @@ def _agrees_at(op: Elementwise, arg: str, point: list[float]) -> bool:
     if estimate is None:
         return False
     numeric, tolerance = estimate
-    values = {"g": 1.0, "y": scalar(*point), **dict(zip(scalar.args, point, strict=True))}
-    analytic = rule(*(values[a] for a in rule.args))
-    if not abs(analytic - numeric) <= tolerance:
-        where = ", ".join(f"{a} = {v}" for a, v in zip(scalar.args, point, strict=True))
-        raise ValueError(
-            f"the gradient rule of {op.name!r} for {arg!r} is wrong: at {where} it gives "
-            f"{analytic:.6g}, the function's slope there is {numeric:.6g} (rule: {rule.text})"
-        )
+    for g in (1.0, -0.5):  # with 1 alone, g * g would look right too
+        values = {"g": g, "y": scalar(*point), **dict(zip(scalar.args, point, strict=True))}
+        analytic = rule(*(values[a] for a in rule.args))
+        if not abs(analytic - g * numeric) <= tolerance:
+            where = ", ".join(f"{a} = {v}" for a, v in zip(scalar.args, point, strict=True))
+            raise ValueError(
+                f"the gradient rule of {op.name!r} for {arg!r} is wrong: at {where} it gives "
+                f"{analytic:.6g} for g = {g}, the slope of the function there is {numeric:.6g}, "
+                f"times g {g * numeric:.6g} (rule: {rule.text})"
+            )
     return True
 
 

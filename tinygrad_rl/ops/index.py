@@ -173,6 +173,7 @@ def getitem(x: Tensor, key: Any) -> Tensor:
     for k in keys:
         if k is None:
             shape.append(1)
+        if k is None or k is Ellipsis:
             continue
         n = x.shape[axis]
         if isinstance(k, slice):
@@ -208,7 +209,7 @@ def iterate(x: Tensor) -> Iterator[Tensor]:
 
 
 def _expanded(x: Tensor, key: Any) -> list[Any]:
-    """One entry for each axis (and None for new ones), with `...` and masks written out."""
+    """One entry for each axis (and None for new ones, and `...`), with masks written out."""
     given = list(key) if isinstance(key, tuple) else [key]
     keys: list[Any] = []
     for k in given:
@@ -220,7 +221,8 @@ def _expanded(x: Tensor, key: Any) -> list[Any]:
     if used > x.ndim:
         raise IndexError(f"too many indices ({used}) for a tensor of shape {x.shape}")
     at = next((i for i, k in enumerate(keys) if k is Ellipsis), len(keys))
-    keys[at : at + dots] = [slice(None)] * (x.ndim - used)
+    # The dots stay, as no axis: between index arrays they separate, even where they stand for none.
+    keys[at + dots : at + dots] = [slice(None)] * (x.ndim - used)
     _check_masks(x, given)
     return keys
 

@@ -191,7 +191,7 @@ def prod(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
     rows = permute_(x, axes=(*axes, *rest))
     rows = reshape(astype(rows, _sum_dtype(x.dtype)), _count(x, axes), *rows.shape[len(axes) :])
     if not rows.shape[0]:
-        rows = as_tensor(np.ones((1, *rows.shape[1:]), rows.dtype))
+        rows = add(sum_op(rows, axis=(0,), keepdims=True), 1)
     while (n := rows.shape[0]) > 1:
         half = mul(slice_axis(rows, 0, 0, n // 2), slice_axis(rows, 0, n // 2, n // 2 * 2))
         rows = concatenate([half, slice_axis(rows, 0, n - 1, n)]) if n % 2 else half

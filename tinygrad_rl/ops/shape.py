@@ -237,6 +237,8 @@ def _astype_vjp(g: Tensor) -> Tensor:
 
 
 astype_ = Op("astype", forward=_astype_forward, vjp={"x": _astype_vjp})
+# From floats to integers: the same, but steps have no derivative.
+to_integer = Op("to_integer", forward=_astype_forward, differentiable=False)
 
 
 @method("astype")
@@ -248,7 +250,7 @@ def astype(x: Any, dtype: Any) -> Tensor:
         return x
     if wanted.kind not in "fiub" or x.dtype.kind not in "fiub":
         raise TypeError(f"can't turn {x.dtype} into {wanted}")
-    return astype_(x, dtype=wanted)
+    return (astype_ if wanted.kind == "f" else to_integer)(x, dtype=wanted)
 
 
 def _copy_forward(x: Array) -> Array:
