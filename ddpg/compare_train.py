@@ -94,8 +94,7 @@ def train_variant(
     """
     env, evaluation_env = make_env(ENV_ID), make_env(ENV_ID)
     agent_seed, env_seed = rng.spawn(seed, 2)
-    config = DDPGConfig(buffer_size=steps)
-    agent = variant(env.observation_space, env.action_space, config, agent_seed)
+    agent = variant(env.observation_space, env.action_space, DDPGConfig(), agent_seed)
     curve, mean_q, updates = Curve(), [], 0
     for step in learn(agent, env, steps, rng.as_integer(env_seed)):
         updates += len(step.updates)

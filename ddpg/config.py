@@ -54,7 +54,7 @@ class DDPGConfig:
     """Transitions that the replay keeps; the oldest are overwritten first."""
     updates_per_step: int = 1
     """Updates after each environment step."""
-    compile: bool = False
+    compile: bool = True
     """Run the update as one compiled function; off, every operation runs on its own."""
 
     def __post_init__(self) -> None:

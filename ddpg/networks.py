@@ -7,6 +7,8 @@
 Parameters are named as in PyTorch: ``mlp.0.weight`` is the first layer's, (out, in).
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 
 import tinygrad_rl as tg
@@ -17,8 +19,22 @@ LAST_LAYER_RANGE = 3e-3
 middle, where tanh is steep, and the first Q values near zero."""
 
 
+@dataclass(frozen=True)
+class ActionRange:
+    """Where tanh is carried to, per dimension; no module, so that it is no part of any state dict.
+
+    Attributes
+    ----------
+    center, half
+        Middle and half width of the range, (act_dim,).
+    """
+
+    center: tg.Tensor
+    half: tg.Tensor
+
+
 class Actor(nn.Module):
-    """The deterministic policy: ``mu(s) = center + half_range * tanh(mlp(s))``, per dimension.
+    """The deterministic policy: ``mu(s) = center + half * tanh(mlp(s))``, per dimension.
 
     Parameters
     ----------
@@ -43,17 +59,15 @@ class Actor(nn.Module):
         super().__init__()
         low, high = np.asarray(low, dtype=np.float64), np.asarray(high, dtype=np.float64)
         self.mlp = _mlp((obs_dim, *hidden, len(low)), rng)
-        # Halved before the difference: high - low may overflow. In a tuple, because a tensor of its
-        # own would join the state dict, and these belong to the environment.
-        self._range = (
-            tg.Tensor((low / 2 + high / 2).astype(np.float32)),
-            tg.Tensor((high / 2 - low / 2).astype(np.float32)),
+        # Halved before the difference: high - low may overflow.
+        self.range = ActionRange(
+            center=tg.Tensor((low / 2 + high / 2).astype(np.float32)),
+            half=tg.Tensor((high / 2 - low / 2).astype(np.float32)),
         )
 
     def forward(self, obs: tg.Tensor) -> tg.Tensor:
         """Actions in the environment's units, (B, act_dim), for observations of (B, obs_dim)."""
-        center, half_range = self._range
-        return center + half_range * tg.tanh(self.mlp(obs))
+        return self.range.center + self.range.half * tg.tanh(self.mlp(obs))
 
     def saturation(self, action: tg.Tensor) -> tg.Tensor:
         """Share of ``action`` within 1 % of half the range of a bound, a scalar.
@@ -61,8 +75,7 @@ class Actor(nn.Module):
         There tanh is flat: its slope is below 0.02, and an actor that is saturated everywhere
         learns no more.
         """
-        center, half_range = self._range
-        near_a_bound = tg.abs(action - center) >= 0.99 * half_range
+        near_a_bound = tg.abs(action - self.range.center) >= 0.99 * self.range.half
         return near_a_bound.astype(np.float32).mean()
 
 

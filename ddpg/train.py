@@ -5,11 +5,9 @@
 The same configuration gives the same files, byte for byte; no file holds a time of day.
 """
 
-import dataclasses
 from contextlib import ExitStack
 from pathlib import Path
 
-import gymnasium
 from rich.console import Console
 from threadpoolctl import threadpool_limits
 
@@ -58,7 +56,7 @@ def train(config: TrainConfig, run_dir: Path, console: Console | None = None) ->
         stack.callback(evaluation_env.close)
         stack.enter_context(threadpool_limits(config.threads, user_api="blas"))
         agent_seed, env_seed = rng.spawn(config.seed, 2)
-        agent = _make_agent(config, env, agent_seed)
+        agent = DDPG(env.observation_space, env.action_space, config.ddpg, agent_seed)
         checkpoint.create_run(run_dir, config)
         progress = stack.enter_context(TrainProgress(config.total_timesteps, console))
         log = stack.enter_context(RunLog(run_dir, progress))
@@ -77,13 +75,6 @@ def train(config: TrainConfig, run_dir: Path, console: Console | None = None) ->
             checkpoint.save_agent(agent, run_dir)
             plots.save_learning_curve(run_dir / checkpoint.CURVE, log.episodes, log.evaluations)
     return log
-
-
-def _make_agent(config: TrainConfig, env: gymnasium.Env, seed: rng.Seed) -> DDPG:
-    # A run never needs more rows than it has steps.
-    rows = min(config.ddpg.buffer_size, config.total_timesteps)
-    ddpg = dataclasses.replace(config.ddpg, buffer_size=rows)
-    return DDPG(env.observation_space, env.action_space, ddpg, seed)
 
 
 def _evaluation_is_due(config: TrainConfig, step: int) -> bool:

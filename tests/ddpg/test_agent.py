@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 from gymnasium.spaces import Box, Discrete
@@ -9,7 +11,10 @@ from ddpg.errors import UsageError
 
 OBSERVATIONS = Box(-np.inf, np.inf, (3,))
 ACTIONS = Box(np.array([-2.0, 0.0], np.float32), np.array([2.0, 0.5], np.float32))
-SMALL = DDPGConfig(hidden=(16, 16), batch_size=8, buffer_size=100, warmup_steps=0)
+SMALL = DDPGConfig(hidden=(16, 16), batch_size=8, buffer_size=100, warmup_steps=0, compile=False)
+# One size for all compiled tests: a size is compiled once and then found on disk.
+COMPILED = dataclasses.replace(SMALL, compile=True)
+BOTH = pytest.mark.parametrize("config", [SMALL, COMPILED], ids=["eager", "compiled"])
 
 
 def make(config=SMALL, seed=0, actions=ACTIONS):
@@ -60,7 +65,8 @@ def test_actions_belong_to_the_space(dtype):
     # 0.1 and 0.7 are no float32 numbers: rounding alone would carry an action over them.
     low, high = np.array([0.1, -0.7], dtype), np.array([0.7, -0.1], dtype)
     actions = Box(low, high, dtype=dtype)
-    agent = make(DDPGConfig(hidden=(4,), noise_std=5.0, warmup_steps=20), actions=actions)
+    config = dataclasses.replace(SMALL, noise_std=5.0, warmup_steps=20)
+    agent = make(config, actions=actions)
     bias = agent.actor.mlp[-1].bias
     for sign in (1, -1):
         with tg.no_grad():
@@ -70,8 +76,9 @@ def test_actions_belong_to_the_space(dtype):
             assert actions.contains(agent.explore(np.ones(3)))
 
 
-def test_act_is_deterministic_and_gives_an_array_of_the_callers_own():
-    agent, obs = make(), np.array([0.3, -0.2, 0.9])
+@BOTH
+def test_act_is_deterministic_and_gives_an_array_of_the_callers_own(config):
+    agent, obs = make(config), np.array([0.3, -0.2, 0.9])
     first = agent.act(obs)
     kept = first.copy()
     first[:] = 99
@@ -87,7 +94,7 @@ def test_act_refuses_a_batch_and_shows_a_nan():
 
 
 def test_warmup_is_uniform_then_actions_are_the_policy_with_noise():
-    agent = make(DDPGConfig(hidden=(8,), warmup_steps=2000, noise_std=0.1))
+    agent = make(dataclasses.replace(SMALL, warmup_steps=2000, noise_std=0.1))
     obs, low, high = np.ones(3), ACTIONS.low, ACTIONS.high
     warmup = np.array([agent.explore(obs) for _ in range(2000)])
     np.testing.assert_allclose(warmup.mean(axis=0), (low + high) / 2, atol=0.05)
@@ -98,8 +105,9 @@ def test_warmup_is_uniform_then_actions_are_the_policy_with_noise():
     np.testing.assert_allclose(noisy.std(axis=0), 0.1 * (high - low) / 2, rtol=0.05)
 
 
-def test_update_moves_the_networks_and_the_targets_by_tau():
-    agent = fill(make())
+@BOTH
+def test_update_moves_the_networks_and_the_targets_by_tau(config):
+    agent = fill(make(config))
     before = {
         name: parameters(getattr(agent, name))
         for name in ("actor", "critic", "target_actor", "target_critic")
@@ -138,8 +146,9 @@ def testcritic_step_leaves_the_actor_alone():
     assert all(p.grad is None for p in agent.actor.parameters())
 
 
-def test_gradients_that_were_left_behind_do_not_reach_the_next_step():
-    agent, other = fill(make()), fill(make())
+@BOTH
+def test_gradients_that_were_left_behind_do_not_reach_the_next_step(config):
+    agent, other = fill(make(config)), fill(make(config))
     for parameter in agent.actor.parameters() + agent.critic.parameters():
         parameter.grad = tg.Tensor(np.full(parameter.shape, 1e3, np.float32))
     agent.update()
@@ -155,14 +164,47 @@ def test_mean_q_is_measured_on_the_batch():
     assert agent.update()["mean_q"] == pytest.approx(q, rel=1e-5)
 
 
+def test_compiled_and_eager_learn_the_same():
+    agents = [fill(make(config)) for config in (SMALL, COMPILED)]
+    for _ in range(20):
+        eager, compiled = (agent.update() for agent in agents)
+        assert compiled == pytest.approx(eager, rel=1e-4, abs=1e-6)
+    for name in ("actor", "critic", "target_actor", "target_critic"):
+        eager, compiled = (parameters(getattr(agent, name)) for agent in agents)
+        np.testing.assert_allclose(compiled, eager, rtol=1e-3, atol=1e-5, err_msg=name)
+    obs = np.array([0.3, -0.2, 0.9])
+    np.testing.assert_allclose(agents[0].act(obs), agents[1].act(obs), rtol=1e-3, atol=1e-5)
+
+
+def test_compiled_update_sees_transitions_and_weights_that_came_after_it_was_compiled():
+    agent, other = fill(make(COMPILED), count=5), fill(make(COMPILED, seed=1), count=5)
+    agent.update()
+    other.update()
+    other.load_state_dict(agent.state_dict())
+    for each in (agent, other):
+        fill(each, count=40, seed=6)
+    assert agent.update() == other.update()
+
+
+def test_compiled_once_for_all_updates():
+    agent = fill(make(COMPILED))
+    for _ in range(5):
+        agent.update()
+        agent.act(np.zeros(3))
+    for function in (agent._run_step, agent._run_policy):
+        assert function.cache_info().traces == 1
+        assert function.cache_info().hits == 4
+
+
 def test_update_of_an_empty_replay_says_so():
     with pytest.raises(UsageError, match="the replay is empty"):
         make().update()
 
 
+@BOTH
 @pytest.mark.parametrize("noise", ["gaussian", "ou"])
-def test_seed_decides_everything(noise):
-    config = DDPGConfig(hidden=(8,), batch_size=8, buffer_size=50, warmup_steps=3, noise=noise)
+def test_seed_decides_everything(noise, config):
+    config = dataclasses.replace(config, warmup_steps=3, noise=noise)
 
     def history(seed):
         agent = fill(make(config, seed))
@@ -173,8 +215,9 @@ def test_seed_decides_everything(noise):
     assert history(1) != history(2)
 
 
-def test_state_continues_where_it_was_taken():
-    config = DDPGConfig(hidden=(8,), batch_size=8, buffer_size=50, warmup_steps=2, noise="ou")
+@BOTH
+def test_state_continues_where_it_was_taken(config):
+    config = dataclasses.replace(config, warmup_steps=2, noise="ou")
     agent, other = fill(make(config, seed=1)), fill(make(config, seed=2))
     for _ in range(3):
         agent.explore(np.ones(3))

@@ -9,7 +9,7 @@ from ddpg.checkpoint import CONFIG, MODEL, create_run, flatten, load_agent, save
 from ddpg.errors import UsageError
 from ddpg.spaces import make_env
 
-CONFIGURATION = TrainConfig(ddpg=DDPGConfig(hidden=(8, 4), buffer_size=100))
+CONFIGURATION = TrainConfig(ddpg=DDPGConfig(hidden=(8, 4), buffer_size=100, compile=False))
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 
 from ddpg import cli
 
-SHORT = ["--hidden", "8", "8", "--warmup-steps", "50", "--eval-every", "0"]
+SHORT = ["--hidden", "8", "8", "--warmup-steps", "50", "--eval-every", "0", "--no-compile"]
 
 
 @pytest.fixture

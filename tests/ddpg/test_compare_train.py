@@ -14,7 +14,7 @@ def parameters(module):
 def moved_by_the_actor_step(name):
     """Whether actor and critic moved, in this order."""
     env = make_env("Pendulum-v1")
-    config = DDPGConfig(hidden=(8, 8), batch_size=4, buffer_size=10)
+    config = DDPGConfig(hidden=(8, 8), batch_size=4, buffer_size=10, compile=False)
     agent = VARIANTS[name](env.observation_space, env.action_space, config, 0)
     for number in range(10):
         obs = np.array([1.0, -1.0, number])

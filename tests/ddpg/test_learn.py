@@ -32,7 +32,8 @@ class Corridor(gymnasium.Env):
 
 
 def make(env, **settings):
-    config = DDPGConfig(**{"hidden": (4,), "batch_size": 4, "buffer_size": 50, **settings})
+    defaults = {"hidden": (4,), "batch_size": 4, "buffer_size": 50, "compile": False}
+    config = DDPGConfig(**{**defaults, **settings})
     return DDPG(env.observation_space, env.action_space, config)
 
 

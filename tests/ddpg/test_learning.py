@@ -11,8 +11,7 @@ from ddpg.spaces import make_env
 @pytest.mark.slow
 def test_pendulum_is_learned_in_ten_thousand_steps():
     env = make_env("Pendulum-v1")
-    config = DDPGConfig(buffer_size=10_000)
-    agent = DDPG(env.observation_space, env.action_space, config, seed=0)
+    agent = DDPG(env.observation_space, env.action_space, DDPGConfig(), seed=0)
     untrained = evaluate(agent.act, make_env("Pendulum-v1"), 20).mean()
     for _ in learn(agent, env, 10_000, seed=0):
         pass

@@ -1,4 +1,5 @@
 import csv
+import dataclasses
 import io
 import json
 import os
@@ -25,7 +26,7 @@ FILES = {
     "learning_curve.png",
     "model.safetensors",
 }
-SMALL = DDPGConfig(hidden=(8, 8), batch_size=8, warmup_steps=150)
+SMALL = DDPGConfig(hidden=(8, 8), batch_size=8, warmup_steps=150, compile=False)
 
 
 def config(**settings):
@@ -95,9 +96,10 @@ def test_the_saved_model_is_the_one_that_was_evaluated_last(tmp_path):
     assert returns.mean() == log.evaluations[-1]["mean"]
 
 
-def test_same_seed_same_bytes(tmp_path):
+@pytest.mark.parametrize("compile", [False, True])
+def test_same_seed_same_bytes(tmp_path, compile):
     """Every file, in folders of different names."""
-    noisy = DDPGConfig(hidden=(8, 8), batch_size=8, warmup_steps=150, noise="ou")
+    noisy = dataclasses.replace(SMALL, noise="ou", compile=compile)
     for name in ("a", "b"):
         train(config(ddpg=noisy), tmp_path / name, quiet())
     train(config(ddpg=noisy, seed=4), tmp_path / "other", quiet())
@@ -113,16 +115,6 @@ def test_evaluation_does_not_disturb_training(tmp_path):
         often, never = tmp_path / "often" / name, tmp_path / "never" / name
         assert often.read_bytes() == never.read_bytes()
     assert read(tmp_path / "never" / "evaluations.csv") == []
-
-
-def test_replay_is_no_larger_than_the_run(tmp_path, monkeypatch):
-    sizes = []
-    make = ddpg.train.DDPG
-    monkeypatch.setattr(ddpg.train, "DDPG", lambda *a: sizes.append(a[2].buffer_size) or make(*a))
-    train(config(total_timesteps=30, eval_every=0), tmp_path / "a", quiet())
-    small = DDPGConfig(hidden=(8,), buffer_size=20)
-    train(config(total_timesteps=30, eval_every=0, ddpg=small), tmp_path / "b", quiet())
-    assert sizes == [30, 20]
 
 
 def test_a_second_run_in_the_same_folder_is_refused(tmp_path):
