@@ -254,9 +254,7 @@ def sweep(
                     _warn_of_late_thaw(node)
                 for observer in mode.observers:
                     observer.on_step(node)
-                for sink, gradient in _step(node, g, useful):
-                    send(sink, gradient)
-                if not retain:
+                if _step(node, g, useful, send) and not retain:
                     node.released = where
                     node.saved = node.output = None
         finally:
@@ -273,15 +271,18 @@ def _sink(tensor: Tensor) -> Sink:
     return tensor._node or tensor
 
 
-def _step(node: Node, g: Tensor, useful: set[Sink] | None) -> Iterable[tuple[Sink, Tensor]]:
-    """Run the rules of one node: the gradient of its output becomes gradients of its inputs."""
-    plan = node.plan
-    wanted = [useful is None or parent in useful for parent in node.parents]
-    if not any(wanted):
-        return
+def _step(
+    node: Node, g: Tensor, useful: set[Sink] | None, send: Callable[[Sink, Tensor], None]
+) -> bool:
+    """Run the rules of one node: the gradient of its output becomes gradients of its inputs.
+
+    Returns False when none of them was wanted, and so none ran.
+    """
+    if useful is not None and not any([p in useful for p in node.parents]):  # noqa: C419 (faster)
+        return False
     values = _values(node, g)
-    for sink, (rule, names), go in zip(node.parents, plan.rules, wanted, strict=True):
-        if not go:
+    for sink, (rule, names) in zip(node.parents, node.plan.rules, strict=True):
+        if useful is not None and sink not in useful:
             continue
         out = rule(*[values[n] for n in names])
         shape = sink._array.shape if type(sink) is Tensor else sink.shape
@@ -290,7 +291,8 @@ def _step(node: Node, g: Tensor, useful: set[Sink] | None) -> Iterable[tuple[Sin
             out = _unbroadcast(node, out, shape)
         if out._array.dtype != dtype:
             out = astype(out, dtype)
-        yield sink, out
+        send(sink, out)
+    return True
 
 
 def _unbroadcast(node: Node, out: Tensor, shape: tuple[int, ...]) -> Tensor:

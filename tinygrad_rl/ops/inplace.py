@@ -1,5 +1,6 @@
-"""Writing into a tensor: every write is counted, so that a gradient that needed the old numbers is an
-error and never a wrong number.
+"""Writing into a tensor: a gradient that needed the old numbers is an error, never a wrong number.
+
+Every write is counted, for all tensors on the same memory together.
 """
 
 from typing import Any
@@ -57,14 +58,16 @@ def _cast(value: Any, dtype: np.dtype[Any]) -> Tensor:
 def _check_writable(target: Tensor, value: Tensor) -> None:
     if not target._array.flags.writeable:
         raise RuntimeError(
-            "this tensor can't be changed in place: its memory is read-only (a broadcast view, or an "
+            "this tensor can't be changed in place: its memory is read-only (a broadcast view, or "
+            "an "
             "array that is). Work on a copy()"
         )
     if not mode.grad:
         return
     if target._flag and target._node is None:
         raise RuntimeError(
-            "a leaf that requires a gradient can't be changed in place: do it inside `with no_grad():` "
+            "a leaf that requires a gradient can't be changed in place: do it inside `with "
+            "no_grad():` "
             "(as the optimizers do)"
         )
     shared = target._storage is not None and target._storage.shared
@@ -91,7 +94,7 @@ def _update(name: str, target: Tensor, value: Tensor) -> Tensor:
 
 @method("add_", "__iadd__")
 def add_(target: Tensor, value: Any) -> Tensor:
-    """`target += value`, see `assign_`; as with the others, floats don't go into an integer tensor."""
+    """`target += value`, see `assign_`; here floats don't go into an integer tensor."""
     return _update("add_", target, add(target, value))
 
 
@@ -159,7 +162,7 @@ setitem_op = Op(
 
 @method("__setitem__")
 def setitem(target: Tensor, key: Any, value: Any) -> None:
-    """`target[key] = value`, with NumPy's indexing; see `assign_`. Entries named twice keep the last value."""
+    """`target[key] = value`, with NumPy's indexing; see `assign_`. The last value for a place stays."""
     value = _cast(value, target.dtype)
     places = Tensor(np.arange(target.size, dtype=_INT64).reshape(target.shape))
     where = getitem(places, key)
