@@ -43,19 +43,21 @@ def save(path: str | Path, state: Any) -> None:
     ValueError : for two entries with the same dotted name.
     """
     tensors: dict[str, Array] = {}
-    tree = _flatten(state, "", tensors)
+    tree = _flatten(state, (), tensors)
     data = safetensors.numpy.save(tensors, {_KEY: json.dumps(tree)})
     write_atomically(Path(path), data)
 
 
-def _flatten(value: Any, name: str, tensors: dict[str, Array]) -> list[Any]:
+def _flatten(value: Any, keys: tuple[str, ...], tensors: dict[str, Array]) -> list[Any]:
     """The nesting as JSON, with ["tensor", name, checksum] where a tensor stands."""
+    name = ".".join(keys)
     if isinstance(value, Mapping):
         if odd := [k for k in value if not isinstance(k, str)]:
             raise TypeError(f"{name or 'the state'!r} has the key {odd[0]!r}; keys are strings")
-        return ["dict", {k: _flatten(v, _dotted(name, k), tensors) for k, v in value.items()}]
+        return ["dict", {k: _flatten(v, (*keys, k), tensors) for k, v in value.items()}]
     if isinstance(value, (list, tuple)):
-        return ["list", [_flatten(v, _dotted(name, str(i)), tensors) for i, v in enumerate(value)]]
+        items = enumerate(value)
+        return ["list", [_flatten(v, (*keys, str(i)), tensors) for i, v in items]]
     if type(value) in _PLAIN:
         return ["value", value]
     if not isinstance(value, (Tensor, np.ndarray, np.generic)):
@@ -68,10 +70,6 @@ def _flatten(value: Any, name: str, tensors: dict[str, Array]) -> list[Any]:
         raise ValueError(f"two entries of the state are called {name!r} when nesting becomes dots")
     tensors[name] = array
     return ["tensor", name, zlib.crc32(array.tobytes())]
-
-
-def _dotted(name: str, key: str) -> str:
-    return f"{name}.{key}" if name else key
 
 
 def load(path: str | Path) -> Any:
@@ -114,7 +112,7 @@ def _check_entries(path: Any, data: bytes, header: dict[str, Any]) -> None:
     for name, entry in header.items():
         try:
             code, shape, (begin, end) = entry["dtype"], entry["shape"], entry["data_offsets"]
-            count = math.prod(shape)
+            size = math.prod(map(int.__index__, shape))
         except (TypeError, KeyError, ValueError):
             raise ValueError(f"{path}: the entry {name!r} is damaged") from None
         if code not in _CODES:
@@ -126,7 +124,7 @@ def _check_entries(path: Any, data: bytes, header: dict[str, Any]) -> None:
             raise ValueError(
                 f"{path} is cut off: {name!r} ends at byte {start + end} of {len(data)}"
             )
-        if end - begin != count * np.dtype(_CODES[code]).itemsize:
+        if end - begin != size * np.dtype(_CODES[code]).itemsize:
             raise ValueError(
                 f"{path}: {name!r} has {end - begin} bytes, too few or many for {shape}"
             )

@@ -162,7 +162,7 @@ setitem_op = Op(
 
 @method("__setitem__")
 def setitem(target: Tensor, key: Any, value: Any) -> None:
-    """`target[key] = value`, with NumPy's indexing; see `assign_`. The last value for a place stays."""
+    """`target[key] = value`, NumPy's indexing; see `assign_`. The last value of a place stays."""
     value = _cast(value, target.dtype)
     places = Tensor(np.arange(target.size, dtype=_INT64).reshape(target.shape))
     where = getitem(places, key)
