@@ -104,17 +104,26 @@ def _joinable(
         loop = steps[k]
         if not isinstance(loop, Loop) or loop.shape != shape:
             continue
-        if k > earliest and (not shape or _share(loop, i)):
+        if k > earliest and (not shape or _share(loop, i, made_by)):
             return k
         if k == earliest and all(_same_place(v, loop, made_by) for v in i.inputs):
             return k
     return None
 
 
-def _share(loop: Loop, i: Instruction) -> bool:
-    """Worth joining: they read a value in common."""
-    read = {v for member in loop.members for v in member.inputs if v.kind != "literal"}
-    return any(v in read or v in loop.made for v in i.inputs)
+def _share(loop: Loop, i: Instruction, made_by: dict[Value, Instruction]) -> bool:
+    """Worth joining: they read the memory of a value in common."""
+    read = {_behind(v, made_by) for member in loop.members for v in member.inputs}
+    return any(
+        _behind(v, made_by) in read or v in loop.made for v in i.inputs if v.kind != "literal"
+    )
+
+
+def _behind(v: Value, made_by: dict[Value, Instruction]) -> Value:
+    """The value whose memory is read for `v`."""
+    while v in made_by and is_view(made_by[v]):
+        v = made_by[v].inputs[0]
+    return v
 
 
 def _same_place(v: Value, loop: Loop, made_by: dict[Value, Instruction]) -> bool:
