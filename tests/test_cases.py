@@ -1,4 +1,4 @@
-"""Known mistakes, each a file in docs/cases: it happens, the diagnosis names the line, the fix holds."""
+"""Known mistakes, each a file in docs/cases: it happens, is explained at its line, and is fixed."""
 
 import re
 import runpy

@@ -237,7 +237,8 @@ def _unique(causes: Iterable[Cause]) -> list[Cause]:
 def _causes(recorder: Recorder, flow: Flow, value: Value) -> list[Cause]:
     late = recorder.thawed_late(value.tensor)
     edges = flow.onward(value)
-    first = [late] if late and any(call.inputs[i] is value for call, i in edges) else []
+    unseen = any(call.inputs[i] is value and not call.flags[i] for call, i in edges)
+    first = [late] if late and unseen else []
     return _unique([*first, *(c for call, i in edges for c in call.causes[i])])
 
 
@@ -260,9 +261,9 @@ def _left_the_engine(recorder: Recorder, value: Value) -> list[Cause]:
         if any(id(v) in reached for v in call.inputs):
             reached.add(id(call.out))
     return _unique(
-        Cause("left the engine", f"through {how}", line)
-        for v, how, line in recorder.reads
-        if id(v) in reached
+        Cause("left the engine", f"through {read.how}", read.line)
+        for read in recorder.reads
+        if id(read.source) in reached
     )
 
 
@@ -312,7 +313,7 @@ def _kill(call: Call, visit: Visit, position: int, out: Tensor) -> tuple[float, 
     if not before.any():
         return None
     if isinstance(visit.node.op, Elementwise) and before.shape == after.shape:
-        dead, total = int((before & ~after).sum()), int(before.sum())
+        dead, total = int((before & ~after).sum()), before.size
         if not dead:
             return None
         share = dead / total

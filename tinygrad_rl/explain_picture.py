@@ -86,7 +86,7 @@ def draw(title: str, flow: Flow, leaves: Sequence[Leaf], verdict: str, detail: s
 def _weight(arrow: Arrow) -> float:
     """How much it matters that an arrow is straight: the eye follows the gradient."""
     if arrow.source.kind in ("leaf", "data"):
-        return 0.5
+        return 0.05  # the other way round, the side would bend the trunk
     return 8.0 if arrow.live else 3.0
 
 

@@ -28,6 +28,7 @@ from tinygrad_rl.trace import Visit, gradients_of, visit
 
 _PACKAGE = str(Path(__file__).parent)
 _MODULE_CALL = Module.__call__.__code__
+_SWEEPS = {f.__code__ for f in (autodiff.sweep, autodiff.grad, autodiff.backward)}
 _METHOD = "call"  # the wrapper that makes an op a method, see core.method
 _READS_OF_ENGINE = {"bool() or if"}  # steer Python, carry no numbers on
 
@@ -118,6 +119,26 @@ class Root:
     error: str | None = None  # what the engine said when it refused
 
 
+@dataclass(eq=False)
+class Read:
+    """Numbers that left the engine: whose, how, at which line, after how many calls."""
+
+    source: Value
+    how: str
+    line: Line
+    when: int
+    numbers: np.ndarray[Any, Any]
+
+    def matches(self, constant: Value) -> bool:
+        """Whether a constant that appears later holds these very numbers."""
+        a, b = self.numbers.ravel(), constant.tensor._array.ravel()
+        if constant is self.source or a.size != b.size or not a.size:
+            return False
+        if a.size == 1 and not a.any():
+            return False  # a lone zero says nothing
+        return bool(np.array_equal(a.astype(b.dtype), b, equal_nan=a.dtype.kind == "f"))
+
+
 class _Place(NamedTuple):
     """Where a call stands in the user's code and in the engine."""
 
@@ -138,7 +159,7 @@ class Recorder(Observer):
     def __init__(self, names: Names) -> None:
         self.names = names
         self.calls: list[Call] = []
-        self.reads: list[tuple[Value, str, Line]] = []
+        self.reads: list[Read] = []
         self.roots: list[Root] = []
         self._values: dict[int, Value] = {}
         self._of_node: dict[int, Value] = {}
@@ -207,7 +228,9 @@ class Recorder(Observer):
     def on_read(self, tensor: Tensor, how: str) -> None:
         """Note that numbers leave the engine."""
         if how not in _READS_OF_ENGINE:
-            self.reads.append((self._value(tensor), how, self._place([tensor], how).line))
+            place = self._place([tensor], how)
+            numbers = tensor._array.copy()
+            self.reads.append(Read(self._value(tensor), how, place.line, len(self.calls), numbers))
 
     def on_grad_mode(self, flag: bool | None) -> None:
         """Keep the stack of blocks that set grad mode, each with its line."""
@@ -299,13 +322,13 @@ class Recorder(Observer):
             for v in self._values.values()
             if v.maker is None and not v.tensor._flag and id(v.tensor) not in self.names.tensors
         ]
-        for source, how, line in self.reads:
-            for v in constants:
-                later = source.maker is None or first_use.get(id(v), -1) > source.maker.index
-                if v.maker is None and v is not source and later and _same_numbers(source, v):
-                    place = _Place(line, line, (-1, how), [])
-                    cause = Cause("left the engine", f"through {how}", line)
-                    self._link("left", how, [source], v.tensor, place, [cause], v)
+        for v in constants:
+            use = first_use.get(id(v), -1)
+            read = next((r for r in reversed(self.reads) if r.when <= use and r.matches(v)), None)
+            if read is not None:
+                place = _Place(read.line, read.line, (-1, read.how), [])
+                cause = Cause("left the engine", f"through {read.how}", read.line)
+                self._link("left", read.how, [read.source], v.tensor, place, [cause], v)
 
     def _link(
         self,
@@ -419,6 +442,14 @@ def _here() -> Line:
     return _line_of(core.caller())
 
 
+def _inside_a_sweep(frame: FrameType | None) -> bool:
+    while frame is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+        if frame.f_code in _SWEEPS:
+            return True
+        frame = frame.f_back
+    return False
+
+
 def _line_of(where: Any) -> Line:
     return Line(*core.place(where))
 
@@ -431,8 +462,7 @@ def _part_name(frame: FrameType, op: str) -> str:
 def _block_cause() -> Cause:
     """What has just set grad mode to False: a `with`, a decorator, or the engine's sweep."""
     frame = sys._getframe(3)  # this, on_grad_mode, GradMode.__enter__, and who entered
-    assert frame is not None
-    if frame.f_code is autodiff.sweep.__code__:
+    if _inside_a_sweep(frame):
         return Cause(
             "no create_graph",
             "made by a backward or grad(), which records its own work only with create_graph=True",
@@ -446,10 +476,3 @@ def _block_cause() -> Cause:
             return Cause("no_grad", f"{function.__name__} is decorated with it", line)
         return Cause("no_grad", f"inside {function.__name__}()", _line_of(core.caller()))
     return Cause("no_grad", "the block records nothing", _line_of(core.caller()))
-
-
-def _same_numbers(source: Value, constant: Value) -> bool:
-    a, b = source.tensor._array, constant.tensor._array
-    if a.size != b.size or not a.size or (not np.any(a) and a.size < 2):
-        return False
-    return bool(np.array_equal(a.ravel().astype(b.dtype), b.ravel(), equal_nan=True))

@@ -88,8 +88,9 @@ def visit(
             node = heapq.heappop(queue)[1]
             g = pending.pop(node)
             wanted = [i for i, p in enumerate(node.parents) if useful is None or p in useful]
+            made: list[tuple[Sink, Tensor]] = []
             with count_flops() as counter:
-                made = list(autodiff._step(node, g, useful))
+                autodiff._step(node, g, useful, lambda *pair, made=made: made.append(pair))
             positions = [node.plan.positions[i] for i in wanted]
             sent = [(i, sink, out) for i, (sink, out) in zip(positions, made, strict=True)]
             visits.append(Visit(node, g, sent, counter.total))
