@@ -83,7 +83,7 @@ class gradient_contract:
             for t in (*self._receives, *self._untouched)
         }
         if both:
-            name = self._names[min(both)]
+            name = next(self._names[id(t)] for t in self._receives if id(t) in both)
             raise ValueError(f"{name} can't both receive a gradient and stay untouched")
         self._max_flops = max_flops
         self._counter = count_flops()
