@@ -49,7 +49,10 @@ def create_run(run_dir: Path, config: TrainConfig) -> None:
             f"{run_dir} already holds a run ({held[0]}); name another folder with --run-dir, "
             "or remove this one"
         )
-    run_dir.mkdir(parents=True, exist_ok=True)
+    try:
+        run_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"the folder {run_dir} cannot be made: {error.strerror}") from error
     text = json.dumps(config_to_dict(config), indent=2) + "\n"
     write_atomically(run_dir / CONFIG, lambda path: path.write_text(text, encoding="utf-8"))
 

@@ -53,7 +53,10 @@ class Train:
 
         settings = self.settings
         run_dir = self.run_dir or Path("runs", f"{settings.env_id}-seed{settings.seed}")
-        log = train(settings, run_dir)
+        try:
+            log = train(settings, run_dir)
+        except TrainingError as error:
+            raise TrainingError(f"{error}; {run_dir} keeps the run up to there") from error
         reached = f", mean return {log.evaluations[-1]['mean']:,.1f}" if log.evaluations else ""
         end = "interrupted after" if log.interrupted else "finished"
         print(f"{run_dir}: {end} {log.steps:,} steps{reached}")

@@ -31,6 +31,7 @@ class TrainProgress:
             BarColumn(bar_width=None),
             TextColumn("return {task.fields[episode]}"),
             TextColumn("eval {task.fields[evaluation]}"),
+            TextColumn("{task.fields[note]}"),
             _Speed(),
             TimeRemainingColumn(compact=True),
             console=console,
@@ -38,7 +39,7 @@ class TrainProgress:
             disable=not console.is_terminal,
             expand=True,
         )
-        self._task = self._bar.add_task("", total=total_steps, episode="-", evaluation="-")
+        self._task = self._bar.add_task("", total=total_steps, episode="-", evaluation="-", note="")
         self._steps, self._drawn_at = 0, 0.0
 
     def __enter__(self) -> "TrainProgress":
@@ -59,7 +60,11 @@ class TrainProgress:
         self._steps, now = step, time.monotonic()
         if now - self._drawn_at >= _REDRAW_SECONDS:
             self._drawn_at = now
-            self._bar.update(self._task, completed=step, refresh=True)
+            self._bar.update(self._task, completed=step, note="", refresh=True)
+
+    def compiling(self) -> None:
+        """The next step takes its time, once."""
+        self._bar.update(self._task, completed=self._steps, note="compiling", refresh=True)
 
     def episode(self, episode_return: float) -> None:
         """A training episode ended."""

@@ -64,6 +64,8 @@ def train(config: TrainConfig, run_dir: Path, console: Console | None = None) ->
         try:
             for step in learn(agent, env, config.total_timesteps, rng.as_integer(env_seed)):
                 log.step(step)
+                if step.number == config.ddpg.warmup_steps and config.ddpg.compile:
+                    progress.compiling()
                 if _evaluation_is_due(config, step.number):
                     returns = evaluate(agent.act, evaluation_env, config.eval_episodes)
                     log.evaluation(step.number, returns)

@@ -71,6 +71,8 @@ def test_a_file_in_the_folders_place_is_refused(tmp_path):
     (tmp_path / "run").write_text("mine")
     with pytest.raises(UsageError, match="is a file, not a folder"):
         create_run(tmp_path / "run", CONFIGURATION)
+    with pytest.raises(UsageError, match="cannot be made: Not a directory"):
+        create_run(tmp_path / "run" / "below", CONFIGURATION)
 
 
 def test_folders_are_made_and_other_peoples_files_are_no_obstacle(tmp_path):

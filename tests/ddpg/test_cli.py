@@ -94,6 +94,16 @@ def test_a_folder_with_a_run_is_refused(run, run_dir):
     assert "already holds a run" in err
 
 
+def test_a_failed_run_says_where_it_is_kept(run, tmp_path, monkeypatch):
+    def diverge(metrics, step):
+        raise cli.TrainingError(f"step {step}: diverged")
+
+    monkeypatch.setattr("ddpg.learn._check_finite", diverge)
+    status, _, err = run("train", "--run-dir", tmp_path / "run", *SHORT)
+    assert status == 1
+    assert err == f"error: step 51: diverged; {tmp_path / 'run'} keeps the run up to there\n"
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
