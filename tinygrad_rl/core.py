@@ -56,6 +56,12 @@ class Observer:
     ) -> None:
         """After an op has computed `out`."""
 
+    def on_create(self, tensor: "Tensor") -> None:
+        """After a tensor was made of numbers that are no tensor's."""
+
+    def on_random(self) -> None:
+        """Before random numbers are drawn for a tensor."""
+
     def on_assign(self, target: "Tensor", value: "Tensor") -> None:
         """Before `target`'s numbers are overwritten with `value`'s."""
 
@@ -188,6 +194,8 @@ class Tensor(_Bare):
 
     def __init__(self, data: Any, requires_grad: bool = False, dtype: Any = None) -> None:
         _fill(self, as_array(data, dtype, copy=True))
+        for observer in mode.observers:
+            observer.on_create(self)
         if requires_grad is not False:
             _check_flag(self, requires_grad)
             object.__setattr__(self, "_flag", bool(requires_grad))
@@ -465,6 +473,7 @@ def wrap(array: np.ndarray[Any, Any]) -> Tensor:
 def as_array(data: Any, dtype: Any = None, copy: bool = False) -> np.ndarray[Any, Any]:
     """A NumPy array of a supported dtype; Python floats count as float32."""
     if isinstance(data, Tensor):
+        _reading(data, "Tensor()")
         data = data._array
     if isinstance(data, (np.ndarray, np.generic)):
         array = np.asarray(data)
@@ -486,7 +495,10 @@ def as_array(data: Any, dtype: Any = None, copy: bool = False) -> np.ndarray[Any
 def _unwrapped(data: Any) -> Any:
     if isinstance(data, (list, tuple)):
         return [_unwrapped(d) for d in data]
-    return data._array if isinstance(data, Tensor) else data
+    if isinstance(data, Tensor):
+        _reading(data, "Tensor()")
+        return data._array
+    return data
 
 
 def _dtypes_in(data: Any) -> Iterator[np.dtype[Any]]:

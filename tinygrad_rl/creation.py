@@ -9,11 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_rl.core import Tensor, as_array, as_tensor, wrap
+from tinygrad_rl.core import Tensor, as_array, as_tensor, mode, wrap
 
 
 def _new(array: np.ndarray[Any, Any], requires_grad: bool) -> Tensor:
     t = wrap(as_array(array))
+    for observer in mode.observers:
+        observer.on_create(t)
     return t.requires_grad_() if requires_grad else t
 
 

@@ -21,7 +21,24 @@ def tensors_in(tree: Any) -> list[Tensor]:
     return []
 
 
-def names_of(function: Callable[..., Any], args: tuple[Any, ...] = ()) -> dict[int, str]:
+def replaced(tree: Any, kind: type, new: Callable[[Any], Any]) -> Any:
+    """The same nested lists, tuples and dicts with `new(thing)` in the place of things of a kind."""
+    if isinstance(tree, kind):
+        return new(tree)
+    if isinstance(tree, dict):
+        return {k: replaced(v, kind, new) for k, v in tree.items()}
+    if isinstance(tree, tuple) and hasattr(tree, "_fields"):
+        return type(tree)(*(replaced(v, kind, new) for v in tree))
+    if isinstance(tree, (list, tuple)):
+        return type(tree)(replaced(v, kind, new) for v in tree)
+    return tree
+
+
+def names_of(
+    function: Callable[..., Any],
+    args: tuple[Any, ...] = (),
+    kwargs: dict[str, Any] | None = None,
+) -> dict[int, str]:
     """Names of the tensors that a function can reach, by the tensors' ids.
 
     Looked through are its arguments, the object that it is a method of, the variables that it closes
@@ -29,7 +46,7 @@ def names_of(function: Callable[..., Any], args: tuple[Any, ...] = ()) -> dict[i
     """
     found: dict[int, str] = {}
     seen: set[int] = set()
-    for name, thing in _roots(function, args):
+    for name, thing in (*(kwargs or {}).items(), *_roots(function, args)):
         for tensor, path in _walk(thing, name, seen, 0):
             found.setdefault(id(tensor), path)
     return found

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_rl.core import Tensor
+from tinygrad_rl.core import Tensor, mode
 from tinygrad_rl.creation import _new, _shape
 
 
@@ -18,6 +18,8 @@ def _checked(generator: Any) -> np.random.Generator:
             f"generator must be a numpy.random.Generator such as numpy.random.default_rng(seed), not "
             f"{type(generator).__name__}"
         )
+    for observer in mode.observers:
+        observer.on_random()
     return generator
 
 

@@ -7,14 +7,12 @@ The text is meant to be read: variables carry the user's names, a comment before
 it is and which line of user code it came from, and the loops are what one would write by hand.
 """
 
-import hashlib
-
 import numpy as np
 
 from tinygrad_rl.compiler.loops import write_loop
 from tinygrad_rl.compiler.schedule import Loop, Plan, Step
 from tinygrad_rl.compiler.source import SCALAR_FUNCTIONS, TYPES, Source, shape_text
-from tinygrad_rl.compiler.steps import kernel_text, write_step
+from tinygrad_rl.compiler.steps import kernel_digest, write_step
 from tinygrad_rl.program import Value
 
 
@@ -45,7 +43,7 @@ def render(source: Source) -> str:
         "from numpy import inf, nan",
     ]
     for name, kernel in source.kernels.items():
-        digest = hashlib.sha256(kernel_text(kernel).encode()).hexdigest()[:16]
+        digest = kernel_digest(kernel)
         head.append(f"# {name}: {kernel.__module__}.{kernel.__qualname__}, {digest}")
     if source.used:
         head.append(f"from tinygrad_rl.kernels.native import {', '.join(sorted(source.used))}")
@@ -54,7 +52,7 @@ def render(source: Source) -> str:
     return (
         "\n".join(head)
         + '\n\n\n@njit(void(int64[::1]), cache=True, error_model="numpy", nogil=True)\n'
-        + f"def {plan.program.name}(memory):\n{text or '    pass'}\n"
+        + f"def {source.function}(memory):\n{text or '    pass'}\n"
     )
 
 
@@ -86,7 +84,7 @@ def _write_ends(source: Source) -> None:
                 lambda at, v=v, name=name: [f"{name}[{', '.join(at)}] = {source.element(v, at)}"],
             )
     for state, v in plan.program.writes:
-        if v in plan.homes and plan.homes[v] is state:
+        if plan.homes.get(v) is state:
             continue
         target = source.array(state)
         if not state.shape:

@@ -6,25 +6,37 @@ print(step.source())                  # that function, to be read
 """
 
 import functools
+import inspect
 import threading
 import types
-from collections.abc import Callable, Iterator
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
+from numpy.lib.array_utils import byte_bounds
 
 from tinygrad_rl.compiler.codegen import generate, render
 from tinygrad_rl.compiler.passes import simplify
 from tinygrad_rl.compiler.schedule import Plan, make_plan
 from tinygrad_rl.compiler.source import Source
-from tinygrad_rl.core import FlagChanges, Node, Tensor, caller, mode, storage_of, wrap
+from tinygrad_rl.core import (
+    FlagChanges,
+    Node,
+    Tensor,
+    caller,
+    from_numpy,
+    mode,
+    storage_of,
+    wrap,
+)
 from tinygrad_rl.core import Plan as GradPlan
 from tinygrad_rl.kernels.cache import load
-from tinygrad_rl.names import tensors_in
-from tinygrad_rl.program import Program, Trace, TraceError, trace
+from tinygrad_rl.names import replaced, tensors_in
+from tinygrad_rl.program import Outside, Program, Result, Trace, TraceError, Value, trace
 
-Address = int
+Array = np.ndarray[Any, Any]
 
 
 class CacheInfo(NamedTuple):
@@ -38,21 +50,34 @@ class CacheInfo(NamedTuple):
 def jit(function: Callable[..., Any]) -> "Jitted":
     """Compile a function of tensors: forward, backward and updates become one Numba function.
 
-    The first call with arguments of new shapes, dtypes or gradient flags runs the function once to see
-    which ops it calls, undoes what that run changed, and compiles. Tensors that the function uses from
-    outside (parameters, moments, a replay buffer) are used by reference and updated in place. Python
-    numbers, strings and other objects among the arguments are constants: another value is traced anew.
-    What else the function does in Python (printing, counting, appending) happens only while tracing.
+    The first call with arguments of new shapes, dtypes or gradient flags runs the function once to
+    see which ops it calls, undoes what that run changed, and compiles. Tensors that the function
+    uses from outside (parameters, moments, a replay buffer) are used by reference and updated in
+    place. Python numbers, strings and other objects among the arguments are constants: another
+    value is traced anew. What else the function does in Python (printing, counting, appending) and
+    what it finds in other Python variables belongs to the trace: it happens, or is looked at, only
+    then. So a parameter is changed with `assign_`, not by putting another tensor in its place.
+
+    Gradients that a call leaves in the `.grad` of parameters stay there until the next call, which
+    may write over them: copy one that you want to keep.
 
     Parameters
     ----------
-    function : takes and returns tensors, also in tuples, lists and dicts; NumPy arrays may be passed.
+    function : takes and returns tensors, also in tuples, lists and dicts; NumPy arrays may be
+        passed, and count as tensors. Its results are new tensors without history.
 
     Raises
     ------
-    TraceError : at a call, when the function reads a number out of a traced tensor (`float(x)`,
-        `if x > 0`); everything is left as it was.
+    TypeError : for a generator function or a coroutine; at a call, for a result that is neither a
+        tensor nor a number, string or None.
+    TraceError : at a call, when the function does what a straight line of ops can't hold: it reads
+        a number out of a traced tensor (`float(x)`, `if x > 0`), draws random numbers, writes
+        through a view. Everything is left as it was.
+    IndexError : at a call, for an index out of range. Found while the compiled function runs: what
+        was written to tensors from outside before it stays written.
     """
+    if inspect.isgeneratorfunction(function) or inspect.iscoroutinefunction(function):
+        raise TypeError(f"jit takes a plain function, {function.__name__!r} runs piece by piece")
     return Jitted(function)
 
 
@@ -77,21 +102,27 @@ class Jitted:
             # Whoever watches ops (another trace, a FLOP count, an explanation) wants to see them.
             return self._function(*args, **kwargs)
         args, kwargs = _as_tensors(args), _as_tensors(kwargs)
+        tensors = tensors_in((args, kwargs)) if kwargs else tensors_in(args)
         key = (mode.grad, _signature(args), _signature(kwargs) if kwargs else ())
+        if len(tensors) > 1 and len({id(t) for t in tensors}) < len(tensors):
+            tensors, pattern = _once(tensors)
+            key = (*key, pattern)
         with self._lock:
-            compiled = next((c for c in self._entries.get(key, ()) if c.fits()), None)
+            compiled = next((c for c in self._entries.get(key, ()) if c.fits(tensors)), None)
             if compiled is None:
-                compiled = self._compile(key, args, kwargs)
+                compiled = self._compile(key, args, kwargs, tensors)
             else:
                 self._hits += 1
             self._last = compiled
-            return compiled.run(tensors_in((args, kwargs)) if kwargs else tensors_in(args))
+            return compiled.run(tensors)
 
-    def _compile(self, key: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> "_Compiled":
+    def _compile(
+        self, key: Any, args: tuple[Any, ...], kwargs: dict[str, Any], tensors: list[Tensor]
+    ) -> "_Compiled":
         known = self._entries.get(key, [])
         reason = "first call"
         if known:
-            reason = known[-1].why_not()
+            reason = known[-1].why_not(tensors)
         elif self._keys:
             reason = _difference(self._keys[-1], key)
         compiled = _Compiled(trace(self._function, args, kwargs))
@@ -126,23 +157,38 @@ class Jitted:
 
 
 def _as_tensors(tree: Any) -> Any:
-    if isinstance(tree, np.ndarray):
-        return wrap(np.asarray(tree))
+    if isinstance(tree, (np.ndarray, np.generic)):
+        return from_numpy(np.asarray(tree))
     if type(tree) is tuple:
         return tuple([_as_tensors(v) for v in tree])
     if type(tree) is list:
         return [_as_tensors(v) for v in tree]
-    return {k: _as_tensors(v) for k, v in tree.items()} if type(tree) is dict else tree
+    return replaced(tree, _NUMPY, _as_tensors) if isinstance(tree, (dict, tuple, list)) else tree
+
+
+_NUMPY = (np.ndarray, np.generic)
+
+
+def _once(tensors: list[Tensor]) -> tuple[list[Tensor], tuple[int, ...]]:
+    """Each tensor once, and which of them stands at which place."""
+    first: dict[int, int] = {}
+    kept = []
+    for t in tensors:
+        if id(t) not in first:
+            first[id(t)] = len(kept)
+            kept.append(t)
+    return kept, tuple(first[id(t)] for t in tensors)
 
 
 def _signature(tree: Any) -> Any:
     """What of an argument selects the compiled form."""
     kind = type(tree)
     if kind is Tensor:
-        return tree._array.shape, tree._array.dtype, tree._flag
-    if kind in (tuple, list):
+        # A result of an op is not treated as a leaf: gradients can't be left in it.
+        return tree._array.shape, tree._array.dtype, tree._flag, tree._node is None
+    if isinstance(tree, (tuple, list)):
         return (kind, *[_signature(v) for v in tree])
-    if kind is dict:
+    if isinstance(tree, dict):
         return (kind, *[(k, _signature(v)) for k, v in tree.items()])
     if kind in (int, bool, str, float, type(None)):
         return kind, repr(tree)
@@ -168,16 +214,31 @@ class _Same:
 def _difference(old: Any, new: Any) -> str:
     if old[0] != new[0]:
         return f"grad mode: {old[0]} -> {new[0]}"
-    for k, (a, b) in enumerate(zip(old[1][1:], new[1][1:], strict=False)):
+    if len(old[1]) != len(new[1]):
+        return f"number of arguments: {len(old[1]) - 1} -> {len(new[1]) - 1}"
+    for k, (a, b) in enumerate(zip(old[1][1:], new[1][1:], strict=True)):
         if a != b:
             return f"argument {k}: {_shown(a)} -> {_shown(b)}"
-    return "other arguments"
+    before, after = (dict(key[2][1:]) if key[2] else {} for key in (old, new))
+    for name in sorted({*before, *after}):
+        if before.get(name) != after.get(name):
+            return f"argument {name}: {_shown(before.get(name))} -> {_shown(after.get(name))}"
+    return "the same tensor as several arguments"
 
 
 def _shown(spec: Any) -> str:
-    if isinstance(spec, tuple) and len(spec) == 3 and isinstance(spec[1], np.dtype):
-        return f"{spec[1]}{list(spec[0])}{' requires_grad' if spec[2] else ''}"
-    return str(spec[1]) if isinstance(spec, tuple) and len(spec) == 2 else str(spec)
+    if spec is None:
+        return "not given"
+    if len(spec) == 4 and isinstance(spec[1], np.dtype):
+        flag = "" if not spec[2] else " requires_grad" if spec[3] else " with history"
+        return f"{spec[1]}{list(spec[0])}{flag}"
+    if spec[0] in (int, bool, str, float, type(None)):
+        return str(spec[1])
+    if len(spec) == 2 and isinstance(spec[1], _Same):
+        return f"another {spec[1]!r}"
+    if issubclass(spec[0], dict):
+        return f"{{{', '.join(f'{k!r}: {_shown(v)}' for k, v in spec[1:])}}}"
+    return f"({', '.join(_shown(v) for v in spec[1:])})"
 
 
 # -- one compiled form -------------------------------------------------------------------------------
@@ -188,6 +249,7 @@ class _Compiled:
 
     def __init__(self, traced: Trace) -> None:
         self.trace = traced
+        _check_result(traced.result)
         _refuse_overlaps(traced.program)
         self.plan = make_plan(simplify(traced.program))
         source = generate(self.plan)
@@ -197,64 +259,65 @@ class _Compiled:
             for name, kernel in source.kernels.items()
         }
         module = load(self.text, f"jit_{traced.program.name}", kernels)
-        self._function = getattr(module, traced.program.name)
+        self._function = getattr(module, source.function)
         self._flags_seen = FlagChanges.count
         self._lay_out(source)
-        self._outputs = [self._reader(v) for v in self.plan.program.outputs]
-        self._tensors = [t for t in tensors_in(traced.result)]
-        kept = iter(self.plan.program.outputs[len(self._tensors) :])
-        self._grads = [
-            (leaf, None if v is None else self._kept(next(kept))) for leaf, v in traced.grads
-        ]
-        self._written = [
-            storage_of(s.tensor) for s, _ in traced.program.writes if s.tensor is not None
-        ]
+        self._place_results()
+        self._writes = _Writes(traced)
 
     def _lay_out(self, source: Source) -> None:
         """Give every block of memory its address; arguments get theirs at each call."""
         self._memory = np.zeros(len(source.blocks), np.int64)
         self._shared = np.empty(self.plan.size + 64, np.uint8)
-        self._arguments: list[tuple[int, int]] = []
-        self._arrays: dict[Any, np.ndarray[Any, Any]] = {}
+        self._inputs: list[tuple[int, int]] = []  # block, number of the input
+        self._arrays: dict[Any, Array] = {}
         for n, (kind, what) in enumerate(source.blocks):
-            if kind == "input":
-                self._arguments.append((n, self.trace.program.inputs.index(what)))
-            elif kind == "state":
+            if isinstance(what, Value) and kind == "input":
+                self._inputs.append((n, self.trace.program.inputs.index(what)))
+            elif isinstance(what, Value) and kind == "state":
+                assert what.tensor is not None
                 self._memory[n] = what.tensor._array.ctypes.data
             elif kind == "shared":
                 self._memory[n] = -(-self._shared.ctypes.data // 64) * 64
             else:
-                count = sum(1 for v in self.plan.program.outputs if not v.shape and v.dtype == what)
-                array = (
-                    np.empty(count, what) if kind == "scalars" else np.empty(what.shape, what.dtype)
-                )
+                shape: Any = len(self._scalars(what)) if kind == "scalars" else what.shape
+                array = np.empty(shape, what if isinstance(what, np.dtype) else what.dtype)
                 self._arrays[what] = array
                 self._memory[n] = array.ctypes.data
 
-    def _reader(self, v: Any) -> Callable[[], np.ndarray[Any, Any]]:
-        """How to get a fresh array with an output's numbers."""
-        if v.shape:
-            return self._arrays[v].copy
-        same = [o for o in self.plan.program.outputs if not o.shape and o.dtype == v.dtype]
-        array, k = self._arrays[v.dtype], same.index(v)
-        return array[k : k + 1].reshape(()).copy
+    def _scalars(self, dtype: Any) -> list[Value]:
+        """The 0-d outputs of a dtype, which share one array."""
+        return [v for v in self.plan.program.outputs if not v.shape and v.dtype == dtype]
 
-    def _kept(self, v: Any) -> Tensor:
-        """A gradient that stays in its place: every call overwrites it."""
+    def _array_of(self, v: Value) -> Array:
         if v.shape:
-            return wrap(self._arrays[v])
-        same = [o for o in self.plan.program.outputs if not o.shape and o.dtype == v.dtype]
-        return wrap(self._arrays[v.dtype][same.index(v) :][:1].reshape(()))
+            return self._arrays[v]
+        return self._arrays[v.dtype][self._scalars(v.dtype).index(v) :][:1].reshape(())
 
-    def fits(self) -> bool:
+    def _place_results(self) -> None:
+        """Where each result and each gradient is found after a call."""
+        final = dict(zip(self.trace.program.outputs, self.plan.program.outputs, strict=True))
+        self._results = {v: self._array_of(final[v]) for v in self.trace.program.outputs}
+        # A parameter's gradient stays in its place, and every call writes over it.
+        self._grads: list[tuple[Outside, Any]] = []
+        for leaf, g in self.trace.grads:
+            if isinstance(g, Value):
+                array = self._results[g]
+                self._grads.append((leaf, array if isinstance(leaf, int) else wrap(array)))
+            else:
+                self._grads.append((leaf, g))
+
+    def fits(self, tensors: Sequence[Tensor]) -> bool:
         """Whether flags and gradients are as they were when this form was traced."""
         if self._flags_seen != FlagChanges.count:
             if any(t._flag is not flag for t, flag in self.trace.flags):
                 return False
             self._flags_seen = FlagChanges.count
-        return all(leaf._grad is before for leaf, before in self.trace.grads_read)
+        return all(_found(leaf, tensors)._grad is None for leaf in self.trace.absent) and all(
+            _found(leaf, tensors)._grad is not None for leaf in self.trace.incoming
+        )
 
-    def why_not(self) -> str:
+    def why_not(self, tensors: Sequence[Tensor]) -> str:
         """Which flag or gradient differs."""
         names = {
             id(v.tensor): v.name for v in [*self.trace.program.inputs, *self.trace.program.states]
@@ -262,65 +325,148 @@ class _Compiled:
         for t, flag in self.trace.flags:
             if t._flag is not flag:
                 return f"requires_grad of {names.get(id(t), 'a tensor')}: {flag} -> {t._flag}"
-        for leaf, before in self.trace.grads_read:
-            if leaf._grad is not before:
-                return f"another .grad of {names.get(id(leaf), 'a tensor')} than when it was traced"
+        for leaf in (*self.trace.absent, *self.trace.incoming):
+            if (_found(leaf, tensors)._grad is None) == (leaf in self.trace.incoming):
+                name = f"argument {leaf}" if isinstance(leaf, int) else names.get(id(leaf), "?")
+                there = leaf in self.trace.incoming
+                return f".grad of {name}: {'there' if there else 'None'} when it was traced"
         return "other arguments"
 
     def run(self, tensors: list[Tensor]) -> Any:
         """Run on these arguments; the result has the form of the function's own."""
-        alive = []
-        for block, k in self._arguments:
-            array = tensors[k]._array
-            if not array.flags.c_contiguous:
-                array = np.ascontiguousarray(array)
-                alive.append(array)
+        if self.trace.incoming:
+            grads = [_found(leaf, tensors)._grad for leaf in self.trace.incoming]
+            given: Any = [*tensors, *grads]
+        else:
+            given = tensors
+        if self._writes.ranges:
+            self._writes.check(given)
+        copies = []
+        for block, k in self._inputs:
+            array = given[k]._array
+            if not (array.flags.c_contiguous and array.flags.aligned):
+                copies.append((k, array, array := np.array(array, order="C")))
             self._memory[block] = array.ctypes.data
-        self._function(self._memory)
-        if self._written:
-            where = caller()
-            for storage in self._written:
-                storage.version += 1
-                storage.changed = where
-        for leaf, gradient in self._grads:
-            object.__setattr__(leaf, "_grad", gradient)
-        return _rebuild(self.trace.result, self._results())
+        try:
+            self._function(self._memory)
+        finally:  # an index out of range comes when something may be written already
+            self._writes.note(given)
+        for k, array, copy in copies:
+            if k in self._writes.inputs:
+                array[...] = copy
+        for leaf, g in self._grads:
+            if isinstance(leaf, int) and isinstance(g, np.ndarray):
+                g = wrap(g.copy())
+            elif isinstance(g, int):
+                g = tensors[g]
+            elif isinstance(g, Tensor) and g._storage is not None:
+                g._storage.version += 1
+            object.__setattr__(_found(leaf, tensors), "_grad", g)
+        for leaf, flag in self.trace.new_flags:
+            _found(leaf, tensors).requires_grad = flag
+        return replaced(self.trace.result, Result, lambda r: self._result(r, tensors))
 
-    def _results(self) -> Iterator[Tensor]:
-        for before, read in zip(self._tensors, self._outputs, strict=False):
-            out = wrap(read())
-            if before._flag:
-                object.__setattr__(out, "_node", _boundary(before))
-                object.__setattr__(out, "_flag", True)
-            yield out
+    def _result(self, r: Result, tensors: Sequence[Tensor]) -> Tensor:
+        if r.value is None:
+            assert r.outside is not None
+            return _found(r.outside, tensors)
+        out = wrap(self._results[r.value].copy())
+        if r.flag:
+            object.__setattr__(out, "_node", _boundary(out))
+            object.__setattr__(out, "_flag", True)
+        return out
 
 
-def _rebuild(tree: Any, tensors: Iterator[Tensor]) -> Any:
-    if isinstance(tree, Tensor):
-        return next(tensors)
+def _found(outside: Outside, tensors: Sequence[Tensor]) -> Tensor:
+    return tensors[outside] if isinstance(outside, int) else outside
+
+
+def _check_result(tree: Any) -> None:
     if isinstance(tree, dict):
-        return {k: _rebuild(v, tensors) for k, v in tree.items()}
-    if isinstance(tree, tuple) and hasattr(tree, "_fields"):
-        return type(tree)(*(_rebuild(v, tensors) for v in tree))
+        tree = tuple(tree.values())
     if isinstance(tree, (list, tuple)):
-        return type(tree)(_rebuild(v, tensors) for v in tree)
-    return tree
+        for v in tree:
+            _check_result(v)
+    elif not isinstance(tree, (Result, int, float, str, type(None))):
+        raise TypeError(
+            "a jitted function returns tensors, numbers, strings, None, or lists, tuples and dicts "
+            f"of them, not {type(tree).__name__}, which would be the one of the first call forever"
+        )
+
+
+class _Writes:
+    """What memory a compiled function writes to, and that no argument lies in it by another name."""
+
+    def __init__(self, traced: Trace) -> None:
+        program = traced.program
+        states = [s for s, _ in program.writes if s.kind == "state" and s.tensor is not None]
+        self.storages = [storage_of(s.tensor) for s in states if s.tensor is not None]
+        self.inputs = {program.inputs.index(s) for s, _ in program.writes if s.kind == "input"}
+        self.ranges = sorted((*_bounds(s), s.name) for s in states if s.nbytes)
+        self._starts = [first for first, _, _ in self.ranges]
+        self._read = sorted((*_bounds(v), v.name) for v in program.states if v.nbytes)
+        self._names = [v.name for v in program.inputs]
+        if self.inputs and not self.ranges:
+            self.ranges = [(0, 0, "")]
+
+    def check(self, given: Sequence[Tensor]) -> None:
+        """Refuse an argument that shares memory with what is written under another name."""
+        for k, t in enumerate(given):
+            array = t._array
+            first, last = array.ctypes.data, array.ctypes.data + array.nbytes
+            if not array.flags.c_contiguous:
+                first, last = byte_bounds(array)
+            n = bisect_left(self._starts, last)
+            if n and self.ranges[n - 1][1] > first and array.nbytes:
+                raise _shared(self._names[k], self.ranges[n - 1][2])
+            if k in self.inputs:
+                if not array.flags.writeable:
+                    raise RuntimeError(f"{self._names[k]} is read-only and can't be written to")
+                others = [(self._names[i], o._array) for i, o in enumerate(given) if i != k]
+                for name, other in others:
+                    if np.may_share_memory(array, other):
+                        raise _shared(self._names[k], name)
+                for low, high, name in self._read:
+                    if low < last and first < high:
+                        raise _shared(self._names[k], name)
+
+    def note(self, given: Sequence[Tensor]) -> None:
+        """Count the writes, so that a gradient that needs the old numbers is refused."""
+        if not self.storages and not self.inputs:
+            return
+        where = caller()
+        for storage in (*self.storages, *(storage_of(given[k]) for k in self.inputs)):
+            storage.version += 1
+            storage.changed = where
+
+
+def _bounds(v: Value) -> tuple[int, int]:
+    assert v.tensor is not None
+    low, high = byte_bounds(v.tensor._array)
+    return int(low), int(high)
 
 
 def _refuse_overlaps(program: Program) -> None:
     """Two tensors on one memory, one of them written: the order of reads and writes would be lost."""
-    written = {id(state) for state, _ in program.writes}
+    written = {state for state, _ in program.writes}
     spans = sorted(
-        (v.tensor._array.__array_interface__["data"][0], v.nbytes, v)
-        for v in program.states
-        if v.tensor is not None and v.nbytes
+        ((*_bounds(v), v) for v in program.states if v.tensor is not None and v.nbytes),
+        key=lambda span: span[:2],
     )
-    for (start, size, a), (after, _, b) in zip(spans, spans[1:], strict=False):
-        if after < start + size and (id(a) in written or id(b) in written):
-            raise TraceError(
-                f"{a.name} and {b.name} share memory and one of them is written inside a jitted "
-                "function: use one of the two only, or a copy()"
-            )
+    open_spans: list[tuple[int, Value]] = []
+    for low, high, v in spans:
+        open_spans = [(end, o) for end, o in open_spans if end > low]
+        for _, o in open_spans:
+            if v in written or o in written:
+                raise _shared(o.name, v.name)
+        open_spans.append((high, v))
+
+
+def _shared(a: str, b: str) -> TraceError:
+    return TraceError(
+        f"{a} and {b} share memory and one of them is written inside a jitted function: use one of "
+        "the two only, or a copy()"
+    )
 
 
 def _stop(g: Tensor) -> Tensor:
@@ -328,6 +474,9 @@ def _stop(g: Tensor) -> Tensor:
         "this gradient would have to go back through a jitted function, which keeps no history: call "
         "backward() inside it, or detach() its result"
     )
+
+
+_NOWHERE = wrap(np.zeros(()))
 
 
 class _Ended:
@@ -340,9 +489,10 @@ def _boundary(out: Tensor) -> Node:
     """History that says where it ends, for a result that would have had one."""
     node = Node()
     node.op, node.params = _Ended, {}  # type: ignore[assignment]
-    node.plan = GradPlan((0,), ((_stop, ("g",)),), (), False, ())
-    node.parents = (out,)
+    node.plan = GradPlan((0,), ((_stop, ("g",)),), (), (), False, ())
+    node.parents = (_NOWHERE,)
     node.saved = node.versions = ()
-    node.output = node.shapes = node.hooks = node.released = node.unflagged = None
+    node.output = node.shapes = node.hooks = node.retained = None
+    node.released = node.unflagged = None
     node.shape, node.dtype, node.sequence, node.where = out.shape, out.dtype, 0, None
     return node

@@ -52,11 +52,14 @@ def computation(source: Source, i: Instruction, index: tuple[str, ...]) -> str:
     if i.op.name == "copy":
         return elements[0]
     if not isinstance(i.op, Elementwise):
-        return _cast(elements[0], i.inputs[0].dtype, i.out.dtype)
+        return converted(elements[0], i.inputs[0].dtype, i.out.dtype)
     wanted = _compute_dtypes(i, i.op)
-    cast = [_cast(e, v.dtype, d) for e, v, d in zip(elements, i.inputs, wanted, strict=True)]
+    cast = [converted(e, v.dtype, d) for e, v, d in zip(elements, i.inputs, wanted, strict=True)]
     numeric = next((d for d in wanted if d.kind != "b"), wanted[0])
-    return i.op.scalar.render(TYPES[numeric.name], dict(zip(i.op.args, cast, strict=True)))
+    text = i.op.scalar.render(TYPES[numeric.name], dict(zip(i.op.args, cast, strict=True)))
+    # Numba computes these in 64 bits; in memory they would have wrapped around by now.
+    narrow = i.out.dtype.kind in "biu" and i.out.dtype != np.int64 and not i.op.scalar.is_boolean
+    return converted(f"({text})", np.dtype(np.int64), i.out.dtype) if narrow else text
 
 
 def _compute_dtypes(i: Instruction, op: Elementwise) -> list[np.dtype]:
@@ -65,10 +68,13 @@ def _compute_dtypes(i: Instruction, op: Elementwise) -> list[np.dtype]:
     common = i.out.dtype
     if op.scalar.is_boolean:
         common = np.result_type(*(v.dtype for a, v in named if a not in op.scalar.conditions))
+        if op.scalar.is_floating and common.kind != "f":
+            common = np.dtype(np.float64)
     return [np.dtype(bool) if a in op.scalar.conditions else common for a, _ in named]
 
 
-def _cast(text: str, have: np.dtype, want: np.dtype) -> str:
+def converted(text: str, have: np.dtype, want: np.dtype) -> str:
+    """An expression of one dtype in another."""
     if have == want:
         return text
     return f"({text} != 0)" if want.kind == "b" else f"{TYPES[want.name]}({text})"
@@ -88,7 +94,7 @@ def _write_reduction(
     """Accumulate in a variable where the reduced axes are the inner ones, else in the output's memory."""
     shape, axes = i.inputs[0].shape, i.params["axis"]
     kind = TYPES[i.out.dtype.name]
-    value = _cast(source.element(i.inputs[0], index), i.inputs[0].dtype, i.out.dtype)
+    value = converted(source.element(i.inputs[0], index), i.inputs[0].dtype, i.out.dtype)
     loops = [a for a, n in enumerate(shape) if n != 1]
     kept = [a for a in loops if a not in axes]
     place = tuple(k for a, k in enumerate(index) if a not in axes)

@@ -6,6 +6,7 @@ They run in the order of `PASSES`. A pass sees single assignments only, so it ne
 value was overwritten in between.
 """
 
+import math
 import re
 from collections.abc import Callable
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_rl.compiler.views import is_view, keeps_axes
-from tinygrad_rl.core import REGISTRY, Op
+from tinygrad_rl.core import REGISTRY, Op, Tensor, Where
 from tinygrad_rl.ops.define import Elementwise
 from tinygrad_rl.program import Instruction, Program, Value
 
@@ -43,13 +44,14 @@ class _Builder:
         inputs: tuple[Value, ...],
         shape: tuple[int, ...],
         into: Value | None = None,
-        **params: Any,
+        params: dict[str, Any] | None = None,
     ) -> Value:
-        """One call; its result is a new value, or `into`."""
-        dtype = self.model.out.dtype
+        """One call; its result is a new value of the inputs' dtype, or `into`."""
+        dtype = np.result_type(*(v.dtype for v in inputs))
         k = len(self.out)
         result = into or Value("result", shape, dtype, f"{self.model.out.name}_{'abcdefgh'[k]}")
-        self.out.append(Instruction(REGISTRY[name], inputs, params, result, self.model.where))
+        op = REGISTRY[name]
+        self.out.append(Instruction(op, inputs, params or {}, result, self.model.where))
         return result
 
 
@@ -85,16 +87,16 @@ def lower_linear(program: Program) -> Program:
             continue
         x, weight, bias = i.inputs
         build = _Builder(i)
-        rows, (m, k) = i.out.nbytes // i.out.dtype.itemsize // weight.shape[0], weight.shape
-        flat = x if len(x.shape) == 2 else build.add("reshape", (x,), (rows, k), shape=(rows, k))
-        turned = build.add("permute", (weight,), (k, m), axes=(1, 0))
+        rows, (m, k) = math.prod(x.shape[:-1]), weight.shape
+        flat = x if len(x.shape) == 2 else build.add("reshape", (x,), (rows, k), params={"shape": (rows, k)})
+        turned = build.add("permute", (weight,), (k, m), params={"axes": (1, 0)})
         product = build.add("matmul", (flat, turned), (rows, m))
         build.out[-1].flops = i.flops
         if len(x.shape) == 2:
-            build.add("add", (product, bias), (rows, m), into=i.out)
+            build.add("add", (product, bias), (rows, m), i.out)
         else:
             total = build.add("add", (product, bias), (rows, m))
-            build.add("reshape", (total,), i.out.shape, into=i.out, shape=i.out.shape)
+            build.add("reshape", (total,), i.out.shape, i.out, {"shape": i.out.shape})
         out += build.out
     return program.but(out)
 
@@ -169,7 +171,7 @@ def merge_equal(program: Program) -> Program:
     kept = []
     for i in program.instructions:
         key = (
-            i.op.name,
+            i.op,
             tuple(_identity(same.get(v, v)) for v in i.inputs),
             tuple(sorted((k, repr(v)) for k, v in i.params.items())),
         )
@@ -212,9 +214,9 @@ def prune_columns(program: Program) -> Program:
                 "slice",
                 (b,),
                 (b.shape[0], cut.out.shape[1]),
-                bounds=(rows, cut.params["bounds"][1]),
+                params={"bounds": (rows, cut.params["bounds"][1])},
             )
-            build.add("matmul", (a, columns), cut.out.shape, into=cut.out)
+            build.add("matmul", (a, columns), cut.out.shape, cut.out)
             build.out[-1].flops = i.flops * cut.out.shape[1] // i.out.shape[1]
             out += build.out
         elif i.op.name != "slice" or i.inputs[0] not in narrow:
@@ -226,22 +228,22 @@ def thin_products(program: Program) -> Program:
     """A product with a side of 1 is a sum of scaled rows: as a loop it fuses with its neighbours."""
     out: list[Instruction] = []
     for i in program.instructions:
-        if i.op.name != "matmul" or len(i.out.shape) != 2:
+        if i.op.name != "matmul" or len(i.out.shape) != 2 or i.out.dtype.kind != "f":
             out.append(i)
             continue
         a, b = i.inputs
         (m, k), n = a.shape, b.shape[1]
         build = _Builder(i)
         if k == 1:
-            build.add("mul", (a, b), (m, n), into=i.out)
+            build.add("mul", (a, b), (m, n), i.out)
         elif n == 1:
-            turned = build.add("permute", (b,), (1, k), axes=(1, 0))
+            turned = build.add("permute", (b,), (1, k), params={"axes": (1, 0)})
             scaled = build.add("mul", (a, turned), (m, k))
-            build.add("sum", (scaled,), (m, 1), into=i.out, axis=(1,), keepdims=True)
+            build.add("sum", (scaled,), (m, 1), i.out, {"axis": (1,), "keepdims": True})
         elif m == 1:
-            turned = build.add("permute", (a,), (k, 1), axes=(1, 0))
+            turned = build.add("permute", (a,), (k, 1), params={"axes": (1, 0)})
             scaled = build.add("mul", (turned, b), (k, n))
-            build.add("sum", (scaled,), (1, n), into=i.out, axis=(0,), keepdims=True)
+            build.add("sum", (scaled,), (1, n), i.out, {"axis": (0,), "keepdims": True})
         else:
             out.append(i)
             continue
@@ -263,24 +265,46 @@ def skip_double_permutes(program: Program) -> Program:
     return _substitute(program, same, program.instructions)
 
 
+def unify_dtypes(program: Program) -> Program:
+    """Cast what a product or a user's kernel combines, as their eager forms do."""
+    out: list[Instruction] = []
+    cast: dict[tuple[Value, Any], Value] = {}
+    for i in program.instructions:
+        inputs = list(i.inputs)
+        if i.op.name == "matmul" or i.op.kernel is not None:
+            floats = i.op.kernel is not None
+            common = np.result_type(*(v.dtype for v in inputs))
+            for k, v in enumerate(inputs):
+                if v.dtype == common or (floats and v.dtype.kind != "f"):
+                    continue
+                if (v, common) not in cast:
+                    new = Value("result", v.shape, common, f"{v.name or 'number'}_cast")
+                    cast[v, common] = new
+                    params = {"dtype": common}
+                    out.append(Instruction(REGISTRY["astype"], (v,), params, new, i.where))
+                inputs[k] = cast[v, common]
+        out.append(Instruction(i.op, tuple(inputs), i.params, i.out, i.where, i.flops))
+    return program.but(out)
+
+
 def copy_operands(program: Program) -> Program:
     """Give an array of its own to what a step that is no loop can't read through a view."""
     made = {i.out: i for i in program.instructions}
     out: list[Instruction] = []
     copies: dict[Value, Value] = {}
 
-    def own(v: Value, i: Instruction) -> Value:
+    def own(v: Value, where: Where | None) -> Value:
         if v not in copies:
             copies[v] = Value("result", v.shape, v.dtype, f"{v.name or 'filled'}_copy")
-            out.append(Instruction(REGISTRY["copy"], (v,), {}, copies[v], i.where))
+            out.append(Instruction(REGISTRY["copy"], (v,), {}, copies[v], where))
         return copies[v]
 
     for i in program.instructions:
         inputs = i.inputs
         if i.op.name == "matmul":
-            inputs = tuple(v if _is_matrix(v, made) else own(v, i) for v in inputs)
+            inputs = tuple(v if _is_matrix(v, made) else own(v, i.where) for v in inputs)
         elif i.op.kernel is not None or (i.op.name == "reshape" and not keeps_axes(i)):
-            inputs = tuple(v if _is_array(v, made) else own(v, i) for v in inputs)
+            inputs = tuple(v if _is_array(v, made) else own(v, i.where) for v in inputs)
         out.append(Instruction(i.op, inputs, i.params, i.out, i.where, i.flops))
     writes = []
     for state, v in program.writes:
@@ -288,14 +312,21 @@ def copy_operands(program: Program) -> Program:
         while source in made and is_view(made[source]):
             source = made[source].inputs[0]
         # A state that gets another state's old numbers: these may be overwritten before.
-        moved = source.kind in ("state", "input") and v.shape
-        writes.append((state, own(v, program.instructions[-1]) if moved and v is not state else v))
+        moved = source.kind in ("state", "input") and v is not state
+        writes.append((state, own(v, None) if moved else v))
     return program.but(out, writes=[(s, v) for s, v in writes if v is not s])
 
 
 def _is_array(v: Value, made: dict[Value, Instruction]) -> bool:
     """Backed by contiguous memory of its own."""
+    if v.kind == "state" and not _tensor(v)._array.flags.c_contiguous:
+        return False
     return v.kind != "literal" and bool(v.shape) and not (v in made and is_view(made[v]))
+
+
+def _tensor(v: Value) -> Tensor:
+    assert v.tensor is not None
+    return v.tensor
 
 
 def _is_matrix(v: Value, made: dict[Value, Instruction]) -> bool:
@@ -312,6 +343,7 @@ def _is_matrix(v: Value, made: dict[Value, Instruction]) -> bool:
 
 PASSES: tuple[Pass, ...] = (
     lower_linear,
+    unify_dtypes,
     forward_copies,
     fold_literals,
     eliminate_dead_code,

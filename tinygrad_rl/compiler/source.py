@@ -2,16 +2,18 @@
 
 import keyword
 import math
+import re
 from collections.abc import Callable
 
 import numpy as np
 
 from tinygrad_rl.compiler.schedule import Plan
 from tinygrad_rl.compiler.views import keeps_axes
+from tinygrad_rl.core import Op
 from tinygrad_rl.kernels import scalar
 from tinygrad_rl.program import Instruction, Value
 
-NATIVE = ("array", "reshaped", "strided", "matmul", "matmul_nt", "matmul_tn", "matmul_tt", "plus")
+NATIVE = ("array", "cell", "reshaped", "strided", "matmul", "matmul_nt", "matmul_tn", "matmul_tt", "plus")
 TYPES = {
     "float32": "float32",
     "float64": "float64",
@@ -20,7 +22,7 @@ TYPES = {
     "uint8": "uint8",
     "bool": "boolean",
 }
-AXES = "ijklmnop"
+AXES = (*"ijklmnop", *(f"i{k}" for k in range(2, 58)))  # NumPy's arrays have up to 64 axes
 SCALAR_FUNCTIONS = tuple(n for n in vars(scalar) if not n.startswith("_"))
 _RESERVED = {*keyword.kwlist, *NATIVE, *TYPES.values(), *AXES, *SCALAR_FUNCTIONS}
 _RESERVED |= {"memory", "njit", "void", "inf", "nan", "row", "range", "math", "np", "numba"}
@@ -31,6 +33,8 @@ class Source:
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
+        name = plan.program.name
+        self.function = f"{name}_" if name in _RESERVED or name[0].isdigit() else name
         self.lines: list[str] = []
         self.names: dict[Value, str] = {}
         self.taken = set(_RESERVED)
@@ -137,13 +141,28 @@ class Source:
             self.lines.append(f"{name} = {self.expression(v)}")
         return name
 
+    def target(self, v: Value, index: tuple[str, ...]) -> str:
+        """Where one element of a result is written: a place in its array, or a variable."""
+        return f"{self.array(v)}[{', '.join(index)}]" if v.shape else self.name(v)
+
+    def kernel(self, op: Op) -> str:
+        """The name under which the function finds a user's kernel."""
+        assert op.kernel is not None
+        for name, kernel in self.kernels.items():
+            if kernel is op.kernel:
+                return name
+        name = self.unique(re.sub(r"\W", "_", f"kernel_{op.name}"))
+        self.kernels[name] = op.kernel
+        return name
+
     def write(self, *lines: str) -> None:
         """Add lines at the level of the function."""
         self.lines += lines
 
     def loops(self, shape: tuple[int, ...], start: int = 0) -> tuple[list[str], tuple[str, ...]]:
         """Headers of loops over the axes larger than 1, and the index that they spell."""
-        heads, index = [], []
+        heads: list[str] = []
+        index: list[str] = []
         for n in shape:
             if n == 1:
                 index.append("0")
@@ -156,9 +175,10 @@ class Source:
     def nest(self, shape: tuple[int, ...], body: Callable[[tuple[str, ...]], list[str]]) -> None:
         """A whole loop nest with one body."""
         heads, index = self.loops(shape)
+        inside = body(index)  # may declare what it reads, before the loop
         for depth, head in enumerate(heads):
             self.write("    " * depth + head)
-        self.write(*("    " * len(heads) + line for line in body(index)))
+        self.write(*("    " * len(heads) + line for line in inside))
 
 
 def shape_text(shape: tuple[int, ...]) -> str:

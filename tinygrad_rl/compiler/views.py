@@ -9,7 +9,7 @@ REDUCTIONS = {"sum", "max", "min", "prod"}
 
 def is_loop_op(op: Op) -> bool:
     """Ops that compute each element from the elements at the same place."""
-    return isinstance(op, Elementwise) or op.name in ("astype", "copy")
+    return isinstance(op, Elementwise) or op.name in ("astype", "to_integer", "copy")
 
 
 def is_view(i: Instruction) -> bool:

@@ -7,8 +7,9 @@ function that calls them: as ordinary Numba functions they would be compiled a h
 
 from typing import Any
 
+import numpy as np
 from llvmlite import ir
-from numba import types
+from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 from numba.np.arrayobj import make_array, populate_array
@@ -81,6 +82,14 @@ def reshaped(typing_context, source, shape):
         return _fill(context, builder, kind, builder.bitcast(data, _BYTES), arguments[1])
 
     return kind(source, shape), codegen
+
+
+@njit(error_model="numpy", nogil=True)
+def cell(value, dtype):
+    """A 0-d array that holds a number."""
+    out = np.empty((), dtype)
+    out[()] = value
+    return out
 
 
 @intrinsic
