@@ -6,7 +6,14 @@
     metrics = agent.update()                                       # one pass of the paper's box
     action = agent.act(obs)                                        # without noise
 
-The algorithm is Lillicrap et al. 2015, algorithm 1. It knows no environment, only its spaces.
+The algorithm is Lillicrap et al. 2015, algorithm 1. It knows no environment, only its spaces. Where
+it deviates from the paper:
+
+1. Exploration noise is Gaussian unless asked for otherwise, as in Fujimoto et al. 2018.
+2. The first steps take uniformly random actions, without updates.
+3. The action enters the critic at its first layer, not at its second.
+4. There is no batch normalisation, and no weight decay on the critic.
+5. The defaults are for small tasks: smaller networks, larger learning rates and a larger tau.
 """
 
 from collections.abc import Mapping

@@ -35,7 +35,8 @@ def parameters(module):
 
 
 def test_example_of_the_documentation():
-    agent = fill(DDPG(OBSERVATIONS, ACTIONS, DDPGConfig(hidden=(64, 64), batch_size=64), seed=0))
+    config = DDPGConfig(hidden=(16, 16), batch_size=8, buffer_size=100)
+    agent = fill(DDPG(OBSERVATIONS, ACTIONS, config, seed=0))
     action = agent.act(np.zeros(3))
     assert action.shape == (2,)
     metrics = agent.update()

@@ -26,11 +26,11 @@ FILES = {
     "learning_curve.png",
     "model.safetensors",
 }
-SMALL = DDPGConfig(hidden=(8, 8), batch_size=8, warmup_steps=150, compile=False)
+SMALL = DDPGConfig(hidden=(8, 8), batch_size=8, warmup_steps=350, compile=False)
 
 
 def config(**settings):
-    defaults = {"total_timesteps": 500, "eval_every": 200, "eval_episodes": 2, "seed": 3}
+    defaults = {"total_timesteps": 450, "eval_every": 200, "eval_episodes": 2, "seed": 3}
     return TrainConfig(**{**defaults, "ddpg": SMALL, **settings})
 
 
@@ -69,18 +69,19 @@ def unreliable(monkeypatch):
 def test_run_folder_holds_what_it_should(tmp_path):
     log = train(config(), tmp_path, quiet())
     assert {path.name for path in tmp_path.iterdir()} == FILES
-    assert log.steps == 500
+    assert log.steps == 450
     assert not log.interrupted
 
     episodes = read(tmp_path / "metrics.csv")
     assert [row["step"] for row in episodes] == ["200", "400"]
-    assert [row["updates"] for row in episodes] == ["50", "200"]
+    assert [row["updates"] for row in episodes] == ["0", "50"]
     assert float(episodes[0]["return"]) < 0
+    assert episodes[0]["critic_loss"] == "nan"
     assert float(episodes[1]["critic_loss"]) > 0
 
     evaluations = read(tmp_path / "evaluations.csv")
     assert list(evaluations[0]) == ["step", "mean", "std", "min", "max", "episodes"]
-    assert [row["step"] for row in evaluations] == ["200", "400", "500"]
+    assert [row["step"] for row in evaluations] == ["200", "400", "450"]
     assert float(evaluations[0]["min"]) <= float(evaluations[0]["mean"])
 
     values = json.loads((tmp_path / "config.json").read_text())
@@ -96,7 +97,7 @@ def test_the_saved_model_is_the_one_that_was_evaluated_last(tmp_path):
     assert returns.mean() == log.evaluations[-1]["mean"]
 
 
-@pytest.mark.parametrize("compile", [False, True])
+@pytest.mark.parametrize("compile", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_same_seed_same_bytes(tmp_path, compile):
     """Every file, in folders of different names."""
     noisy = dataclasses.replace(SMALL, noise="ou", compile=compile)
