@@ -74,3 +74,17 @@ def test_a_case_runs_as_a_program():
         [sys.executable, str(path)], capture_output=True, text=True, check=True, timeout=120
     )
     assert "detached" in run.stdout
+
+
+def words(svg):
+    """The texts of a picture, with the digits left out: other machines round differently."""
+    return [re.sub(r"[\d.e+-]+", "#", t) for t in re.findall(r"<text[^>]*>([^<]*)</text>", svg)]
+
+
+def test_pictures_of_the_pages_are_those_that_the_script_draws():
+    script = runpy.run_path(str(CASES[0].parent.parent / "make_pictures.py"))
+    drawn = script["pictures"]()
+    files = {path.name: path.read_text("utf-8") for path in script["FOLDER"].glob("*.svg")}
+    assert sorted(drawn) == sorted(files)
+    for name, svg in drawn.items():
+        assert words(svg) == words(files[name]), f"run docs/make_pictures.py: {name} is out of date"

@@ -105,11 +105,12 @@ class Scene:
 
     def hatch(self, x: float, y: float, w: float, h: float, color: str, step: float = 6) -> None:
         """Fill a rectangle with diagonal lines."""
+        segments: list[tuple[str, tuple[Point, ...]]] = []
         for i in range(1, math.ceil((w + h) / step)):
             d = i * step
-            a = (x + min(d, w), y + max(0.0, d - w))
-            b = (x + max(0.0, d - h), y + min(d, h))
-            self.line([a, b], stroke=color, width=0.8)
+            segments.append(("M", ((x + min(d, w), y + max(0.0, d - w)),)))
+            segments.append(("L", ((x + max(0.0, d - h), y + min(d, h)),)))
+        self.path(segments, stroke=color, width=0.8)
 
     def lock(self, x: float, y: float, size: float, color: str) -> None:
         """Draw a closed padlock around the point."""

@@ -19,11 +19,12 @@ INK, FAINT, BACK, CUT, ZERO_INK = "#22272e", "#6b7280", "#0b62b8", "#b3261e", "#
 _TITLE, _SMALL = 13.0, 11.0
 _PAD, _CHIP = 10.0, 18.0
 _GAP = (36.0, 50.0)
+_GAP_AT_CUTS = 96.0  # the name of a cut needs room beside its scissors
 _PORT = 26.0  # distance of two arrows at one side of a box
 _MARGIN = 28.0
 _CLUSTER = "#f2f4f7"
 _Area = tuple[float, float, float, float]  # left, top, width, height
-_Words = tuple[str, float, bool]  # text, size, bold
+_Words = tuple[str, float, bool, str]  # text, size, bold, colour
 
 
 @dataclass
@@ -49,7 +50,9 @@ def draw(title: str, flow: Flow, leaves: Sequence[Leaf], verdict: str, detail: s
     order = _topological(graph.boxes, graph.arrows)
     pairs = [(placed[id(a.source)].node, placed[id(a.target)].node) for a in graph.arrows]
     weights = [_weight(a) for a in graph.arrows]
-    plan = layout.place([placed[id(b)].node for b in order], pairs, weights, _GAP, bend_width=40.0)
+    plan = layout.place(
+        [placed[id(b)].node for b in order], pairs, weights, _gap(graph.arrows), bend_width=40.0
+    )
     side = _room_for_labels(graph.arrows)
     width = max(plan.width + 2 * _MARGIN + 2 * side, 460.0)
     head = _wrapped(verdict, width - 2 * _MARGIN)
@@ -81,6 +84,10 @@ def draw(title: str, flow: Flow, leaves: Sequence[Leaf], verdict: str, detail: s
         _arrow_labels(labels, arrow, points)
     _legend(scene, legend, top + plan.height + 48)
     return scene
+
+
+def _gap(arrows: list[Arrow]) -> tuple[float, float]:
+    return (_GAP_AT_CUTS if any(a.cut for a in arrows) else _GAP[0], _GAP[1])
 
 
 def _weight(arrow: Arrow) -> float:
@@ -298,11 +305,9 @@ class _Labels:
         self.scene, self.taken = scene, list(boxes)
         self.crossed = [(x - 9, y - 3, 18, 6) for line in lines for x, y in _along(line)]
 
-    def put(
-        self, points: list[Point], side: int, words: list[_Words], color: str, away: float
-    ) -> None:
+    def put(self, points: list[Point], side: int, words: list[_Words], away: float) -> None:
         """Write lines of words beside the first stretch of an arrow, rather on the given side."""
-        w = max(text_width(t, size, bold) for t, size, bold in words)
+        w = max(text_width(t, size, bold) for t, size, bold, _ in words)
         h = 14.0 * len(words)
         spots = [
             (at, s, d)
@@ -317,7 +322,7 @@ class _Labels:
         best = min(range(len(spots)), key=lambda i: self._covers(areas[i]) + 0.1 * i)
         area, s = areas[best], spots[best][1]
         self.taken.append(area)
-        for i, (text, size, bold) in enumerate(words):
+        for i, (text, size, bold, color) in enumerate(words):
             x = area[0] if s > 0 else area[0] + w
             anchor = "start" if s > 0 else "end"
             y = area[1] + 11 + 14 * i
@@ -349,14 +354,21 @@ def _arrow_labels(labels: _Labels, arrow: Arrow, points: list[Point]) -> None:
         x, y = _between(points[0], points[1], 0.5)
         labels.scene.scissors(x, y, 17, CUT)
         labels.taken.append((x - 14, y - 10, 32, 20))
-        words = [(arrow.cut.kind, _SMALL + 1, True), (str(arrow.cut.line), _SMALL - 1, False)]
-        labels.put(points, 1, words, CUT, 22)
-    elif arrow.live and arrow.norm is not None:
+        words = [
+            (arrow.cut.kind, _SMALL + 1, True, CUT),
+            (str(arrow.cut.line), _SMALL - 1, False, CUT),
+        ]
+        labels.put(points, 1, words, 22)
+        if arrow.label:
+            labels.put(points, -1, [(arrow.label, _SMALL, True, INK)], 22)
+        return
+    words = [(arrow.label, _SMALL, True, INK)] if arrow.label else []
+    if arrow.live and arrow.norm is not None:
         color = ZERO_INK if arrow.norm == 0 else BACK
         said = "∇ 0 exactly" if arrow.norm == 0 else f"∇ {arrow.norm:.3g}"
-        labels.put(points, 1, [(said, _SMALL, False)], color, 16)
-    if arrow.label:
-        labels.put(points, -1, [(arrow.label, _SMALL, True)], INK, 22 if arrow.cut else 16)
+        words.append((said, _SMALL, False, color))
+    if words:
+        labels.put(points, 1, words, 16)
 
 
 def _room_for_labels(arrows: list[Arrow]) -> float:

@@ -1,0 +1,62 @@
+"""Draw the pictures of the pages: `python docs/make_pictures.py` writes docs/pictures/*.svg."""
+
+from pathlib import Path
+
+import numpy as np
+
+import tinygrad_rl as tg
+
+FOLDER = Path(__file__).parent / "pictures"
+
+rng = np.random.default_rng(0)
+actor = tg.nn.MLP((3, 64, 64, 1), rng=rng)
+critic = tg.nn.MLP((4, 64, 64, 1), rng=rng)
+obs = tg.Tensor(rng.normal(size=(32, 3)).astype(np.float32))
+
+
+def frozen():
+    """Draw what is meant: through the critic, to the actor."""
+    action = actor(obs).tanh()
+    with tg.frozen(critic):
+        q = critic(tg.concatenate([obs, action], axis=1))
+    return -q.mean()
+
+
+def nothing_frozen():
+    """Draw the same gradient, and one more for the critic."""
+    action = actor(obs).tanh()
+    q = critic(tg.concatenate([obs, action], axis=1))
+    return -q.mean()
+
+
+def blocked_action():
+    """Draw the cut between actor and critic."""
+    action = actor(obs).tanh()
+    q = critic(tg.concatenate([obs, action.detach()], axis=1))
+    return -q.mean()
+
+
+def blocked_q():
+    """Draw the cut behind the critic."""
+    action = actor(obs).tanh()
+    with tg.no_grad():
+        q = critic(tg.concatenate([obs, action], axis=1))
+    return -q.mean()
+
+
+def pictures() -> dict[str, str]:
+    """All pictures: name of the file, SVG text."""
+    wanted = {
+        "frozen": (frozen, "layer"),
+        "nothing_frozen": (nothing_frozen, "module"),
+        "blocked_action": (blocked_action, "module"),
+        "blocked_q": (blocked_q, "module"),
+    }
+    return {f"{name}.svg": tg.explain(fn).svg(detail) for name, (fn, detail) in wanted.items()}
+
+
+if __name__ == "__main__":
+    FOLDER.mkdir(exist_ok=True)
+    for name, svg in pictures().items():
+        (FOLDER / name).write_text(svg, "utf-8")
+        print(FOLDER / name)
