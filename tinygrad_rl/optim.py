@@ -30,7 +30,8 @@ class Optimizer:
         for p in self.params:
             if not p.is_leaf:
                 raise ValueError("an optimizer takes leaves; this is the result of an op")
-        _check_number("lr", lr, 0)
+        # A tensor, so that a compiled step, which holds tensors by reference, sees a new value.
+        self.rate = Tensor(np.zeros((), np.float64))
         self.lr = lr
         self.state: dict[str, list[Tensor]] = {
             name: [Tensor(np.zeros(p.shape, p.dtype)) for p in self.params]
@@ -38,6 +39,17 @@ class Optimizer:
         }
         # float64, as counting in float32 would stop at 2**24
         self.steps = [Tensor(np.zeros((), np.float64)) for _ in self.params]
+
+    @property
+    def lr(self) -> float:
+        """The learning rate; it can be set at any time, for compiled steps too."""
+        return float(self.rate)
+
+    @lr.setter
+    def lr(self, lr: float) -> None:
+        _check_number("lr", lr, 0)
+        with no_grad():
+            self.rate.assign_(lr)
 
     def zero_grad(self) -> None:
         """Forget the gradients."""
@@ -127,7 +139,7 @@ class SGD(Optimizer):
                 self.momentum * self.state["momentum_buffer"][i] + g
             )
             g = g + self.momentum * buffer if self.nesterov else buffer
-        p.sub_(self.lr * g)
+        p.sub_(self.rate.astype(p.dtype) * g)
 
 
 class Adam(Optimizer):
@@ -161,7 +173,7 @@ class Adam(Optimizer):
         m.assign_(first_moment(m, g, 1 - beta1))
         v.assign_(second_moment(v, g, beta2))
         # The two corrections are numbers of the step alone: computed in float64, once for a tensor.
-        size = (self.lr / (1 - beta1**t)).astype(p.dtype)
+        size = (self.rate / (1 - beta1**t)).astype(p.dtype)
         root = sqrt(1 - beta2**t).astype(p.dtype)
         p.assign_(adam_step(p, m, v, size, root, self.eps))
 
@@ -180,7 +192,7 @@ class AdamW(Adam):
         super().__init__(params, lr, betas, eps, weight_decay)
 
     def _move(self, i: int, p: Tensor, g: Tensor) -> None:
-        p.mul_(1 - self.lr * self.weight_decay)
+        p.mul_((1 - self.rate * self.weight_decay).astype(p.dtype))
         self._adam(i, p, g)
 
 

@@ -1,0 +1,701 @@
+"""`jit` in a function's place: the same numbers, the same state afterwards, or an error and no change."""
+
+import threading
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+
+import tinygrad_rl as tg
+from tinygrad_rl.core import mode
+from tinygrad_rl.program import TraceError
+
+
+def close(a, b, rtol=1e-5):
+    np.testing.assert_allclose(np.asarray(a), np.asarray(b), rtol=rtol, atol=1e-6)
+
+
+def weights(*shape, seed=0, dtype=np.float64):
+    numbers = np.random.default_rng(seed).uniform(-1, 1, shape).astype(dtype)
+    return tg.Tensor(numbers, requires_grad=True)
+
+
+def snapshot(*tensors):
+    """Everything that an aborted call must leave as it was."""
+    return [
+        (t._array.copy().tolist(), t._grad, None if t._grad is None else t._grad.tolist(), t._flag,
+         t._node, 0 if t._storage is None else t._storage.version)
+        for t in tensors
+    ] + [mode.observers, mode.interpret, mode.grad]  # fmt: skip
+
+
+# -- what selects a compiled form --------------------------------------------------------------------
+
+
+def test_it_traces_again_for_what_differs_and_says_why():
+    runs = []
+
+    def scale(x, factor=2, *, shift=None):
+        runs.append(1)
+        y = x * factor
+        return y if shift is None else y + shift
+
+    f = tg.jit(scale)
+    x = tg.ones(3)
+    f(x)
+    f(x * 2)
+    assert len(runs) == 1 and f.cache_info()[:2] == (1, 1)
+    f(tg.ones(2, 2))
+    f(tg.ones(2, 2, dtype=np.float64))
+    f(tg.ones(2, 2, dtype=np.float64), 3)
+    f(tg.ones(2, 2, dtype=np.float64), 3.0)
+    f(tg.ones(2, 2, dtype=np.float64), 3.0, shift=tg.ones(2))
+    f(tg.ones(2, 2, dtype=np.float64, requires_grad=True), 3.0, shift=tg.ones(2))
+    with tg.no_grad():
+        f(tg.ones(2, 2, dtype=np.float64, requires_grad=True), 3.0, shift=tg.ones(2))
+    info = f.cache_info()
+    assert info.traces == len(runs) == 8
+    assert info.reasons == (
+        "first call",
+        "argument 0: float32[3] -> float32[2, 2]",
+        "argument 0: float32[2, 2] -> float64[2, 2]",
+        "number of arguments: 1 -> 2",
+        "argument 1: 3 -> 3.0",
+        "argument shift: not given -> float32[2]",
+        "argument 0: float64[2, 2] -> float64[2, 2] requires_grad",
+        "grad mode: True -> False",
+    )
+    f(x)
+    assert f.cache_info().traces == 8
+    close(f(x, 5), [5, 5, 5])
+
+
+def test_a_flipped_flag_selects_other_code_and_a_flag_flipped_back_the_old():
+    w, v = weights(3, seed=1), weights(3, seed=2)
+
+    def step(x):
+        w.grad = v.grad = None
+        (x * w * v).sum().backward()
+
+    f = tg.jit(step)
+    x = tg.ones(3, dtype=np.float64)
+    f(x)
+    assert v.grad is not None
+    w.requires_grad = False
+    f(x)
+    assert w.grad is None and v.grad is not None
+    assert f.cache_info().reasons[-1] == "requires_grad of w: True -> False"
+    assert "grad_w" not in f.source()
+    w.requires_grad = True
+    f(x)
+    close(w.grad, v)
+    assert f.cache_info()[:2] == (1, 2)
+    with tg.frozen(v):
+        f(x)
+    assert v.grad is None and f.cache_info().traces == 3
+
+
+def test_a_flag_that_the_function_leaves_changed_is_changed_by_every_call():
+    w = weights(2)
+
+    def thaw(x):
+        w.requires_grad = True
+        return x + w
+
+    w.requires_grad = False
+    f = tg.jit(thaw)
+    for _ in range(2):
+        f(tg.ones(2))
+        assert w.requires_grad
+        w.requires_grad = False
+    assert f.cache_info()[:2] == (1, 1)
+
+
+def test_other_objects_count_by_identity():
+    class Config:
+        scale = 2.0
+
+    a, b = Config(), Config()
+    f = tg.jit(lambda x, config: x * config.scale)
+    for config in (a, a, b):
+        f(tg.ones(1), config)
+    assert f.cache_info() == (1, 2, ("first call", "argument 1: another Config -> another Config"))
+
+
+def test_the_same_tensor_twice_is_not_confused_with_two():
+    f = tg.jit(lambda a, b: (a * b, tg.grad((a * b).sum(), [a])[0]))
+    x, y = weights(2, seed=1), weights(2, seed=2)
+    for a, b in ((x, x), (x, y), (y, y), (y, x)):
+        product, gradient = f(a, b)
+        close(product, a.numpy() * b.numpy())
+        close(gradient, 2 * a.numpy() if a is b else b.numpy())
+    assert f.cache_info().traces == 2
+
+
+def test_an_argument_that_is_a_parameter_too_is_an_argument_only_in_that_call():
+    w = tg.Tensor([1.0, 2.0])
+    f = tg.jit(lambda x: x + w)
+    close(f(w), [2, 4])
+    close(f(tg.Tensor([10.0, 20.0])), [11, 22])
+
+
+# -- arguments and results ---------------------------------------------------------------------------
+
+
+class Pair(NamedTuple):
+    first: tg.Tensor
+    second: tg.Tensor
+
+
+def test_arguments_and_results_of_every_form():
+    @tg.jit
+    def f(tree, *, extra):
+        a, [b, c] = tree["a"], tree["list"]
+        return {"sum": a + b, "pair": Pair(a * extra, c), "same": (b, b), "n": 3, "no": [None, "text"]}
+
+    tree = {"a": np.ones(2), "list": [tg.Tensor([1.0, 2.0]), np.float32(4)]}
+    for _ in range(2):
+        out = f(tree, extra=np.arange(2.0))
+        assert list(out) == ["sum", "pair", "same", "n", "no"]
+        close(out["sum"], [2, 3])
+        assert type(out["pair"]) is Pair and out["n"] == 3 and out["no"] == [None, "text"]
+        close(out["pair"].first, [0, 1])
+        assert out["pair"].second.dtype == np.float32 and out["pair"].second.item() == 4
+        # What is returned untouched is the very tensor that came in.
+        assert out["same"][0] is out["same"][1] is tree["list"][0]
+
+
+def test_results_are_new_at_every_call_and_share_no_memory():
+    w = tg.Tensor([1.0, 2.0])
+
+    @tg.jit
+    def f(x):
+        y = x + w
+        return y, y, y.sum(), x.sum() * 0 + 2, w[0], w
+
+    first = f(tg.Tensor([1.0, 1.0]))
+    numbers = [t.tolist() for t in first]
+    f(tg.Tensor([5.0, 5.0]))
+    assert [t.tolist() for t in first] == numbers == [[2, 3], [2, 3], 5, 2, 1, [1, 2]]
+    assert not np.shares_memory(first[0].numpy(), first[1].numpy())
+    assert first[-1] is w
+
+
+def test_a_result_that_is_no_number_is_refused():
+    @tg.jit
+    def f(x):
+        return {"x": x, "batch": object()}
+
+    with pytest.raises(TypeError, match="not object"):
+        f(tg.ones(1))
+    with pytest.raises(TypeError, match="piece by piece"):
+
+        @tg.jit
+        def g(x):
+            yield x
+
+
+def test_non_contiguous_arguments_and_states():
+    base = np.arange(24.0).reshape(4, 6)
+    w = tg.from_numpy(base[::2, ::-2])
+    flat = tg.from_numpy(base.T)
+    f = tg.jit(lambda x: (x @ w.T, w.reshape(-1) * 2, flat @ base, (x + w).sum(0), flat[1:3]))
+    plain = f._function
+    for x in (np.ones((3, 6))[:, ::2], np.asfortranarray(np.arange(6.0).reshape(2, 3))):
+        if x.shape[0] == 3:
+            x = x[:2]
+        for a, b in zip(f(tg.from_numpy(x)), plain(tg.from_numpy(x)), strict=True):
+            close(a, b)
+
+
+def test_methods_are_compiled_for_each_object():
+    class Layer(tg.nn.Module):
+        def __init__(self, k):
+            super().__init__()
+            self.weight = tg.full((2,), k)
+
+        @tg.jit
+        def forward(self, x):
+            return x * self.weight
+
+    a, b = Layer(2.0), Layer(3.0)
+    for _ in range(2):
+        close(a(tg.ones(2)), [2, 2])
+        close(b(tg.ones(2)), [3, 3])
+    assert Layer.forward.cache_info()[:2] == (2, 2)
+    assert "weight" in Layer.forward.source()
+
+
+def test_a_jitted_function_inside_another_is_part_of_it():
+    inner = tg.jit(lambda x: x * 2)
+    outer = tg.jit(lambda x: inner(x) + 1)
+    close(outer(tg.ones(2)), [3, 3])
+    assert outer.cache_info().traces == 1 and inner.cache_info().traces == 0
+
+
+def test_who_watches_ops_sees_the_plain_function():
+    f = tg.jit(lambda x: x @ x)
+    x = tg.ones(4, 4)
+    with tg.count_flops() as count:
+        f(x)
+    assert count.total == 2 * 4**3
+    assert f.cache_info().traces == 0
+
+
+def test_threads_share_a_jitted_function():
+    f = tg.jit(lambda x: (x * x).sum())
+    wrong = []
+
+    def work(k):
+        for n in range(50):
+            value = 100.0 * k + n
+            if f(np.full(4, value)).item() != 4 * value * value:
+                wrong.append(value)
+
+    threads = [threading.Thread(target=work, args=(k,)) for k in range(4)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert not wrong
+    assert f.cache_info().traces == 1
+
+
+# -- gradients -------------------------------------------------------------------------------------
+
+
+def pair_of_steps(make):
+    """Eager and compiled twins: functions with parameters of their own, from one recipe."""
+    eager, compiled = make(), make()
+    return eager, (tg.jit(compiled[0]), *compiled[1:])
+
+
+def test_backward_inside_accumulates_as_eager_does():
+    def make():
+        w, v = weights(3, 2, seed=1), weights(2, seed=2)
+
+        def f(x):
+            loss = (tg.tanh(x @ w) * v).sum()
+            loss.backward()
+            return loss
+
+        return f, w, v
+
+    (eager, *a), (compiled, *b) = pair_of_steps(make)
+    for k in range(5):
+        x = np.random.default_rng(k).normal(size=(4, 3))
+        close(compiled(x), eager(tg.from_numpy(x)))
+        for p, q in zip(a, b, strict=True):
+            close(q.grad, p.grad)
+        if k == 2:
+            for p in (*a, *b):
+                p.grad = None
+    info = compiled.cache_info()
+    assert info.reasons == ("first call", ".grad of v: None when it was traced")
+    assert info.hits == 3
+
+
+def test_gradients_of_eager_backwards_come_in_without_a_new_trace():
+    w = weights(3)
+    step = tg.jit(tg.optim.SGD([w], 0.1).step)
+    expected = w.numpy().copy()
+    for k in range(3):
+        w.grad = None
+        (w * (k + 1)).sum().backward()
+        step()
+        expected -= 0.1 * (k + 1)
+        close(w, expected)
+    assert step.cache_info()[:2] == (2, 1)
+
+
+def test_a_gradient_stays_what_it_is_when_another_argument_gets_one():
+    f = tg.jit(lambda x: (x * x).sum().backward())
+    x, y = weights(2, seed=1), weights(2, seed=2)
+    f(x)
+    f(y)
+    close(x.grad, 2 * x.numpy())
+    close(y.grad, 2 * y.numpy())
+
+
+def test_grad_of_grad_and_frozen_and_stop_gradient_inside():
+    w, v = weights(3, seed=1), weights(3, seed=2)
+
+    def f(x):
+        (g,) = tg.grad((tg.tanh(x * w) * v).sum(), [w], create_graph=True)
+        (gg,) = tg.grad((g * g).sum(), [v])
+        with tg.frozen(v):
+            frozen = tg.grad((x * w * v).sum(), [w])[0]
+        with tg.no_grad():
+            target = x * v
+        mixed = tg.grad(((x * w - target) * tg.stop_gradient(w) * w.detach()).sum(), [w])[0]
+        return g, gg, frozen, mixed
+
+    x = tg.from_numpy(np.linspace(-1, 1, 3))
+    compiled = tg.jit(f)
+    for a, b in zip(compiled(x), f(x), strict=True):
+        close(a, b, 1e-10)
+    assert "stop_gradient" in compiled.program().listing()
+    assert w.grad is None and v.requires_grad
+
+
+OPTIMIZERS = {
+    "sgd": lambda p: tg.optim.SGD(p, 0.1, momentum=0.9, weight_decay=0.01, nesterov=True),
+    "adam": lambda p: tg.optim.Adam(p, 0.01, weight_decay=0.1),
+    "adamw": lambda p: tg.optim.AdamW(p, 0.01),
+}
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_whole_steps_equal_eager_ones(name):
+    def make():
+        rng = np.random.default_rng(3)
+        net, target = (tg.nn.MLP((3, 8, 2), rng=rng) for _ in range(2))
+        optimizer = OPTIMIZERS[name](net.parameters())
+
+        def step(x, y):
+            loss = tg.nn.functional.mse_loss(net(x), y)
+            optimizer.zero_grad()
+            loss.backward()
+            norm = tg.optim.clip_grad_norm(net, 0.05)
+            optimizer.step()
+            tg.optim.polyak(target, net, 0.1)
+            return loss.detach(), norm
+
+        return step, net, target
+
+    (eager, *a), (compiled, *b) = pair_of_steps(make)
+    for k in range(5):
+        rng = np.random.default_rng(k)
+        x, y = (tg.from_numpy(rng.normal(size=(6, n)).astype(np.float32)) for n in (3, 2))
+        for p, q in zip(eager(x, y), compiled(x, y), strict=True):
+            close(q, p, 1e-4)
+    for m, n in zip(a, b, strict=True):
+        for p, q in zip(m.parameters(), n.parameters(), strict=True):
+            close(q, p, 1e-4)
+            assert (p.grad is None) == (q.grad is None)
+    assert compiled.cache_info()[:2] == (4, 1)
+
+
+def test_a_learning_rate_set_later_takes_effect():
+    w = tg.Tensor([0.0, 0.0], requires_grad=True)
+    optimizer = tg.optim.SGD([w], 0.5)
+
+    @tg.jit
+    def step():
+        optimizer.zero_grad()
+        w.sum().backward()
+        optimizer.step()
+
+    step()
+    optimizer.lr = 2.0
+    assert optimizer.lr == 2.0
+    step()
+    close(w, [-2.5, -2.5])
+    assert step.cache_info().traces == 1
+    with pytest.raises(ValueError, match="lr"):
+        optimizer.lr = -1
+
+
+def test_a_result_with_history_ends_the_way_back_with_an_error():
+    w = weights(2)
+    y = tg.jit(lambda x: (x * w).sum())(tg.ones(2))
+    assert y.requires_grad
+    with pytest.raises(RuntimeError, match="jitted function, which keeps no history"):
+        (y * 2).backward()
+    assert not tg.jit(lambda x: (x * w).sum().detach())(tg.ones(2)).requires_grad
+
+
+def test_an_outer_graph_that_needs_overwritten_numbers_is_refused():
+    w = weights(2)
+    loss = (w * w).sum()
+
+    @tg.jit
+    def step():
+        with tg.no_grad():
+            w.sub_(1.0)
+
+    before = w.numpy().copy()
+    step()
+    close(w, before - 1)
+    with pytest.raises(RuntimeError, match="changed in place"):
+        loss.backward()
+
+
+# -- state -----------------------------------------------------------------------------------------
+
+
+def test_state_is_written_in_place():
+    a, b, k, count = (tg.Tensor(v) for v in ([1.0, 2.0], [3.0, 4.0], 5.0, 0))
+    n = tg.Tensor(7.0)
+
+    @tg.jit
+    def f(x):
+        old = a.copy()
+        a.assign_(b)
+        b.assign_(old)  # a swap
+        scalar = k.copy()
+        k.assign_(n)
+        n.assign_(scalar)
+        count.add_(1)
+        count.add_(1)
+        a[0] = x
+        return a + b, a, count
+
+    for turn in (1, 2, 3):
+        x = 10.0 * turn
+        before = b.tolist()
+        total, same, counted = f(np.float32(x))
+        assert a.tolist() == [x, before[1]] and same is a
+        assert (k.item(), n.item()) == ((7.0, 5.0) if turn % 2 else (5.0, 7.0))
+        assert counted.item() == count.item() == 2 * turn
+        close(total, a.numpy() + b.numpy())
+
+
+def test_a_state_that_only_takes_anothers_numbers():
+    a, b = tg.zeros(3), tg.ones(3)
+    step = tg.jit(lambda: tg.optim.polyak([a], [b], 1))
+    step()
+    b.assign_([4.0, 5.0, 6.0])
+    step()
+    assert a.tolist() == [4, 5, 6]
+    turn = tg.Tensor(np.arange(4.0).reshape(2, 2))
+    tg.jit(lambda: turn.assign_(turn.T))()
+    assert turn.tolist() == [[0, 2], [1, 3]]
+
+
+def test_numbers_made_inside_start_anew_at_every_call():
+    @tg.jit
+    def f(x):
+        total = tg.zeros(2)
+        other = tg.Tensor([1.0, 1.0])
+        for k in range(3):
+            total.add_(x * k)
+        other[0] = 5.0
+        w = tg.ones(2, requires_grad=True)
+        (w * x).sum().backward()
+        return total, other, w.grad
+
+    for k in (1.0, 2.0):
+        total, other, gradient = f(np.full(2, k, np.float32))
+        assert (total.tolist(), other.tolist()) == ([3 * k, 3 * k], [5, 1])
+        assert gradient.tolist() == [k, k]
+    with tg.frozen(weights(1)):
+        f(np.ones(2, np.float32))
+    assert f.cache_info().traces == 1
+
+
+def test_an_argument_is_written_in_place():
+    @tg.jit
+    def f(x):
+        x.mul_(2)
+
+    memory = np.ones((3, 4))
+    for array in (memory, memory[:, ::2]):
+        x = tg.from_numpy(array)
+        loss = (x * weights(*array.shape)).sum()
+        f(x)
+        with pytest.raises(RuntimeError, match="changed in place"):
+            loss.backward()
+    assert memory[0].tolist() == [4, 2, 4, 2]
+    memory.flags.writeable = False
+    with pytest.raises(RuntimeError, match="read-only"):
+        f(tg.from_numpy(memory))
+
+
+@pytest.mark.parametrize("case", ["view and base", "view written", "base written", "argument"])
+def test_two_names_for_memory_that_is_written_are_refused(case):
+    base = tg.Tensor(np.arange(6.0).reshape(2, 3))
+    view = base[1]
+    before = base.tolist()
+
+    def f(x):
+        if case == "view and base":
+            return base.add_(x.sum()) * view.sum()
+        if case == "view written":
+            base[0].add_(1.0)
+        elif case == "base written":
+            row = base[0]
+            base.zero_()
+            return row * 2
+        else:
+            base.zero_()
+        return x * 2
+
+    with pytest.raises(TraceError, match=r"share memory|view"):
+        tg.jit(f)(view if case == "argument" else tg.ones(3))
+    assert base.tolist() == before
+
+
+def test_an_argument_that_comes_to_lie_in_written_memory_is_refused_at_any_call():
+    base = tg.Tensor(np.arange(6.0).reshape(2, 3))
+
+    @tg.jit
+    def f(x):
+        base.add_(1.0)
+        return x * 2
+
+    f(tg.Tensor(np.zeros(3)))
+    with pytest.raises(TraceError, match="x and base share memory"):
+        f(base[1])
+    assert base.tolist() == [[1, 2, 3], [4, 5, 6]]
+
+
+# -- what is refused, and leaves everything as it was ------------------------------------------------
+
+
+def read_float(x, w, s):
+    return float((x * w).sum())
+
+
+def read_bool(x, w, s):
+    return x if (x > 0).any() else w
+
+
+def read_item(x, w, s):
+    return x * s.item()
+
+
+def read_numpy(x, w, s):
+    return x + (x * 2).numpy()
+
+
+def read_list(x, w, s):
+    return x * w.tolist()[0]
+
+
+def read_tensor(x, w, s):
+    return tg.Tensor(x * 2)
+
+
+def read_mask(x, w, s):
+    return x[x > 0]
+
+
+def read_values(x, w, s):
+    return sum(float(v) for v in x)
+
+
+def read_format(x, w, s):
+    return len(f"{x.sum():.2f}")
+
+
+def random_numbers(x, w, s):
+    return x + tg.randn(2, generator=np.random.default_rng(0), dtype=np.float64)
+
+
+def raises(x, w, s):
+    raise KeyError("the user's own")
+
+
+def grad_mode(x, w, s):
+    tg.set_grad_enabled(False)
+    return x * w
+
+
+def history(x, w, s):
+    s.assign_((x * w).sum())
+    return s
+
+
+def outer_history(x, w, s):
+    return tg.grad((OUTER[0] * x).sum(), [w])
+
+
+OUTER = []
+
+
+@pytest.mark.parametrize(
+    "bad, error, words",
+    [(read_float, TraceError, "float"), (read_bool, TraceError, "tg.where"),
+     (read_item, TraceError, "item"), (read_numpy, TraceError, "numpy"),
+     (read_list, TraceError, "tolist"), (read_tensor, TraceError, "Tensor"),
+     (read_mask, TraceError, "numpy"), (read_values, TraceError, "Python number"),
+     (read_format, TraceError, "item"), (random_numbers, TraceError, "draw them outside"),
+     (raises, KeyError, "own"), (grad_mode, TraceError, "grad mode"),
+     (history, TraceError, "no_grad"), (outer_history, TraceError, "from outside")],
+    ids=lambda v: getattr(v, "__name__", None),
+)  # fmt: skip
+def test_what_is_refused_leaves_everything_as_it_was(bad, error, words):
+    w, s = weights(2), tg.Tensor(2.0)
+    w.grad = tg.Tensor(np.ones(2))
+    x = tg.from_numpy(np.array([1.0, -2.0]))
+    OUTER[:] = [w * 3]
+    nodes = [OUTER[0]._node.released]
+
+    def f(x):
+        with tg.no_grad():
+            w.mul_(3.0)
+            s.add_(1.0)
+            w.mul_(2.0)
+        w.requires_grad = False
+        w.requires_grad = True
+        (x * w).sum().backward()
+        w.grad = None
+        return bad(x, w, s)
+
+    before = snapshot(w, s, x, *OUTER)
+    compiled = tg.jit(f)
+    for _ in range(2):
+        with pytest.raises(error, match=words):
+            compiled(x)
+        assert snapshot(w, s, x, *OUTER) == before
+        assert [OUTER[0]._node.released] == nodes
+    assert compiled.cache_info()[:2] == (0, 0)
+    with pytest.raises(RuntimeError, match="nothing is compiled"):
+        compiled.source()
+
+
+def test_an_argument_with_history_can_be_used_but_not_gone_back_through():
+    w = weights(2)
+    x = w * 3
+    close(tg.jit(lambda x: tg.grad((x * x).sum(), [x])[0])(x), 2 * x.numpy())
+    with pytest.raises(TraceError, match=r"argument 0.*'mul'.*detach"):
+        tg.jit(lambda x: (x * x).sum().backward())(x)
+    assert w.grad is None
+
+
+def test_numbers_that_are_the_same_at_every_call_may_be_read():
+    @tg.jit
+    def f(x):
+        table = tg.arange(4)
+        return x * sum(table.tolist()) + x[np.array([True, False])].sum() + x.shape[0]
+
+    close(f(tg.Tensor([1.0, 2.0])), [9, 15])
+
+
+def test_an_index_out_of_range_raises_at_the_call():
+    x = tg.Tensor(np.arange(6.0).reshape(3, 2))
+    counter = tg.Tensor(0.0)
+
+    @tg.jit
+    def f(index):
+        rows = x.take(index, 0)
+        counter.add_(1)
+        return rows
+
+    assert f(np.array([2, -3])).tolist() == [[4, 5], [0, 1]]
+    for bad in (3, -4):
+        with pytest.raises(IndexError, match="axis of size 3"):
+            f(np.array([0, bad]))
+    assert f(np.array([1, 1])).tolist() == [[2, 3], [2, 3]]
+    assert f.cache_info().traces == 1
+
+
+def test_nan_and_infinity_are_seen():
+    f = tg.jit(lambda x: (x.sum(), x.max(0), x.mean() * 0, tg.relu(x), x.argmax(), tg.exp(x)))
+    x = np.array([1.0, np.nan, np.inf, -np.inf])
+    for a, b in zip(f(x), f._function(tg.from_numpy(x)), strict=True):
+        np.testing.assert_array_equal(a.numpy(), b.numpy())
+    assert np.isnan(f(x)[0].item())
+
+
+@pytest.mark.parametrize("name", ["exp", "matmul", "array", "step", "class_", "é"])
+def test_a_function_may_have_any_name(name):
+    def f(total, row, i, memory, x_out):
+        inf = tg.exp(total) @ row
+        array = (inf + i).cumsum(0) + memory.cumsum(0)
+        return array * x_out
+
+    f.__name__ = name
+    values = [np.full((2, 2), k + 0.5) for k in range(5)]
+    close(tg.jit(f)(*values), f(*map(tg.from_numpy, values)))
