@@ -73,7 +73,7 @@ class Evaluate:
     """How many episodes; start states differ a lot, so fewer than 100 say little."""
     seed: int = 1000
     """Seed of the first episode's start state; the following ones count up."""
-    json: bool = False
+    json: tyro.conf.FlagCreatePairsOff[bool] = False
     """Print one JSON object: env_id, episodes, mean_return, std_return, returns."""
 
     def run(self) -> int:
@@ -119,7 +119,7 @@ class Compare:
     """Where the picture goes."""
     threads: int = 1
     """Threads of the matrix products."""
-    json: bool = False
+    json: tyro.conf.FlagCreatePairsOff[bool] = False
     """Print all numbers as one JSON object instead of the tables."""
 
     def run(self) -> int:
@@ -164,7 +164,7 @@ class Compare:
 
 
 _COMMANDS: dict[str, Any] = {"train": Train, "evaluate": Evaluate, "compare": Compare}
-_STYLE = (tyro.conf.OmitArgPrefixes, tyro.conf.DisallowNone, tyro.conf.FlagCreatePairsOff)
+_STYLE = (tyro.conf.OmitArgPrefixes, tyro.conf.DisallowNone)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
