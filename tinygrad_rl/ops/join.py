@@ -124,9 +124,8 @@ def roll(x: Any, shift: int | Sequence[int], axis: int | Sequence[int] | None = 
     for by, along in zip(shifts.reshape(-1).tolist(), axes.reshape(-1).tolist(), strict=True):
         (at,) = normalize_axes(along, x.ndim)
         n = x.shape[at]
-        if n and by % n:
-            parts = slice_axis(x, at, n - by % n, n), slice_axis(x, at, 0, n - by % n)
-            x = concatenate(parts, at)
+        split_at = -by % n if n else 0
+        x = concatenate((slice_axis(x, at, split_at, n), slice_axis(x, at, 0, split_at)), at)
     return x
 
 
