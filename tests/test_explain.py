@@ -496,3 +496,16 @@ def test_dict_is_json_and_says_the_same():
     assert weight["causes"][0]["code"] == "with tg.frozen(CRITIC):"
     assert weight["causes"][0]["file"] == __file__
     assert data["value"] == pytest.approx(frozen().item())
+
+
+def test_line_below_the_one_that_all_gradients_share():
+    def inner():
+        action = ACTOR(OBS)
+        return -q(action).mean()
+
+    def outer():
+        return inner()
+
+    e = tg.explain(outer)
+    assert e["ACTOR.0.weight"].uses[0].line.number == line_of(inner, "ACTOR(OBS)")
+    assert e["CRITIC.0.weight"].uses[0].line.number == line_of(inner, "-q(action)")

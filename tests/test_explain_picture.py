@@ -181,3 +181,14 @@ def test_crossings_are_undone():
     a, b, c, d = nodes = [layout.Node(40.0, 30.0) for _ in range(4)]
     layout.place(nodes, [(a, d), (b, c)], [1.0, 1.0], (20.0, 40.0), 30.0)
     assert (a.x < b.x) == (d.x < c.x)
+
+
+def test_a_parameter_that_is_frozen_in_one_call_only():
+    """The critic learns in its own loss and is frozen in the actor's: each box says its own."""
+
+    def update():
+        CRITIC(tg.concatenate([OBS, OBS[:, :1]], axis=1)).mean().backward(retain_graph=True)
+        frozen().backward()
+
+    chips = [b.chips[0] for b in graph(update, "layer").boxes if b.title == "CRITIC.0"]
+    assert sorted(c.status for c in chips) == ["frozen", "reached"]

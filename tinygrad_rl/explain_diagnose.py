@@ -8,7 +8,7 @@ otherwise every cause on any of its shadow paths is listed: lifting one cut of t
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -36,11 +36,20 @@ _STAIRS = {"floor", "ceil", "round", "trunc", "sign", "floor_divide"}
 
 @dataclass(frozen=True)
 class Use:
-    """One call through which a leaf gets gradient: the op, the norm, and the line."""
+    """One call through which a leaf gets gradient.
+
+    Attributes
+    ----------
+    op, norm : the op that is called with it, and the norm of what comes back from this call.
+    line : the line of the explained function, or, when all gradients come in at that line, the
+        first line below it at which they part.
+    stack : all lines, from the explained function to the op.
+    """
 
     op: str
     norm: float
     line: Line
+    stack: tuple[Line, ...] = field(repr=False, compare=False, default=())
 
 
 @dataclass(frozen=True)
@@ -183,7 +192,22 @@ def diagnose(recorder: Recorder, flow: Flow) -> tuple[list[Leaf], list[str]]:
             leaves.append(_verdict(recorder, flow, value, t, name or f"tensor {count}"))
         elif value is not None and name:
             data.append(name)
-    return leaves, data
+    return _told_apart(leaves), data
+
+
+def _told_apart(leaves: list[Leaf]) -> list[Leaf]:
+    """Go below the lines that all gradients share: that `self.step()` is called says nothing."""
+    stacks = [use.stack for leaf in leaves for use in leaf.uses]
+    shared = 0
+    while stacks and min(map(len, stacks)) > shared and len({s[shared] for s in stacks}) == 1:
+        shared += 1
+    if not stacks or shared == max(map(len, stacks)):
+        return leaves  # one line for all of them: the function's own is the best to show
+
+    def parted(use: Use) -> Use:
+        return replace(use, line=use.stack[min(shared, len(use.stack) - 1)])
+
+    return [replace(leaf, uses=tuple(parted(u) for u in leaf.uses)) for leaf in leaves]
 
 
 def _is_candidate(recorder: Recorder, value: Value | None, t: Tensor) -> bool:
@@ -287,7 +311,8 @@ def _uses(flow: Flow, value: Value) -> tuple[Use, ...]:
         call = node_calls.get(id(visit.node))
         for _, sink, g in visit.sent:
             if sink is value.tensor and call is not None:
-                found.append(Use(call.op, float(np.linalg.norm(g._array)), call.site))
+                norm = float(np.linalg.norm(g._array))
+                found.append(Use(call.op, norm, call.stack[0], call.stack))
     return tuple(found)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_rl.explain_diagnose import BLOCKED, FROZEN, Flow, Leaf
+from tinygrad_rl.explain_diagnose import BLOCKED, FROZEN, REACHED, ZERO, Flow, Leaf
 from tinygrad_rl.explain_record import Call, Cause, Value
 
 _ACTIVATIONS = {
@@ -231,7 +231,7 @@ class _Builder:
         if self._hidden(value) and (self.detail != "op" or not value.name):
             return
         if leaf is not None and box.kind != "op":
-            chip = self._chip(leaf, box, call.causes[i])
+            chip = self._chip(leaf, box, call, i)
             if chip.name not in [c.name for c in box.chips]:
                 box.chips.append(chip)
             return
@@ -239,13 +239,17 @@ class _Builder:
             self.leaf_boxes[id(value)] = self._leaf_box(value, leaf)
         self._arrow(self.leaf_boxes[id(value)], box, value, call, i)
 
-    def _chip(self, leaf: Leaf, box: Box, here: list[Cause]) -> Chip:
-        """The cut is named where it is; a parameter above it just gets nothing."""
+    def _chip(self, leaf: Leaf, box: Box, call: Call, i: int) -> Chip:
+        """What happens to a parameter at this call; at another it may fare otherwise."""
         name = leaf.name.removeprefix(box.title + ".")
-        kind = ""
-        if leaf.status in (BLOCKED, FROZEN):
-            kind = next((c.kind for c in leaf.causes if c in here or "after" in c.kind), "nothing")
-        return Chip(name, leaf.status, leaf.norm, kind)
+        late = next((c.kind for c in leaf.causes if "after" in c.kind), None)
+        if (call.index, i) in self.flow.live and late is None:
+            sent = self.sent.get((id(call.out.tensor._node), i))
+            norm = leaf.norm if sent is None else float(np.linalg.norm(sent))
+            return Chip(name, REACHED if norm else ZERO, norm)
+        here = [c.kind for c in call.causes[i]]
+        kind = late or next(iter(here), "nothing")
+        return Chip(name, FROZEN if kind == "frozen" else BLOCKED, None, kind)
 
     def _leaf_box(self, value: Value, leaf: Leaf | None) -> Box:
         if leaf is None:

@@ -85,7 +85,8 @@ class Call:
     flags : whether each input required a gradient at the time.
     recorded : whether the engine keeps this call for a gradient.
     causes : for each input, what stops a gradient here, whatever happened before.
-    line : innermost line of the user's code; `site` is the line of the explained function itself.
+    line : innermost line of the user's code.
+    stack : all lines of the user's code, from the explained function to the innermost.
     part : the engine function that the user called, such as mse_loss, shared by all ops inside it.
     modules : the modules being called, outermost first, as pairs (identity of the call, name).
     """
@@ -99,7 +100,7 @@ class Call:
     recorded: bool
     causes: list[list[Cause]]
     line: Line
-    site: Line
+    stack: tuple[Line, ...]
     part: tuple[int, str]
     modules: list[tuple[int, str]]
     params: dict[str, Any] = field(default_factory=dict)
@@ -143,7 +144,7 @@ class _Place(NamedTuple):
     """Where a call stands in the user's code and in the engine."""
 
     line: Line
-    site: Line
+    stack: tuple[Line, ...]
     part: tuple[int, str]
     modules: list[tuple[int, str]]
 
@@ -203,7 +204,7 @@ class Recorder(Observer):
             recorded=out._node is not None,
             causes=[self._causes(op, t, out, place.line) for t in inputs],
             line=place.line,
-            site=place.site,
+            stack=place.stack,
             part=place.part,
             modules=place.modules,
             params=params,
@@ -242,7 +243,7 @@ class Recorder(Observer):
 
     def on_backward(self, outputs: Sequence[Tensor], inputs: Sequence[Tensor] | None) -> None:
         """Take the gradient ourselves before the function does, for that uses up the graph."""
-        line = self._place(outputs, "backward").site
+        line = self._place(outputs, "backward").line
         self.add_root(list(outputs), line, inputs, by_grad=inputs is not None)
 
     # -- roots -----------------------------------------------------------------------------------
@@ -326,7 +327,7 @@ class Recorder(Observer):
             use = first_use.get(id(v), -1)
             read = next((r for r in reversed(self.reads) if r.when <= use and r.matches(v)), None)
             if read is not None:
-                place = _Place(read.line, read.line, (-1, read.how), [])
+                place = _Place(read.line, (read.line,), (-1, read.how), [])
                 cause = Cause("left the engine", f"through {read.how}", read.line)
                 self._link("left", read.how, [read.source], v.tensor, place, [cause], v)
 
@@ -390,11 +391,10 @@ class Recorder(Observer):
 
     def _place(self, inputs: Sequence[Tensor], op: str) -> _Place:
         """Walk the stack once, from the op out to the explained function."""
-        line = site = None
+        lines: list[Line] = []
         part: tuple[int, str] | None = None
         modules: list[tuple[int, str]] = []
         inner: FrameType | None = None
-        depth = 0
         frame: FrameType | None = sys._getframe(2)
         while frame is not None and frame.f_code is not RUNNER:
             code = frame.f_code
@@ -402,10 +402,8 @@ class Recorder(Observer):
                 module = frame.f_locals["self"]
                 modules.append((self._frame_id(frame), self.names.modules.get(id(module), "")))
             elif not code.co_filename.startswith(_PACKAGE):
-                site = Line(code.co_filename, frame.f_lineno)
-                line = line or site
-                depth += 1
-                self._note_locals(frame, inputs, depth)
+                lines.append(Line(code.co_filename, frame.f_lineno))
+                self._note_locals(frame, inputs, len(lines))
             boundary = code is _MODULE_CALL or not code.co_filename.startswith(_PACKAGE)
             if boundary and part is None:
                 part = (self._frame_id(inner), _part_name(inner, op)) if inner else (-1, op)
@@ -414,8 +412,8 @@ class Recorder(Observer):
             if code.co_name != _METHOD and not (caller and caller.f_code is _MODULE_CALL):
                 inner = frame if not boundary else None
             frame = frame.f_back
-        nowhere = Line("?", 0)
-        return _Place(line or nowhere, site or nowhere, part or (-1, op), modules[::-1])
+        lines = lines or [Line("?", 0)]
+        return _Place(lines[0], tuple(lines[::-1]), part or (-1, op), modules[::-1])
 
     def _frame_id(self, frame: FrameType) -> int:
         return self._frames.setdefault(frame, len(self._frames))
