@@ -1,7 +1,7 @@
 """Prove an op right: `gradcheck` for any function, `check_op` for everything an op promises.
 
-    gradcheck(lambda x, w: (x @ w).tanh().sum(), (x, w))      # True, or an error with the worst entry
-    check_op(my_op, (x, w), reference=my_numpy_function)      # the battery that every op here passes
+    gradcheck(lambda x, w: (x @ w).tanh().sum(), (x, w))    # True, or an error: the worst entry
+    check_op(my_op, (x, w), reference=my_numpy_function)    # the battery that every op passes
 
 Gradients are compared with central differences, in float64.
 """
@@ -72,7 +72,7 @@ def gradgradcheck(
     atol: float = 1e-6,
     rtol: float = 1e-4,
 ) -> bool:
-    """`gradcheck` of the gradient itself: second-order derivatives. Parameters and errors as there."""
+    """`gradcheck` of the gradient itself: second order. Parameters and errors as there."""
     inputs = [as_tensor(t) for t in inputs]
     wanted = [i for i, t in enumerate(inputs) if t.requires_grad]
     out = fn(*inputs)
@@ -120,8 +120,8 @@ def _compare(i: int, analytic: Array, numeric: Array, atol: float, rtol: float) 
     worst = np.unravel_index(int(error.argmax()), error.shape)
     entry = tuple(int(k) for k in worst)
     raise AssertionError(
-        f"the gradient of input {i} is wrong at entry {entry}: analytic {analytic[worst]:.8g}, numeric "
-        f"{numeric[worst]:.8g} ({int(bad.sum())} of {bad.size} entries differ)"
+        f"the gradient of input {i} is wrong at entry {entry}: analytic {analytic[worst]:.8g}, "
+        f"numeric {numeric[worst]:.8g} ({int(bad.sum())} of {bad.size} entries differ)"
     )
 
 
@@ -168,7 +168,7 @@ def check_op(
 
 
 def _rounded(x: Any) -> Array:
-    """Floats as float64 that float32 can represent, so that both precisions see the same numbers."""
+    """Floats as float64 that float32 can represent: both precisions see the same numbers."""
     array = as_array(x)
     return array.astype(np.float32).astype(np.float64) if array.dtype.kind == "f" else array
 
@@ -207,7 +207,7 @@ class _Case:
         return self.op(*tensors, **self.params)
 
     def run(self, arrays: Sequence[Array], wanted: Sequence[int]) -> tuple[Tensor, Gradients]:
-        """The result, and the gradient of each float input where only the wanted ones have the flag."""
+        """The result, and the gradient of each float input; only the wanted ones have the flag."""
         tensors = [
             wrap(a).requires_grad_() if i in wanted else wrap(a) for i, a in enumerate(arrays)
         ]
@@ -340,7 +340,7 @@ class _Case:
 
 @contextmanager
 def _rules_counted(op: Op | Function) -> Iterator[Counter[int]]:
-    """Count the calls of each input's rule inside the block; a composed function has none of its own."""
+    """Count the calls of each input's rule inside the block; a composed function has none."""
     calls: Counter[int] = Counter()
     if not isinstance(op, Op):
         yield calls

@@ -1,6 +1,6 @@
 """New tensors: constants, ranges, and the like of another tensor.
 
-    zeros((2, 3))      zeros(2, 3)        full((2,), 7.0)       linspace(0, 1, 11, requires_grad=True)
+    zeros((2, 3))     zeros(2, 3)     full((2,), 7.0)     linspace(0, 1, 11, requires_grad=True)
 
 The default dtype is float32; NumPy's float64 is one `dtype=` away.
 """

@@ -1,4 +1,4 @@
-"""Scalar functions as expressions: read them from source, differentiate them, write them as Numba code.
+"""Scalar functions as expressions: read from source, differentiated, written as Numba code.
 
     f = parse(function)                   # def function(x, a): return a * exp(x)
     f.derivative("x").text                # 'a * exp(x)'
@@ -109,6 +109,7 @@ class Scalar:
 
     @cached_property
     def text(self) -> str:
+        """The expression in Python."""
         return ast.unparse(self.body)
 
     @cached_property
@@ -136,6 +137,7 @@ class Scalar:
 
     @cached_property
     def is_boolean(self) -> bool:
+        """True for comparisons and what is made of them: the result is a boolean."""
         return _is_boolean(self.body)
 
     @cached_property
@@ -174,7 +176,7 @@ class Scalar:
         return Scalar(("g", *self.args), _mul(_name("g"), _derive(self.body, arg)))
 
     def renamed(self) -> "Scalar":
-        """With other names for arguments called `g` and `y`, which stand for something else in rules."""
+        """With other names for arguments called `g` and `y`, which mean something else in rules."""
         names = {}
         for reserved in {"g", "y"} & set(self.args):
             name = reserved + "_"
@@ -191,14 +193,14 @@ class Scalar:
         return _Substitute(dict(zip(self.args, arguments, strict=True))).visit(_copy(self.body))
 
     def render(self, dtype: str, names: Mapping[str, str] | None = None) -> str:
-        """The expression as Numba source for `dtype`, with `names` in the place of the arguments."""
+        """The expression as Numba source for `dtype`, with `names` in place of the arguments."""
         body = _Typed(dtype).visit(_copy(self.body))
         if names:
             body = _Substitute({a: _name(names[a]) for a in self.names}).visit(body)
         return ast.unparse(body)
 
     def __call__(self, *values: float) -> float:
-        """The value at one point in float64, NaN outside the domain: for checking, not for speed."""
+        """The value at one point in float64, NaN outside the domain: for checks, not for speed."""
         return float(self.evaluate([np.float64(v) for v in values]))
 
     def evaluate(self, arrays: Sequence[Any]) -> Any:
@@ -208,17 +210,16 @@ class Scalar:
 
     @cached_property
     def _code(self) -> Any:
-        return compile(
-            ast.fix_missing_locations(ast.Expression(_Choices().visit(_copy(self.body)))), "<scalar>", "eval"
-        )
+        body = _Choices().visit(_copy(self.body))
+        return compile(ast.fix_missing_locations(ast.Expression(body)), "<scalar>", "eval")
 
 
 def parse(function: Callable[..., Any]) -> Scalar:
     """Read a Python function of scalars as one expression.
 
     Allowed are arithmetic, comparisons, `and`/`or`/`not`, conditional expressions, the functions of
-    `DERIVATIVES` (bare, or from the modules math and NumPy), other scalar functions, numbers from the
-    surrounding scope, and plain assignments before the one `return`.
+    `DERIVATIVES` (bare, or from the modules math and NumPy), other scalar functions, numbers from
+    the surrounding scope, and plain assignments before the one `return`.
 
     Raises
     ------
@@ -229,8 +230,8 @@ def parse(function: Callable[..., Any]) -> Scalar:
         lines, first = inspect.getsourcelines(function)
     except (OSError, TypeError) as error:
         raise DeriveError(
-            f"the source of {function.__name__!r} is not available, and its derivative is taken from "
-            "there: define it in a file (or a notebook cell), not through exec or a bare prompt"
+            f"the source of {function.__name__!r} is not available, and the derivative is "
+            "taken from there: define it in a file or a notebook cell, not through exec or a prompt"
         ) from error
     tree = ast.parse(textwrap.dedent("".join(lines))).body[0]
     reader = _Reader(function, first)
@@ -292,8 +293,8 @@ class _Reader(ast.NodeTransformer):
                 case _:
                     raise self.refuse(
                         statement,
-                        f"a {type(statement).__name__} statement has no derivative here (a choice is "
-                        "written as `a if condition else b`, anything else as a general tg.Op)",
+                        f"a {type(statement).__name__} statement has no derivative here (a choice "
+                        "is written as `a if condition else b`, anything else as a general tg.Op)",
                     )
         raise self.refuse(tree, "it returns nothing")
 
@@ -304,7 +305,7 @@ class _Reader(ast.NodeTransformer):
         return method(node)
 
     def visit_Constant(self, node: ast.Constant) -> ast.expr:
-        if type(node.value) not in (int, float, bool):
+        if not isinstance(node.value, (int, float)):
             raise self.refuse(node, "constants must be numbers")
         return _number(node.value)
 
@@ -313,7 +314,8 @@ class _Reader(ast.NodeTransformer):
             return _copy(self.values[node.id])
         return self._constant(node)
 
-    visit_Attribute = visit_Name_ = lambda self, node: self._constant(node)
+    def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
+        return self._constant(node)
 
     def _constant(self, node: ast.expr) -> ast.expr:
         value = self._resolve(node)
@@ -419,8 +421,8 @@ def _derive_binary(u: ast.expr, op: ast.operator, v: ast.expr, x: str) -> ast.ex
             return _add(_div(du, v), _number(0) if _is(dv, 0) else by_v)
         case ast.Pow():
             if isinstance(v, ast.Constant):
-                lower = _power(u, v.value - 1)
-                return _mul(_mul(_number(v.value), lower), du) if v.value else _number(0)
+                n: Any = v.value
+                return _mul(_mul(_number(n), _power(u, n - 1)), du) if n else _number(0)
             base, exponent = DERIVATIVES["pow"]
             by_u = _number(0) if _is(du, 0) else _mul(_template(base, [u, v]), du)
             by_v = _number(0) if _is(dv, 0) else _mul(_template(exponent, [u, v]), dv)
@@ -551,7 +553,7 @@ class _Choices(ast.NodeTransformer):
 
 
 class _Typed(ast.NodeTransformer):
-    """Gives every constant the kernel's type: in Numba a literal 0.5 would turn float32 into float64."""
+    """Gives constants the kernel's type: in Numba a literal 0.5 would make float32 float64."""
 
     def __init__(self, dtype: str) -> None:
         self.dtype = dtype
@@ -606,17 +608,21 @@ def _sigmoid(x: Any) -> Any:
 def _numpy_functions() -> dict[str, Any]:
     """The functions for evaluating an expression without compiling anything."""
     same = {name: getattr(np, name) for name in DERIVATIVES if hasattr(np, name)}
-    choices = {name: getattr(np, name) for name in ("where", "logical_and", "logical_or", "logical_not")}
-    return same | choices | {
-        "pow": np.power,
-        "round": np.rint,
-        "erf": np.vectorize(math.erf, otypes=[np.float64]),
-        "sigmoid": _sigmoid,
-        "softplus": lambda x: np.logaddexp(0, x),
-        "logsigmoid": lambda x: -np.logaddexp(0, -x),
-        "inf": math.inf,
-        "nan": math.nan,
-    }
+    choices = ("where", "logical_and", "logical_or", "logical_not")
+    return (
+        same
+        | {name: getattr(np, name) for name in choices}
+        | {
+            "pow": np.power,
+            "round": np.rint,
+            "erf": np.vectorize(math.erf, otypes=[np.float64]),
+            "sigmoid": _sigmoid,
+            "softplus": lambda x: np.logaddexp(0, x),
+            "logsigmoid": lambda x: -np.logaddexp(0, -x),
+            "inf": math.inf,
+            "nan": math.nan,
+        }
+    )
 
 
 _NUMPY = _numpy_functions()

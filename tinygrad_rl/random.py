@@ -15,8 +15,8 @@ from tinygrad_rl.creation import _new, _shape
 def _checked(generator: Any) -> np.random.Generator:
     if not isinstance(generator, np.random.Generator):
         raise TypeError(
-            f"generator must be a numpy.random.Generator such as numpy.random.default_rng(seed), not "
-            f"{type(generator).__name__}"
+            "generator must be a numpy.random.Generator, such as numpy.random.default_rng(seed), "
+            f"not {type(generator).__name__}"
         )
     for observer in mode.observers:
         observer.on_random()

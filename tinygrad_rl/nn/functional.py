@@ -59,8 +59,8 @@ def _same_shape(name: str, input: Any, target: Any) -> tuple[Tensor, Tensor]:
     input, target = as_tensor(input), as_tensor(target)
     if input.shape != target.shape:
         raise ValueError(
-            f"{name}: input {input.shape} and target {target.shape} differ in shape; broadcasting here "
-            "would silently compare every entry with every other"
+            f"{name}: input {input.shape} and target {target.shape} differ in shape; broadcasting "
+            "here would silently compare every entry with every other"
         )
     return input, target
 

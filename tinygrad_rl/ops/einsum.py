@@ -2,8 +2,8 @@
 
     einsum("bij,jk->bik", x, w)
 
-Two tensors at a time. Each is brought into the form (shared, own, summed) of a stack of matrices, and
-one `matmul` does the rest; so all derivatives come with it.
+Two tensors at a time. Each is brought into the form (shared, own, summed) of a stack of matrices,
+and one `matmul` does the rest; so all derivatives come with it.
 """
 
 import math
@@ -23,8 +23,8 @@ def einsum(subscripts: str, *tensors: Any) -> Tensor:
 
     Parameters
     ----------
-    subscripts : letters for each tensor, then `->` and those of the result. Without `->`, the letters
-        that occur once, in the alphabet's order.
+    subscripts : letters for each tensor, then `->` and those of the result. Without `->`, the
+        letters that occur once, in the alphabet's order.
 
     Raises
     ------
@@ -63,7 +63,7 @@ def _parse(subscripts: str, operands: Sequence[Tensor]) -> tuple[list[str], str]
         if len(part) != t.ndim:
             raise ValueError(f"einsum {subscripts!r}: {part!r} does not name the axes of {t.shape}")
     names = "".join(inputs) + output
-    if not names.isalpha() * names.isascii() and names or len({*output}) != len(output):
+    if names.strip(string.ascii_letters) or len({*output}) != len(output):
         raise ValueError(f"einsum {subscripts!r}: axes are letters, each once in the result")
     return inputs, output
 

@@ -1,7 +1,7 @@
 """Elementwise ops: a scalar function each, and a gradient rule only where a better one is known.
 
-Where nothing is said, the derivative is taken from the function itself (`derive.py`). A rule that is
-given reads as the calculus does: `g` is the gradient that comes in, `y` the op's own output.
+Where nothing is said, the derivative is taken from the function itself (`derive.py`). A rule that
+is given reads as the calculus does: `g` is the gradient that comes in, `y` the op's own output.
 """
 
 import math

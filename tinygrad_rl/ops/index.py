@@ -44,12 +44,12 @@ def _unslice_forward(x: Array, *, bounds: Bounds, shape: tuple[int, ...]) -> Arr
     return out
 
 
-slice_ = View(
+slice_: Op = View(
     "slice",
     forward=_slice_forward,
     vjp={"x": lambda g, x_shape, bounds: unslice(g, bounds=bounds, shape=x_shape)},
 )
-unslice = Op(
+unslice: Op = Op(
     "unslice",
     forward=_unslice_forward,
     vjp={"x": lambda g, bounds: slice_(g, bounds=bounds)},
@@ -84,17 +84,17 @@ def _put_add_forward(x: Array, rows: Array, *, size: int) -> Array:
     return out
 
 
-take_ = Op(
+take_: Op = Op(
     "take",
     forward=_take_forward,
     vjp={"x": lambda g, rows, x_shape: put_add(g, rows, size=x_shape[0])},
 )
-put_add = Op("put_add", forward=_put_add_forward, vjp={"x": lambda g, rows: take_(g, rows)})
+put_add: Op = Op("put_add", forward=_put_add_forward, vjp={"x": lambda g, rows: take_(g, rows)})
 
 
 @method("take")
 def take(x: Any, index: Any, axis: int | None = None) -> Tensor:
-    """The entries of `axis` with the given numbers: shape x.shape[:axis] + index.shape + x.shape[axis+1:].
+    """The entries of `axis` with the given numbers; the index's axes come in the place of `axis`.
 
     As in NumPy, None takes from the flattened tensor.
 
@@ -116,7 +116,7 @@ def take(x: Any, index: Any, axis: int | None = None) -> Tensor:
 
 @method("repeat")
 def repeat(x: Any, repeats: Any, axis: int | None = None) -> Tensor:
-    """As NumPy: each entry of `axis` so many times in a row; None repeats the flattened elements."""
+    """As NumPy: each entry of `axis` so many times in a row; None repeats it flattened."""
     x = reshape(x, -1) if axis is None else as_tensor(x)
     (at,) = normalize_axes(axis or 0, x.ndim)
     return take(x, np.repeat(np.arange(x.shape[at]), repeats), at)
@@ -260,7 +260,7 @@ def _check_masks(x: Tensor, given: list[Any]) -> None:
 
 
 def _gather(x: Tensor, arrays: list[tuple[int, Tensor]], keys: list[Any]) -> Tensor:
-    """Integer arrays at some axes: bring those axes to the front, number their entries, take rows."""
+    """Integer arrays at some axes: bring these to the front, number their entries, take rows."""
     axes = [a for a, _ in arrays]
     rest = [i for i in range(x.ndim) if i not in axes]
     try:

@@ -150,7 +150,7 @@ def _setitem_value_vjp(g: Tensor, where: Tensor) -> Tensor:
     return select(stayed, take(g, where), 0)
 
 
-setitem_op = Op(
+setitem_op: Op = Op(
     "setitem",
     forward=_setitem_forward,
     vjp={

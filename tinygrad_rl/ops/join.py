@@ -1,6 +1,7 @@
 """Putting tensors together and taking them apart: concatenations, and slices, which are views."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -73,7 +74,7 @@ def split(x: Any, sections: int | Sequence[int], axis: int = 0) -> list[Tensor]:
             raise ValueError(f"axis {axis} of size {n} can't be split into {sections} equal parts")
         sections = [i * (n // sections) for i in range(1, sections)]
     edges = [0, *(slice(i).indices(n)[1] for i in sections), n]
-    return [slice_axis(x, at, a, max(a, b)) for a, b in zip(edges, edges[1:], strict=False)]
+    return [slice_axis(x, at, a, max(a, b)) for a, b in pairwise(edges)]
 
 
 @method("chunk")
@@ -93,7 +94,7 @@ def pad(x: Any, pad_width: Any, value: float = 0) -> Tensor:
 
     Parameters
     ----------
-    pad_width : as NumPy: a pair (before, after) for each axis, one pair for all axes, or one number.
+    pad_width : as NumPy: a pair (before, after) for each axis, one pair for all, or one number.
 
     Raises
     ------
@@ -116,7 +117,7 @@ def pad(x: Any, pad_width: Any, value: float = 0) -> Tensor:
 
 @method("roll")
 def roll(x: Any, shift: int | Sequence[int], axis: int | Sequence[int] | None = None) -> Tensor:
-    """As NumPy: moved along `axis` by `shift`, what falls off comes in again; None rolls it flattened."""
+    """As NumPy: moved along `axis` by `shift`, and in again at the other end."""
     x = as_tensor(x)
     if axis is None:
         return reshape(roll(reshape(x, -1), shift, 0), x.shape)

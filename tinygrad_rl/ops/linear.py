@@ -1,4 +1,4 @@
-"""Matrix products: `matmul` with NumPy's rules, `linear`, the layer of every network, and their kin."""
+"""Matrix products: `matmul` with NumPy's rules, `linear`, the layer of every network, and kin."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ def _matmul_flops(out: Array, a: Array, b: Array) -> int:
     return 2 * out.size * a.shape[-1]
 
 
-matmul_ = Op(
+matmul_: Op = Op(
     "matmul",
     forward=_matmul_forward,
     vjp={
@@ -110,7 +110,7 @@ def linear(x: Any, weight: Any, bias: Any = None) -> Tensor:
 
 @method("dot")
 def dot(a: Any, b: Any) -> Tensor:
-    """NumPy's dot: the last axis of `a` with the second to last of `b` (the only one of a vector)."""
+    """NumPy's dot: the last axis of `a` with the second to last of `b` (a vector's only one)."""
     a, b = as_tensor(a), as_tensor(b)
     if not a.ndim or not b.ndim:
         return mul(a, b)
@@ -132,7 +132,7 @@ def outer(a: Any, b: Any) -> Tensor:
 
 @method("diagonal")
 def diagonal(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tensor:
-    """The entries whose number along `axis2` is that along `axis1` plus `offset`, as a new last axis."""
+    """Entries whose number along `axis2` is that along `axis1` plus `offset`, as the last axis."""
     x = as_tensor(x)
     (a,), (b,) = normalize_axes(axis1, x.ndim), normalize_axes(axis2, x.ndim)
     if a == b:
@@ -154,14 +154,14 @@ def trace(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tensor:
 def tril(x: Any, k: int = 0) -> Tensor:
     """The last two axes with zeros above the diagonal number `k`."""
     x = _matrix("tril", x)
-    return where(np.tri(*x.shape[-2:], k, dtype=bool), x, 0)
+    return where(np.tri(x.shape[-2], x.shape[-1], k, dtype=np.bool_), x, 0)
 
 
 @method("triu")
 def triu(x: Any, k: int = 0) -> Tensor:
     """The last two axes with zeros below the diagonal number `k`."""
     x = _matrix("triu", x)
-    return where(np.tri(*x.shape[-2:], k - 1, dtype=bool), 0, x)
+    return where(np.tri(x.shape[-2], x.shape[-1], k - 1, dtype=np.bool_), 0, x)
 
 
 def _matrix(name: str, x: Any) -> Tensor:

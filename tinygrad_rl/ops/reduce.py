@@ -50,7 +50,7 @@ def _sum_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
 
 
 def _sum_forward(x: Array, *, axis: tuple[int, ...], keepdims: bool) -> Array:
-    return np.add.reduce(x, axis=axis, keepdims=keepdims, dtype=_sum_dtype(x.dtype))
+    return np.add.reduce(x, axis=axis, keepdims=keepdims, dtype=_sum_dtype(x.dtype))  # type: ignore[call-overload]
 
 
 sum_op = Op(
@@ -87,11 +87,11 @@ def _extreme_vjp(g: Tensor, x: Tensor, y: Tensor, axis: tuple[int, ...]) -> Tens
 
 
 def _max_forward(x: Array, *, axis: tuple[int, ...], keepdims: bool) -> Array:
-    return np.maximum.reduce(x, axis=axis, keepdims=keepdims)
+    return np.maximum.reduce(x, axis=axis, keepdims=keepdims)  # type: ignore[call-overload]
 
 
 def _min_forward(x: Array, *, axis: tuple[int, ...], keepdims: bool) -> Array:
-    return np.minimum.reduce(x, axis=axis, keepdims=keepdims)
+    return np.minimum.reduce(x, axis=axis, keepdims=keepdims)  # type: ignore[call-overload]
 
 
 max_op = Op("max", forward=_max_forward, vjp={"x": _extreme_vjp})
@@ -163,7 +163,7 @@ def _cumsum_forward(x: Array, *, axis: int) -> Array:
     return np.add.accumulate(x, axis=axis, dtype=_sum_dtype(x.dtype))
 
 
-cumsum_op = Op(
+cumsum_op: Op = Op(
     "cumsum",
     forward=_cumsum_forward,
     vjp={"x": lambda g, axis: flip(cumsum_op(flip(g, axis), axis=axis), axis)},
@@ -182,8 +182,8 @@ def cumsum(x: Any, axis: int | None = None) -> Tensor:
 def prod(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """Product over `axis`; booleans and integers multiply as int64.
 
-    Halves are multiplied with each other until one row is left: the gradient of that is exact to any
-    order where elements are 0, which `y / x` is not.
+    Halves are multiplied with each other until one row is left: the gradient of that is exact to
+    any order where elements are 0, which `y / x` is not.
     """
     x = as_tensor(x)
     axes = normalize_axes(axis, x.ndim)
@@ -215,7 +215,7 @@ argmin_op = Op("argmin", forward=_argmin_forward, differentiable=False)
 
 @method("argmax")
 def argmax(x: Any, axis: int | None = None, keepdims: bool = False) -> Tensor:
-    """Number of the first largest element along `axis` (int64); None counts in the flattened tensor.
+    """Number of the first largest element along `axis` (int64); None counts it flattened.
 
     Raises
     ------
@@ -260,7 +260,7 @@ def all_(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
 
 
 def _peak(x: Tensor, axes: tuple[int, ...]) -> Tensor:
-    """The largest element, as a constant: taken from all elements it changes no value, so no gradient.
+    """The largest element, as a constant: taken from all elements it changes nothing in the end.
 
     It keeps the exponentials from overflowing. 0 where it is infinite, or where there is none.
     """

@@ -33,7 +33,7 @@ def normalize_axes(axis: int | Sequence[int] | None, ndim: int) -> tuple[int, ..
 class View(Op):
     """An op whose output may share its input's memory: then both share one version counter."""
 
-    def __call__(self, *inputs: Any, **params: Any) -> Tensor:
+    def __call__(self, *inputs: Any, **params: Any) -> Tensor:  # noqa: D102
         source = as_tensor(inputs[0])
         out = super().__call__(source, *inputs[1:], **params)
         if out._array.base is not None and np.may_share_memory(out._array, source._array):
@@ -50,7 +50,7 @@ def _reshape_forward(x: Array, *, shape: tuple[int, ...]) -> Array:
     return x.reshape(shape)
 
 
-reshape_ = View(
+reshape_: Op = View(
     "reshape",
     forward=_reshape_forward,
     vjp={"x": lambda g, x_shape: reshape_(g, shape=x_shape)},
@@ -59,7 +59,7 @@ reshape_ = View(
 
 @method("reshape")
 def reshape(x: Any, *shape: Any) -> Tensor:
-    """`x` with another shape of the same size; one size may be -1. `reshape(2, 3)` or `reshape((2, 3))`.
+    """`x` in another shape of the same size, `reshape(2, 3)` or `reshape((2, 3))`; one may be -1.
 
     Raises
     ------
@@ -103,7 +103,7 @@ def _permute_forward(x: Array, *, axes: tuple[int, ...]) -> Array:
     return x.transpose(axes)
 
 
-permute_ = View(
+permute_: Op = View(
     "permute",
     forward=_permute_forward,
     vjp={
@@ -243,7 +243,7 @@ to_integer = Op("to_integer", forward=_astype_forward, differentiable=False)
 
 @method("astype")
 def astype(x: Any, dtype: Any) -> Tensor:
-    """`x` with another dtype; the gradient comes back in x's own. The same tensor when it has it already."""
+    """`x` with another dtype (itself when it has it); the gradient comes back in x's own."""
     x = as_tensor(x)
     wanted = np.dtype(dtype)
     if x.dtype == wanted:
