@@ -244,6 +244,10 @@ def _shown(spec: Any) -> str:
 # -- one compiled form -------------------------------------------------------------------------------
 
 
+_SMALL = 1 << 15
+"""Bytes up to which an argument is copied: cheaper than to find its address and what it overlaps."""
+
+
 class _Compiled:
     """A compiled function with its memory, ready to run."""
 
@@ -264,16 +268,24 @@ class _Compiled:
         self._lay_out(source)
         self._place_results()
         self._writes = _Writes(traced)
+        self._build = self._builder(traced.result)
 
     def _lay_out(self, source: Source) -> None:
         """Give every block of memory its address; arguments get theirs at each call."""
         self._memory = np.zeros(len(source.blocks), np.int64)
         self._shared = np.empty(self.plan.size + 64, np.uint8)
         self._inputs: list[tuple[int, int]] = []  # block, number of the input
+        self._staged: list[tuple[Array, int]] = []  # where a small input is copied to, its number
+        written = {s for s, _ in self.trace.program.writes}
         self._arrays: dict[Any, Array] = {}
         for n, (kind, what) in enumerate(source.blocks):
             if isinstance(what, Value) and kind == "input":
-                self._inputs.append((n, self.trace.program.inputs.index(what)))
+                k = self.trace.program.inputs.index(what)
+                if what.nbytes <= _SMALL and what not in written:
+                    self._staged.append((np.empty(what.shape, what.dtype), k))
+                    self._memory[n] = self._staged[-1][0].ctypes.data
+                else:
+                    self._inputs.append((n, k))
             elif isinstance(what, Value) and kind == "state":
                 assert what.tensor is not None
                 self._memory[n] = what.tensor._array.ctypes.data
@@ -334,19 +346,15 @@ class _Compiled:
 
     def run(self, tensors: list[Tensor]) -> Any:
         """Run on these arguments; the result has the form of the function's own."""
+        given = tensors
         if self.trace.incoming:
-            grads = [_found(leaf, tensors)._grad for leaf in self.trace.incoming]
-            given: Any = [*tensors, *grads]
-        else:
-            given = tensors
-        if self._writes.ranges:
-            self._writes.check(given)
-        copies = []
-        for block, k in self._inputs:
+            given = [*tensors, *[_found(leaf, tensors)._grad for leaf in self.trace.incoming]]
+        for buffer, k in self._staged:
             array = given[k]._array
-            if not (array.flags.c_contiguous and array.flags.aligned):
-                copies.append((k, array, array := np.array(array, order="C")))
-            self._memory[block] = array.ctypes.data
+            if self._writes.may_touch(array):
+                self._writes.check(given, (k,))
+            buffer[...] = array
+        copies = self._point_to(given) if self._inputs else ()
         try:
             self._function(self._memory)
         finally:  # an index out of range comes when something may be written already
@@ -354,6 +362,25 @@ class _Compiled:
         for k, array, copy in copies:
             if k in self._writes.inputs:
                 array[...] = copy
+        if self._grads:
+            self._leave_grads(tensors)
+        for leaf, flag in self.trace.new_flags:
+            _found(leaf, tensors).requires_grad = flag
+        return self._build(tensors)
+
+    def _point_to(self, given: Sequence[Tensor]) -> list[tuple[int, Array, Array]]:
+        """Give the function the addresses of its large arguments, or of copies it can read."""
+        self._writes.check(given, [k for _, k in self._inputs])
+        copies = []
+        for block, k in self._inputs:
+            array = given[k]._array
+            if not (array.flags.c_contiguous and array.flags.aligned):
+                copies.append((k, array, array := np.array(array, order="C")))
+            self._memory[block] = array.ctypes.data
+        return copies
+
+    def _leave_grads(self, tensors: Sequence[Tensor]) -> None:
+        """Set the `.grad` of leaves as the function would have."""
         for leaf, g in self._grads:
             if isinstance(leaf, int) and isinstance(g, np.ndarray):
                 g = wrap(g.copy())
@@ -362,19 +389,36 @@ class _Compiled:
             elif isinstance(g, Tensor) and g._storage is not None:
                 g._storage.version += 1
             object.__setattr__(_found(leaf, tensors), "_grad", g)
-        for leaf, flag in self.trace.new_flags:
-            _found(leaf, tensors).requires_grad = flag
-        return replaced(self.trace.result, Result, lambda r: self._result(r, tensors))
 
-    def _result(self, r: Result, tensors: Sequence[Tensor]) -> Tensor:
+    def _builder(self, tree: Any) -> Callable[[Sequence[Tensor]], Any]:
+        """A function that makes the result anew, in the form of what the traced call returned."""
+        if isinstance(tree, Result):
+            return self._result(tree)
+        if isinstance(tree, dict):
+            items = [(k, self._builder(v)) for k, v in tree.items()]
+            return lambda tensors: {k: build(tensors) for k, build in items}
+        if isinstance(tree, (list, tuple)):
+            builds = [self._builder(v) for v in tree]
+            form = tree._make if hasattr(tree, "_make") else type(tree)
+            return lambda tensors: form([build(tensors) for build in builds])
+        return lambda tensors: tree
+
+    def _result(self, r: Result) -> Callable[[Sequence[Tensor]], Tensor]:
         if r.value is None:
             assert r.outside is not None
-            return _found(r.outside, tensors)
-        out = wrap(self._results[r.value].copy())
-        if r.flag:
+            outside = r.outside
+            return lambda tensors: _found(outside, tensors)
+        array = self._results[r.value]
+        if not r.flag:
+            return lambda tensors: wrap(array.copy())
+
+        def with_history(tensors: Sequence[Tensor]) -> Tensor:
+            out = wrap(array.copy())
             object.__setattr__(out, "_node", _boundary(out))
             object.__setattr__(out, "_flag", True)
-        return out
+            return out
+
+        return with_history
 
 
 def _found(outside: Outside, tensors: Sequence[Tensor]) -> Tensor:
@@ -406,13 +450,21 @@ class _Writes:
         self._starts = [first for first, _, _ in self.ranges]
         self._read = sorted((*_bounds(v), v.name) for v in program.states if v.nbytes)
         self._names = [v.name for v in program.inputs]
+        self._owners = {id(_owner(s.tensor._array)) for s in states if s.tensor is not None}
         if self.inputs and not self.ranges:
             self.ranges = [(0, 0, "")]
 
-    def check(self, given: Sequence[Tensor]) -> None:
-        """Refuse an argument that shares memory with what is written under another name."""
-        for k, t in enumerate(given):
-            array = t._array
+    def may_touch(self, array: Array) -> bool:
+        """Whether an array might lie in memory that is written: a quick look at who owns its memory."""
+        owner = array if array.base is None else array.base
+        return id(owner) in self._owners or not (type(owner) is np.ndarray and owner.base is None)
+
+    def check(self, given: Sequence[Tensor], numbers: Sequence[int]) -> None:
+        """Refuse arguments that share memory with what is written under another name."""
+        if not self.ranges:
+            return
+        for k in numbers:
+            array = given[k]._array
             first, last = array.ctypes.data, array.ctypes.data + array.nbytes
             if not array.flags.c_contiguous:
                 first, last = byte_bounds(array)
@@ -432,12 +484,21 @@ class _Writes:
 
     def note(self, given: Sequence[Tensor]) -> None:
         """Count the writes, so that a gradient that needs the old numbers is refused."""
-        if not self.storages and not self.inputs:
-            return
-        where = caller()
-        for storage in (*self.storages, *(storage_of(given[k]) for k in self.inputs)):
-            storage.version += 1
-            storage.changed = where
+        storages = self.storages
+        if self.inputs:
+            storages = [*storages, *[storage_of(given[k]) for k in self.inputs]]
+        if storages:
+            where = caller()
+            for storage in storages:
+                storage.version += 1
+                storage.changed = where
+
+
+def _owner(array: Array) -> Any:
+    """What the array's memory belongs to."""
+    while array.base is not None:
+        array = array.base
+    return array
 
 
 def _bounds(v: Value) -> tuple[int, int]:
