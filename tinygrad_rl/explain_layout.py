@@ -99,15 +99,16 @@ def _route(a: Node, b: Node, width: float) -> list[Node]:
 def _order(layers: list[list[Node]]) -> None:
     """Sort each layer by the mean place of its neighbours in the one before, down and up again."""
     best, fewest = [list(layer) for layer in layers], _crossings(layers)
+    spots = {id(n): i for layer in layers for i, n in enumerate(layer)}
     for sweep in range(_ORDERINGS):
         down = sweep % 2 == 0
         for layer in layers if down else reversed(layers):
-            spots = {id(n): i for other in layers for i, n in enumerate(other)}
             mean = {}
             for i, n in enumerate(layer):
                 near = n.above if down else n.below
                 mean[id(n)] = sum(spots[id(m)] for m, _ in near) / len(near) if near else i
             layer.sort(key=lambda n, mean=mean: mean[id(n)])  # type: ignore[misc]
+            spots |= {id(n): i for i, n in enumerate(layer)}
         crossings = _crossings(layers)
         if crossings < fewest:
             best, fewest = [list(layer) for layer in layers], crossings

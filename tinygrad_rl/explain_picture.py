@@ -302,8 +302,17 @@ class _Labels:
     """Puts words beside an arrow, where they cover nothing if such a place is near."""
 
     def __init__(self, scene: Scene, boxes: list[_Area], lines: list[list[Point]]) -> None:
-        self.scene, self.taken = scene, list(boxes)
-        self.crossed = [(x - 9, y - 3, 18, 6) for line in lines for x, y in _along(line)]
+        self.scene = scene
+        self._bands: dict[int, list[tuple[_Area, float]]] = {}  # what is there, by height
+        for box in boxes:
+            self.take(box)
+        for x, y in (p for line in lines for p in _along(line)):
+            self.take((x - 9, y - 3, 18, 6), 1.0)
+
+    def take(self, area: _Area, cost: float = 10.0) -> None:
+        """Keep words away from an area, the more the higher the cost."""
+        for band in _bands(area):
+            self._bands.setdefault(band, []).append((area, cost))
 
     def put(self, points: list[Point], side: int, words: list[_Words], away: float) -> None:
         """Write lines of words beside the first stretch of an arrow, rather on the given side."""
@@ -321,7 +330,7 @@ class _Labels:
             areas.append((x + s * d - (w if s < 0 else 0), y - h / 2, w, h))
         best = min(range(len(spots)), key=lambda i: self._covers(areas[i]) + 0.1 * i)
         area, s = areas[best], spots[best][1]
-        self.taken.append(area)
+        self.take(area)
         for i, (text, size, bold, color) in enumerate(words):
             x = area[0] if s > 0 else area[0] + w
             anchor = "start" if s > 0 else "end"
@@ -329,8 +338,12 @@ class _Labels:
             self.scene.text(x, y, text, size, color, anchor=anchor, bold=bold, halo=True)
 
     def _covers(self, area: _Area) -> float:
-        boxes = sum(not _apart(area, other) for other in self.taken)
-        return 10.0 * boxes + sum(not _apart(area, other) for other in self.crossed)
+        near = dict.fromkeys(entry for band in _bands(area) for entry in self._bands.get(band, ()))
+        return sum(cost for other, cost in near if not _apart(area, other))
+
+
+def _bands(area: _Area) -> range:
+    return range(int(area[1] // 64), int((area[1] + area[3]) // 64) + 1)
 
 
 def _between(a: Point, b: Point, at: float) -> Point:
@@ -353,7 +366,7 @@ def _arrow_labels(labels: _Labels, arrow: Arrow, points: list[Point]) -> None:
     if arrow.cut is not None:
         x, y = _between(points[0], points[1], 0.5)
         labels.scene.scissors(x, y, 17, CUT)
-        labels.taken.append((x - 14, y - 10, 32, 20))
+        labels.take((x - 14, y - 10, 32, 20))
         words = [
             (arrow.cut.kind, _SMALL + 1, True, CUT),
             (str(arrow.cut.line), _SMALL - 1, False, CUT),
