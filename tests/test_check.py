@@ -36,10 +36,11 @@ def test_a_right_op_passes():
 @pytest.mark.parametrize(
     "words, broken",
     [
-        (r"gradient: the gradient of input 0 is wrong at entry .* numeric 2",
+        (r"gradient of input 0 is wrong at entry .* numeric 2",
          {"vjp": {"x": lambda g: g * 2.01}}),
         ("dtype: float32 inputs gave float64", {"forward": lambda x: x * np.float64(2)}),
-        ("value: .*-1.4.* instead of .*-2.4", {"forward": lambda x: x * x.dtype.type(2) + (x < -1)}),
+        ("value: .*-1.4.* instead of .*-2.4",
+        {"forward": lambda x: x * x.dtype.type(2) + (x < -1)}),
         ("value: shape", {"forward": lambda x: (x * x.dtype.type(2)).reshape(-1)}),
         ("non-contiguous",
          {"forward": lambda x: x * x.dtype.type(2 if x.flags.c_contiguous else 3)}),
@@ -56,7 +57,7 @@ def test_a_broken_op_is_caught(words, broken):
 
 
 def test_the_message_names_the_op_and_its_inputs():
-    with pytest.raises(AssertionError, match=r"twice\(float64\[2, 3\]\) fails the check of its gradi"):
+    with pytest.raises(AssertionError, match=r"twice\(float64\[2, 3\]\) fails the check of its"):
         tg.check_op(twice(vjp={"x": lambda g: g}), [X])
 
 
@@ -110,7 +111,9 @@ def test_gradcheck_names_the_worst_entry():
         return x * x + (x - x.detach()) * np.array([0.0, 0.5, 0.1])
 
     x = tg.Tensor([1.0, 2.0, 3.0], requires_grad=True, dtype=np.float64)
-    with pytest.raises(AssertionError, match=r"entry \(1,\): analytic .* \(2 of 3 entries differ\)"):
+    with pytest.raises(
+        AssertionError, match=r"entry \(1,\): analytic .* \(2 of 3 entries differ\)"
+    ):
         tg.gradcheck(wrong, [x])
 
 

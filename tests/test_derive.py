@@ -25,12 +25,15 @@ def test_the_table_of_derivatives(name):
     for point in ([0.37, 1.6], [0.83, 0.4]):
         point = point[: len(args)]
         for i, arg in enumerate(args):
-            assert f.derivative(arg)(*point) == pytest.approx(slope(f, point, i), rel=1e-6, abs=1e-9)
+            assert f.derivative(arg)(*point) == pytest.approx(
+                slope(f, point, i), rel=1e-6, abs=1e-9
+            )
 
 
 @pytest.mark.parametrize("text", [
     "x + a * x - a", "x / a", "x * x * x", "x ** 3", "x ** -1.5", "x ** a", "a ** x", "-x + +a",
-    "x % a", "x // a", "x if x > a else a * x", "exp(x if x > 0.5 else a) * x", "1 / (1 + exp(-a * x))",
+    "x % a", "x // a", "x if x > a else a * x", "exp(x if x > 0.5 else a) * x",
+    "1 / (1 + exp(-a * x))",
     "maximum(x, a) * minimum(x, 2 * a)", "x * (x > a)", "x * (x > a and not a > 3)",
     "sin(cos(tan(x)))", "log(1 + x * x)", "abs(x - a) ** 0.5", "5",
 ])  # fmt: skip
@@ -61,7 +64,9 @@ def test_a_function_reads_as_one_expression():
 
 def test_every_spelling_of_a_function_is_known():
     def mixed(x):
-        return math.exp(x) + np.tanh(x) + abs(x) + max(x, 0.5) + math.fabs(x) + math.pi + np.arctan(x)
+        return (
+            math.exp(x) + np.tanh(x) + abs(x) + max(x, 0.5) + math.fabs(x) + math.pi + np.arctan(x)
+        )
 
     f = parse(mixed)
     assert f(0.3) == pytest.approx(mixed(0.3))
@@ -139,7 +144,7 @@ def keyword(x):
 
 
 def nothing(x):
-    x = x + 1  # noqa: F841
+    x = x + 1
 
 
 def bits(x):
@@ -165,9 +170,11 @@ def tuple_(x):
 @pytest.mark.parametrize("function, reason, line", [
     (loop, "For statement", 1), (branch, "If statement", 1), (augmented, "AugAssign statement", 1),
     (unknown, "no derivative is known for 'gamma'", 1), (undefined, "nowhere", 1),
-    (texts, "constants must be numbers", 1), (subscripted, "Subscript", 1), (starred, "one name each", 0),
+    (texts, "constants must be numbers", 1), (subscripted, "Subscript", 1), (starred,
+    "one name each", 0),
     (keyword, "positional", 1), (nothing, "returns nothing", 0), (bits, "BitOr", 1),
-    (inverted, "~ is not defined", 1), (arity, "takes 2 arguments", 1), (comprehension, "GeneratorExp", 1),
+    (inverted, "~ is not defined", 1), (arity, "takes 2 arguments", 1), (comprehension,
+    "GeneratorExp", 1),
     (tuple_, "Tuple", 1),
 ])  # fmt: skip
 def test_what_cannot_be_derived_is_refused_with_line_and_reason(function, reason, line):

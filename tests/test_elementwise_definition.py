@@ -41,7 +41,9 @@ def test_defaults_and_names_of_arguments():
     x = tg.Tensor(X)
     np.testing.assert_allclose(bump(x, height=3.0), 3 * np.exp(-X * X / 2))
     np.testing.assert_allclose(bump(x, 0.5), np.exp(-X * X / 0.5))
-    with pytest.raises(TypeError, match=r"bump\(x, width=2.0, height=1.0\), not bump\(_, depth=_\)"):
+    with pytest.raises(
+        TypeError, match=r"bump\(x, width=2.0, height=1.0\), not bump\(_, depth=_\)"
+    ):
         bump(x, depth=1.0)
 
 
@@ -55,7 +57,9 @@ def test_an_op_may_call_other_ops_and_use_g_and_y_as_names():
         return ramp(g) * y + tg.sigmoid(y)
 
     assert tg.check_op(
-        mix, [X, X.T.reshape(2, 3)], reference=lambda g, y: np.where(g > 0, g, 0) * y + 1 / (1 + np.exp(-y))
+        mix,
+        [X, X.T.reshape(2, 3)],
+        reference=lambda g, y: np.where(g > 0, g, 0) * y + 1 / (1 + np.exp(-y)),
     )
 
 
@@ -177,7 +181,8 @@ def test_a_general_op():
     window = make_window()
     row = X.reshape(-1)
     assert tg.check_op(window, [row], {"width": 3},
-                       reference=lambda x, width: np.convolve(x, np.ones(width), "valid"))  # fmt: skip
+                       reference=lambda x, width: np.convolve(x, np.ones(width),
+                       "valid"))  # fmt: skip
     with tg.count_flops() as counter:
         window(row, width=2)
     assert counter.by_op["window"] == 10
@@ -187,7 +192,9 @@ def test_a_general_op():
 
 def test_a_missing_rule_raises_when_the_call_is_recorded():
     window = make_window(vjp=False)
-    with pytest.raises(NotImplementedError, match="'window' has no gradient rule for its input 'x'"):
+    with pytest.raises(
+        NotImplementedError, match="'window' has no gradient rule for its input 'x'"
+    ):
         window(tg.Tensor(X[0], requires_grad=True), width=2)
     assert not window(tg.Tensor(X[0]), width=2).requires_grad
     with tg.no_grad():
@@ -217,7 +224,11 @@ def test_a_badly_declared_op_is_refused(given, words):
 
 
 def test_a_rule_that_gives_another_shape_is_an_error():
-    op = tg.Op("sloppy", forward=lambda x: x * 2, vjp={"x": lambda g: g.sum((0, 1))[None] * tg.ones(4)})
+    op = tg.Op(
+        "sloppy", forward=lambda x: x * 2, vjp={"x": lambda g: g.sum((0, 1))[None] * tg.ones(4)}
+    )
     x = tg.Tensor(X, requires_grad=True)
-    with pytest.raises(ValueError, match=r"rule of op 'sloppy' .* gave shape \(4,\) for an input of"):
+    with pytest.raises(
+        ValueError, match=r"rule of op 'sloppy' .* gave shape \(4,\) for an input of"
+    ):
         op(x).backward(tg.ones_like(x))

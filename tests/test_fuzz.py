@@ -1,13 +1,13 @@
-"""Random programs, run by the engine and by plain NumPy; the oracle of the gradients is differences.
+"""Random programs, run by the engine and by plain NumPy; gradients against differences.
 
-A case is a random list of instructions: random ops on random earlier results (so that expressions are
-shared), with broadcasts, two dtypes, random flags, detaches, and instructions under `no_grad` or
-`frozen`. Checked are the value, its dtype, each leaf's gradient, and *which* leaves get None.
+A case is a random list of instructions: random ops on random earlier results (so that expressions
+are shared), with broadcasts, two dtypes, random flags, detaches, and instructions under `no_grad`
+or `frozen`. Checked are the value, its dtype, each leaf's gradient, and *which* leaves get None.
 
     TINYGRAD_RL_FUZZ=50000 python -m pytest tests/test_fuzz.py     # so many cases
     TINYGRAD_RL_FUZZ_SEED=7 ...                                    # other cases
 
-A failure prints the program and its number, which alone (and the seed) makes it again: `run_case(number)`.
+A failure prints the program and its number; `run_case(number)` makes it again, from the seed.
 """
 
 import contextlib
@@ -40,8 +40,8 @@ Array = np.ndarray
 class FuzzOp:
     """An op as the engine and as NumPy have it, and where it can be used.
 
-    `choose(rng, *arrays)` gives the parameters, or None where the arrays don't suit; `margin(*arrays)`
-    is the distance to the next kink.
+    `choose(rng, *arrays)` gives the parameters, or None where the arrays don't suit;
+    `margin(*arrays)` is the distance to the next kink.
     """
 
     arity: int
@@ -157,7 +157,8 @@ op(
     np.broadcast_to,
     choose=lambda rng, x: ((2, 3),) if x.shape in ((), (3,), (2, 1), (1, 3)) else None,
 )
-op("concatenate", 2, lambda a, b: tg.concatenate([a, b], -1), lambda a, b: np.concatenate([a, b], -1),
+op("concatenate", 2, lambda a, b: tg.concatenate([a, b], -1), lambda a, b: np.concatenate([a, b],
+-1),
    choose=lambda rng, a, b: () if a.ndim == b.ndim > 0 and a.shape[:-1] == b.shape[:-1]
    and a.size + b.size < 12 else None)  # fmt: skip
 op("flip", 1, lambda x, axis: x.flip(axis), np.flip, choose=axis_of)
@@ -424,7 +425,7 @@ def test_random_programs(chunk):
 
 
 def test_programs_hold_what_they_should():
-    """Every op occurs, and so does each way of cutting a path, and leaves with and without gradient."""
+    """Every op, each way of cutting a path, and leaves with a gradient and without."""
     programs = [random_program(np.random.default_rng([0, n])) for n in range(1500)]
     steps = [s for p in programs for s in p.steps]
     assert {s.name for s in steps} == set(OPS)

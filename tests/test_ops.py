@@ -1,4 +1,4 @@
-"""Every op of the registry and every function composed of them, a line each: `check_op` does the work."""
+"""Every op of the registry and every function composed of them, a line each, through `check_op`."""
 
 import sys
 
@@ -198,7 +198,7 @@ GENERAL = [
 
 
 def builtin_ops():
-    """Every op that a module of the package holds, but the compiler's, which stands for a program."""
+    """Every op that a module of the package holds; the compiler's stands for a whole program."""
     modules = [
         module
         for name, module in sys.modules.items()
@@ -393,15 +393,16 @@ def test_composed(function, reference, inputs):
 
 # -- x[...] ----------------------------------------------------------------------------------------
 
-I, J = np.array([1, 0, 1]), np.array([[2], [-1]])
+A, B = np.array([1, 0, 1]), np.array([[2], [-1]])
 KEYS = [
     1, -1, slice(None), slice(None, None, -1), slice(5, 0, -2), None, ..., (), (0, 1), (..., 0),
-    (None, 1, ..., None), (slice(1), -1), (0, slice(0)), I, (I, 2), (0, I), (I, I), (I, J),
-    (slice(None), I, J), (I, slice(None), J), (0, slice(None), J), (slice(None), 0, J),
-    (..., I), (I, ...), (slice(None), I, ..., J), (I, None, J), (None, I, J), [0, 1, 1], [], ([0], [2]),
-    np.array(1), (np.int64(1), np.array(-1)), W > 0, (W > 0)[:, :, 0], (slice(None), W[0, :, 0] > 0),
-    (I, slice(None, None, -2), slice(1, 3)), np.zeros((2, 3, 4), bool), (W[:, 0, 0] < 0, 1),
-    (np.array(0), ..., np.array([3, 0])), I.astype(np.uint8), (slice(2), J.astype(np.int32), 0),
+    (None, 1, ..., None), (slice(1), -1), (0, slice(0)), A, (A, 2), (0, A), (A, A), (A, B),
+    (slice(None), A, B), (A, slice(None), B), (0, slice(None), B), (slice(None), 0, B),
+    (..., A), (A, ...), (slice(None), A, ..., B), (A, None, B), (None, A, B), [0, 1, 1], [],
+    ([0], [2]), np.array(1), (np.int64(1), np.array(-1)), W > 0, (W > 0)[:, :, 0],
+    (slice(None), W[0, :, 0] > 0),
+    (A, slice(None, None, -2), slice(1, 3)), np.zeros((2, 3, 4), bool), (W[:, 0, 0] < 0, 1),
+    (np.array(0), ..., np.array([3, 0])), A.astype(np.uint8), (slice(2), B.astype(np.int32), 0),
 ]  # fmt: skip
 
 
@@ -412,7 +413,7 @@ def test_getitem(key):
 
 @pytest.mark.parametrize("key", KEYS, ids=str)
 def test_setitem(key):
-    """What is written gets its gradient, what is overwritten gets none, also where places repeat."""
+    """What is written gets its gradient; what is overwritten gets none, in the same call too."""
     value = np.arange(1.0, 1 + W[key].size).reshape(W[key].shape)
 
     def write(x, v):
@@ -426,9 +427,9 @@ def test_setitem(key):
 @pytest.mark.parametrize(
     "key, error",
     [(2, IndexError), ((0, 0, 4), IndexError), ((0,) * 4, IndexError), ((..., ...), IndexError),
-     ([0, 2], IndexError), ((I, J, 4), IndexError), ((I, I[:2]), IndexError), (0.5, TypeError),
+     ([0, 2], IndexError), ((A, B, 4), IndexError), ((A, A[:2]), IndexError), (0.5, TypeError),
      ([0.5], TypeError), ("a", TypeError), (True, TypeError), (MASK.T, IndexError),
-     ((np.array([0, 9]), I[:2]), IndexError)],
+     ((np.array([0, 9]), A[:2]), IndexError)],
     ids=str,
 )  # fmt: skip
 def test_bad_indices_are_refused(key, error):
@@ -463,7 +464,8 @@ SMALLER = {"int8": np.int64}  # NumPy's result for two booleans in // and %, whi
 
 
 @pytest.mark.parametrize("a, b", [
-    ("int64", "int64"), ("int32", "int64"), ("uint8", "int32"), ("uint8", "uint8"), ("bool", "bool"),
+    ("int64", "int64"), ("int32", "int64"), ("uint8", "int32"), ("uint8", "uint8"), ("bool",
+    "bool"),
     ("bool", "uint8"), ("float32", "bool"), ("float32", "int32"), ("float32", "float64"),
 ])  # fmt: skip
 def test_binary_ops_promote_and_compute_as_numpy(a, b):
@@ -580,8 +582,10 @@ def test_exponentials_do_not_overflow():
 
 def test_nan_is_not_lost():
     x = tg.Tensor([1.0, float("nan")])
-    for y in (x.sum(), x.max(), x.min(), x.prod(), x.mean(), x.norm(), x.logsumexp(), x.softmax()[0],
-              tg.relu(x)[1], tg.clip(x, 0, 1)[1], tg.elu(x)[1], tg.hardtanh(x)[1], tg.hardswish(x)[1],
+    for y in (x.sum(), x.max(), x.min(), x.prod(), x.mean(), x.norm(), x.logsumexp(),
+    x.softmax()[0],
+              tg.relu(x)[1], tg.clip(x, 0, 1)[1], tg.elu(x)[1], tg.hardtanh(x)[1],
+              tg.hardswish(x)[1],
               x.cumsum()[1], tg.huber_loss(x, x)):  # fmt: skip
         assert np.isnan(y.item())
 
@@ -590,13 +594,16 @@ def test_tensors_and_methods_have_the_same_names():
     for name in ("sum", "mean", "var", "std", "prod", "max", "min", "argmax", "argmin", "logsumexp",
                  "softmax", "log_softmax", "cumsum", "norm", "any", "all", "matmul", "dot", "outer",
                  "trace", "tril", "triu", "reshape", "flatten", "ravel", "transpose", "permute",
-                 "swapaxes", "squeeze", "expand_dims", "unsqueeze", "broadcast_to", "expand", "split",
+                 "swapaxes", "squeeze", "expand_dims", "unsqueeze", "broadcast_to", "expand",
+                 "split",
                  "chunk", "pad", "flip", "roll", "repeat", "tile", "take", "gather", "abs", "sign",
                  "exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "sqrt", "rsqrt", "square",
                  "reciprocal", "sin", "cos", "tan", "arcsin", "arccos", "arctan", "sinh", "cosh",
                  "tanh", "sigmoid", "softplus", "relu", "leaky_relu", "elu", "selu", "celu", "gelu",
-                 "silu", "mish", "hardtanh", "hardswish", "softsign", "erf", "logsigmoid", "maximum",
-                 "minimum", "clip", "where", "floor", "ceil", "round", "trunc", "lerp"):  # fmt: skip
+                 "silu", "mish", "hardtanh", "hardswish", "softsign", "erf", "logsigmoid",
+                 "maximum",
+                 "minimum", "clip", "where", "floor", "ceil", "round", "trunc",
+                 "lerp"):  # fmt: skip
         assert name in tg.__all__
         assert callable(getattr(tg, name))
         assert callable(getattr(tg.Tensor, name))
