@@ -162,6 +162,17 @@ class Compare:
             print(f"The picture is {self.picture}")
         return 0
 
+    def _print_source(self) -> int:
+        from rich.console import Console
+
+        from ddpg.compare import Size
+        from ddpg.compare_source import CASES, compile_step
+        from ddpg.compare_source_show import print_source
+
+        _require(not self.json, "--source prints text: it can't be combined with --json")
+        print_source([compile_step(name, Size(), self.seed) for name in CASES], Console())
+        return 0
+
 
 _COMMANDS: dict[str, Any] = {"train": Train, "evaluate": Evaluate, "compare": Compare}
 _STYLE = (tyro.conf.OmitArgPrefixes, tyro.conf.DisallowNone)

@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -177,6 +178,8 @@ class Row:
         The whole update, forward pass and optimizer included, median.
     remark
         The error or warning that the user saw, or "".
+    explanation
+        Where the gradient went and where it stopped, in a sentence.
     """
 
     name: str
@@ -188,6 +191,21 @@ class Row:
     backward_flops: int
     milliseconds: float
     remark: str
+    explanation: str = ""
+
+
+def explain(name: str, size: Size, seed: int = 0) -> tg.Explanation:
+    """Where the gradient goes in one of the :data:`CASES`, and where and why it stops."""
+    lab = Lab(size, seed)
+
+    def update(actor: Actor, critic: Critic, lab: Lab) -> None:
+        """The networks come as arguments too, for their names in the report are found there."""
+        CASES[name](lab)
+
+    update.__name__ = CASES[name].__name__
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # they stand in the table
+        return tg.explain(update, lab.actor, lab.critic, lab)
 
 
 def measure(size: Size, seed: int = 0, repetitions: int = 15) -> Iterator[Row]:
@@ -219,7 +237,18 @@ def measure(size: Size, seed: int = 0, repetitions: int = 15) -> Iterator[Row]:
             backward_flops=lab.flops,
             milliseconds=1e3 * _median_seconds(update, size, seed, repetitions),
             remark=remark,
+            explanation=in_short(explain(name, size, seed)),
         )
+
+
+def in_short(explanation: tg.Explanation) -> str:
+    """The verdict, then the lines to blame."""
+    stops = [
+        f"{cause.kind}, {Path(cause.line.file).name}:{cause.line.number}"
+        for cause in explanation.causes
+        if cause.kind != "unused"  # that it is so says all there is to say
+    ]
+    return " ".join([explanation.to_dict()["headline"], *(f"[{stop}]" for stop in stops)])
 
 
 def _run(update: Callable[[Lab], None], lab: Lab) -> str:

@@ -53,7 +53,10 @@ def print_table(rows: Sequence[Row], size: Size, console: Console) -> None:
     console.print(table)
     for row in rows:
         remark = f"\n→ {row.remark}" if row.remark else ""
-        text = Text.assemble((f"{row.name}: ", "bold"), row.meaning, (remark, "italic"))
+        explanation = f"\n∇ {row.explanation}" if row.explanation else ""
+        text = Text.assemble(
+            (f"{row.name}: ", "bold"), row.meaning, (explanation, "dim"), (remark, "italic")
+        )
         console.print(Padding(text, (0, 0, 0, 1)))
     console.print()
 
