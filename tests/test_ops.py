@@ -400,7 +400,8 @@ KEYS = [
     (slice(None), A, B), (A, slice(None), B), (0, slice(None), B), (slice(None), 0, B),
     (..., A), (A, ...), (slice(None), A, ..., B), (A, None, B), (None, A, B), [0, 1, 1], [],
     ([0], [2]), np.array(1), (np.int64(1), np.array(-1)), W > 0, (W > 0)[:, :, 0],
-    (slice(None), W[0, :, 0] > 0),
+    (slice(None), W[0, :, 0] > 0), slice(-3, None, -2), (..., slice(4, 4, -1)), (..., W[0, 0] > 0),
+    (W[:, 0, 0] > 0, ..., None, 0),
     (A, slice(None, None, -2), slice(1, 3)), np.zeros((2, 3, 4), bool), (W[:, 0, 0] < 0, 1),
     (np.array(0), ..., np.array([3, 0])), A.astype(np.uint8), (slice(2), B.astype(np.int32), 0),
 ]  # fmt: skip
@@ -429,6 +430,7 @@ def test_setitem(key):
     [(2, IndexError), ((0, 0, 4), IndexError), ((0,) * 4, IndexError), ((..., ...), IndexError),
      ([0, 2], IndexError), ((A, B, 4), IndexError), ((A, A[:2]), IndexError), (0.5, TypeError),
      ([0.5], TypeError), ("a", TypeError), (True, TypeError), (MASK.T, IndexError),
+     ((..., MASK), IndexError), (np.array(True), TypeError),
      ((np.array([0, 9]), A[:2]), IndexError)],
     ids=str,
 )  # fmt: skip

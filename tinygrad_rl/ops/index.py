@@ -177,9 +177,9 @@ def getitem(x: Tensor, key: Any) -> Tensor:
             continue
         n = x.shape[axis]
         if isinstance(k, slice):
-            start, stop, step = k.indices(n)
-            count = len(range(start, stop, step))
-            bounds.append((start, count, step))
+            count = len(range(*k.indices(n)))
+            start, _, step = k.indices(n)
+            bounds.append((start, count, step) if count else (0, 0, 1))
             shape.append(count)
         elif isinstance(k, Tensor):
             bounds.append((0, n, 1))
@@ -210,53 +210,51 @@ def iterate(x: Tensor) -> Iterator[Tensor]:
 
 def _expanded(x: Tensor, key: Any) -> list[Any]:
     """One entry for each axis (and None for new ones, and `...`), with masks written out."""
-    given = list(key) if isinstance(key, tuple) else [key]
-    keys: list[Any] = []
-    for k in given:
-        keys.extend(_entry(k))
-    used = sum(k is not None and k is not Ellipsis for k in keys)
-    dots = sum(k is Ellipsis for k in keys)
-    if dots > 1:
+    given = [_entry(k) for k in (key if isinstance(key, tuple) else (key,))]
+    if sum(k is Ellipsis for k in given) > 1:
         raise IndexError("an index can have only one ...")
+    used = sum(_axes_of(k) for k in given)
     if used > x.ndim:
         raise IndexError(f"too many indices ({used}) for a tensor of shape {x.shape}")
-    at = next((i for i, k in enumerate(keys) if k is Ellipsis), len(keys))
-    # The dots stay, as no axis: between index arrays they separate, even where they stand for none.
-    keys[at + dots : at + dots] = [slice(None)] * (x.ndim - used)
-    _check_masks(x, given)
+    if all(k is not Ellipsis for k in given):
+        given.append(Ellipsis)
+    keys: list[Any] = []
+    axis = 0
+    for k in given:
+        if k is Ellipsis:
+            # The dots stay, as no axis: between index arrays they separate, even standing for none.
+            keys += [Ellipsis, *[slice(None)] * (x.ndim - used)]
+            axis += x.ndim - used
+        elif isinstance(k, Tensor) and k.dtype.kind == "b":
+            if k.shape != x.shape[axis : axis + k.ndim]:
+                raise IndexError(f"a mask of shape {k.shape} does not fit axes of {x.shape}")
+            keys += [as_tensor(i) for i in np.nonzero(k.numpy())]
+        else:
+            keys.append(k)
+        axis += _axes_of(k)
     return keys
 
 
-def _entry(k: Any) -> list[Any]:
+def _entry(k: Any) -> Any:
+    """None, `...`, a slice, an int, or a tensor of integers or booleans."""
     if k is None or k is Ellipsis or isinstance(k, slice):
-        return [k]
-    if isinstance(k, (bool, np.bool_)):
+        return k
+    if isinstance(k, (list, tuple)):
+        k = np.asarray(k, dtype=None if np.size(k) else np.int64)
+    if isinstance(k, (int, np.integer)) and not isinstance(k, bool):
+        return int(k)
+    if not isinstance(k, (Tensor, np.ndarray, bool, np.bool_)):
+        raise TypeError(f"{type(k).__name__} is no index")
+    t = as_tensor(k)
+    if t.dtype.kind == "b" and not t.ndim:
         raise TypeError("an index can't be a single boolean; use None and a mask")
-    if isinstance(k, (int, np.integer)):
-        return [int(k)]
-    if isinstance(k, (Tensor, np.ndarray, list, tuple)):
-        t = k if isinstance(k, Tensor) else None
-        array = t._array if t is not None else np.asarray(k, dtype=None if np.size(k) else np.int64)
-        if array.dtype.kind == "b":
-            return [as_tensor(i) for i in np.nonzero(t.numpy() if t is not None else array)]
-        return [_index_tensor(t if t is not None else array)]
-    raise TypeError(f"{type(k).__name__} is no index")
+    return t if t.dtype.kind == "b" else _index_tensor(t)
 
 
-def _check_masks(x: Tensor, given: list[Any]) -> None:
-    axis = 0
-    for k in given:
-        if k is None:
-            continue
-        if k is Ellipsis:
-            return
-        mask = np.asarray(k) if isinstance(k, (list, np.ndarray)) else getattr(k, "_array", None)
-        if mask is not None and mask.dtype.kind == "b":
-            if mask.shape != x.shape[axis : axis + mask.ndim]:
-                raise IndexError(f"a mask of shape {mask.shape} does not fit axes of {x.shape}")
-            axis += mask.ndim
-        else:
-            axis += 1
+def _axes_of(k: Any) -> int:
+    if k is None or k is Ellipsis:
+        return 0
+    return k.ndim if isinstance(k, Tensor) and k.dtype.kind == "b" else 1
 
 
 def _gather(x: Tensor, arrays: list[tuple[int, Tensor]], keys: list[Any]) -> Tensor:
