@@ -14,10 +14,10 @@ import functools
 import heapq
 import inspect
 import sys
-import threading
 import weakref
 from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
+from threading import get_ident
 from typing import Any
 
 import numpy as np
@@ -44,21 +44,21 @@ from tinygrad_rl.ops.shape import astype, copy
 Sink = Node | Tensor
 
 
-class GradMode(threading.local):
+class GradMode:
     """A context manager, and decorator, that sets grad mode for the current thread."""
 
     def __init__(self, flag: bool) -> None:
         self.flag = flag
-        self._before: list[bool] = []
+        self._before: dict[int, list[bool]] = {}  # by thread, since threads may share this object
 
     def __enter__(self) -> None:
-        self._before.append(mode.grad)
+        self._before.setdefault(get_ident(), []).append(mode.grad)
         mode.grad = self.flag
         for observer in mode.observers:
             observer.on_grad_mode(self.flag)
 
     def __exit__(self, *exc: object) -> None:
-        mode.grad = self._before.pop()
+        mode.grad = self._before[get_ident()].pop()
         for observer in mode.observers:
             observer.on_grad_mode(None)
 
@@ -108,7 +108,7 @@ class set_grad_enabled(GradMode):
         super().__enter__()
 
     def __enter__(self) -> None:
-        if not self._before:  # entered again
+        if not self._before.get(get_ident()):  # entered again, or in another thread
             super().__enter__()
 
     def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -199,18 +199,16 @@ def collect_tensors(items: Iterable[Any]) -> list[Tensor]:
 
 def sweep(
     roots: Sequence[tuple[Tensor, Tensor]],
-    create_graph: bool,
     retain: bool,
     useful: set[Sink] | None = None,
     targets: Collection[Sink] = (),
     retained: list[tuple[Tensor, Tensor]] | None = None,
 ) -> dict[Sink, Tensor]:
-    """Carry gradients from the roots back to the leaves.
+    """Carry gradients from the roots back to the leaves, in the grad mode of the caller.
 
     Parameters
     ----------
     roots : pairs (tensor, gradient of it).
-    create_graph : record the sweep itself.
     retain : keep what the nodes saved, for another sweep.
     useful : the nodes and leaves worth visiting; None for all.
     targets : nodes whose gradient is wanted too.
@@ -235,34 +233,36 @@ def sweep(
         if type(sink) is Node:
             heapq.heappush(queue, (-sink.sequence, sink))
 
-    with GradMode(create_graph):
-        for tensor, g in roots:
-            if useful is None or _sink(tensor) in useful:
-                send(_sink(tensor), g)
-        try:
-            while queue:
-                node = heapq.heappop(queue)[1]
-                g = pending.pop(node)
-                if node.hooks:
-                    g = _hooked(node.hooks, g)
-                if node.retained is not None and retained is not None:
-                    if (result := node.retained()) is not None:
-                        retained.append((result, g))
-                if node in targets:
-                    caught[node] = g
-                if node.unflagged is not None:
-                    _warn_of_late_thaw(node)
-                for observer in mode.observers:
-                    observer.on_step(node)
-                if _step(node, g, useful, send) and not retain:
-                    node.released = where
-                    node.saved = node.output = None
-        finally:
+    for tensor, g in roots:
+        if useful is None or _sink(tensor) in useful:
+            send(_sink(tensor), g)
+    # What the rules compute without a graph is a constant by intention.
+    notes, mode.notes = mode.notes, mode.grad
+    try:
+        while queue:
+            node = heapq.heappop(queue)[1]
+            g = pending.pop(node)
+            if node.hooks:
+                g = _hooked(node.hooks, g)
+            if node.retained is not None and retained is not None:
+                if (result := node.retained()) is not None:
+                    retained.append((result, g))
+            if node in targets:
+                caught[node] = g
+            if node.unflagged is not None:
+                _warn_of_late_thaw(node)
             for observer in mode.observers:
-                observer.on_step(None)
+                observer.on_step(node)
+            if _step(node, g, useful, send) and not retain:
+                node.released = where
+                node.saved = node.output = None
         for leaf, g in pending.items():
             if leaf._hooks:  # type: ignore[union-attr]
                 pending[leaf] = _hooked(leaf._hooks, g)  # type: ignore[union-attr]
+    finally:
+        mode.notes = notes
+        for observer in mode.observers:
+            observer.on_step(None)
     return pending | caught
 
 
@@ -464,13 +464,19 @@ def backward(
         observer.on_backward([output], None)
     _check_root(output)
     retained: list[tuple[Tensor, Tensor]] = []
-    gradients: dict[Any, Tensor] = sweep(
-        [(output, _initial(output, gradient))],
-        create_graph,
-        retain_graph or create_graph,
-        retained=retained,
-    )
-    for leaf in gradients:
+    roots = [(output, _initial(output, gradient))]
+    with GradMode(create_graph):
+        gradients: dict[Any, Tensor] = sweep(roots, retain_graph or create_graph, retained=retained)
+        _warn_of_late_freezing(gradients)
+        # From here on nothing fails: an exception in a rule or a hook leaves every .grad as it was.
+        for leaf in tuple(gradients):
+            _accumulate(leaf, gradients.pop(leaf), create_graph)
+        for result, g in retained:
+            _accumulate(result, copy(g), create_graph)
+
+
+def _warn_of_late_freezing(leaves: Iterable[Any]) -> None:
+    for leaf in leaves:
         if not leaf._flag:
             warn(
                 f"a leaf of shape {leaf.shape} was frozen between forward and backward (at "
@@ -478,24 +484,35 @@ def backward(
                 "and thrown "
                 "away. Freeze before the forward pass"
             )
-    # From here on nothing fails: an exception in a rule or a hook leaves every .grad as it was.
-    with GradMode(create_graph):
-        for tensor, g in (*gradients.items(), *retained):
-            if tensor._flag:
-                for observer in mode.observers:
-                    observer.on_gradient(tensor, g)
-                _accumulate(tensor, g, create_graph)
 
 
-def _accumulate(leaf: Tensor, g: Tensor, create_graph: bool) -> None:
+def _accumulate(tensor: Tensor, g: Tensor, create_graph: bool) -> None:
     """The first gradient makes a new tensor; later ones are added to that very tensor."""
-    touch_grad(leaf, writing=False)
-    if leaf._grad is None:
-        object.__setattr__(leaf, "_grad", copy(g))
-    elif create_graph:
-        object.__setattr__(leaf, "_grad", add(leaf._grad, g))
+    if not tensor._flag:
+        return
+    for observer in mode.observers:
+        observer.on_gradient(tensor, g)
+    touch_grad(tensor, writing=False)
+    if tensor._grad is not None:
+        if create_graph:
+            object.__setattr__(tensor, "_grad", add(tensor._grad, g))
+        else:
+            tensor._grad.add_(g)
     else:
-        leaf._grad.add_(g)
+        # What nobody else holds can become the gradient itself; everything else is copied.
+        own = _holders(g) == _ALONE and g._array.base is None and not create_graph
+        object.__setattr__(tensor, "_grad", g if own else copy(g))
+
+
+def _holders(t: Tensor) -> tuple[int, int]:
+    return sys.getrefcount(t), sys.getrefcount(t._array)
+
+
+def _holders_of_an_argument(t: Tensor) -> tuple[int, int]:
+    return _holders(t)
+
+
+_ALONE = _holders_of_an_argument(wrap(np.empty(0)))  # differs between versions of Python
 
 
 def grad(
@@ -543,7 +560,8 @@ def grad(
     roots = [(o, _initial(o, s)) for o, s in zip(outs, seeds, strict=True)]
     targets = {_sink(t) for t in ins}
     retain = create_graph if retain_graph is None else retain_graph
-    found = sweep(roots, create_graph, retain, _between(outs, targets), targets)
+    with GradMode(create_graph):
+        found = sweep(roots, retain, _between(outs, targets), targets)
     results: list[Tensor | None] = []
     taken = {id(g._array) for _, g in roots}
     for i, t in enumerate(ins):

@@ -35,6 +35,7 @@ class Mode(threading.local):
     """What this thread does with op calls: record them for a gradient, show them to observers."""
 
     grad: bool = True
+    notes: bool = True  # whether results without history say where their paths were cut
     interpret: bool = False  # compute elementwise ops by NumPy: a trace shall compile nothing
     observers: tuple["Observer", ...] = ()
 
@@ -90,10 +91,21 @@ class Observer:
 # -- where in the user's code ----------------------------------------------------------------------
 
 
+class _Inside(dict[str, bool]):
+    """Whether a source file belongs to this package."""
+
+    def __missing__(self, file: str) -> bool:
+        self[file] = file.startswith(_PACKAGE)
+        return self[file]
+
+
+_inside = _Inside()
+
+
 def caller() -> Where | None:
     """The innermost line of code outside this package, in a form that is cheap to take."""
     frame = sys._getframe(1)
-    while frame is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+    while frame is not None and _inside[frame.f_code.co_filename]:
         frame = frame.f_back  # type: ignore[assignment]
     return None if frame is None else (frame.f_code, frame.f_lasti)
 
@@ -814,7 +826,8 @@ def record(
     if wanted and mode.grad and op.differentiable:
         _remember(op, inputs, params, out, needs)
     elif wanted or any([t._cuts for t in inputs]):  # noqa: C419 (faster than a generator)
-        _note_cuts(op, inputs, out, wanted)
+        if mode.notes:
+            _note_cuts(op, inputs, out, wanted)
     if mode.observers:
         for observer in mode.observers:
             observer.on_call(op, inputs, params, out)  # type: ignore[arg-type]
@@ -837,7 +850,7 @@ def _remember(
     node.dtype = out._array.dtype
     node.parents = tuple([inputs[i]._node or inputs[i] for i in plan.positions])
     saved = node.saved = tuple([inputs[i] for _, i in plan.saves])
-    node.versions = tuple([0 if t._storage is None else t._storage.version for t in saved])
+    node.versions = tuple([0 if (s := t._storage) is None else s.version for t in saved])
     node.shapes = None
     if plan.shapes:
         shapes = tuple([t._array.shape for t in inputs])

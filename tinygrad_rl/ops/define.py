@@ -4,10 +4,10 @@
     def swish(x, beta):
         return x / (1 + math.exp(-beta * x))
 
-That is all. The function's source becomes a Numba loop for the eager path, the compiler puts the same
-expression into its fused loops, and the derivatives are found by calculus on the source (see
-`derive.py`), become elementwise ops themselves, and so can be differentiated again. Broadcasting and
-dtypes are handled here; nobody who writes an op thinks of them.
+That is all. The function's source becomes a Numba loop for the eager path, the compiler puts the
+same expression into its fused loops, and the derivatives are found by calculus on the source (see
+`derive.py`), become elementwise ops themselves, and so can be differentiated again. Broadcasting
+and dtypes are handled here; nobody who writes an op thinks of them.
 """
 
 import ast
@@ -46,6 +46,7 @@ class Elementwise(Op):
         self._defaults = dict(zip(args[len(args) - len(defaults) :], defaults, strict=True))
         self._rule_ops: dict[str, tuple[Rule, tuple[str, ...]]] = {}
         self._loops: dict[Any, Any] = {}
+        self._known: dict[tuple[str, Any], Any] = {}  # (loop, dtype of the output), see `_alike`
         super().__init__(name, forward=_nothing, vjp=None)
         self.args = args
 
@@ -62,7 +63,7 @@ class Elementwise(Op):
         return s.is_boolean, s.is_floating, frozenset(s.args.index(c) for c in s.conditions)
 
     def rule_scalar(self, arg: str) -> Scalar:
-        """The gradient rule of one input as a scalar function of g, y and the inputs that it needs."""
+        """The gradient rule of one input as a scalar function of g, y and the inputs it needs."""
         if arg in self._rules:
             full = parse_text(self._rules[arg], ("g", "y", *self.args))
         else:
@@ -84,9 +85,11 @@ class Elementwise(Op):
                 self._rule_ops[arg] = op, scalar.args
         return self._rule_ops[arg]
 
-    def __call__(self, *inputs: Any, **named: Any) -> Tensor:
+    def __call__(self, *inputs: Any, **named: Any) -> Tensor:  # noqa: D102
         if named or len(inputs) != len(self.args):
             inputs = self._bound(inputs, named)
+        if not mode.interpret and (out := self._alike(inputs)) is not None:
+            return out
         boolean, floating, conditions = self._traits
         tensors = [x if type(x) is Tensor else _pending(x) for x in inputs]
         dtype = _common_dtype(tensors, floating, conditions)
@@ -100,8 +103,57 @@ class Elementwise(Op):
             wanted = _BOOL if i in conditions else dtype
             if a.dtype != wanted:
                 arrays[i] = a.astype(wanted)
-        out = self._compute(arrays, _BOOL if boolean else dtype)
-        return record(self, tensors, _NO_PARAMS, out)
+        array = self._compute(arrays, _BOOL if boolean else dtype)
+        if not mode.interpret:
+            self._learn(inputs, tensors, arrays, array.dtype)
+        return record(self, tensors, _NO_PARAMS, array)
+
+    def _alike(self, inputs: tuple[Any, ...]) -> Tensor | None:
+        """The short way for arrays of one dtype and shape, and numbers; None for anything else."""
+        shape: Any = None
+        dtype: Any = None
+        pattern = ""
+        for x in inputs:
+            if type(x) is Tensor:
+                a = x._array
+                if shape is None:
+                    shape, dtype = a.shape, a.dtype
+                elif a.shape != shape or a.dtype is not dtype:
+                    return None
+                if not a.flags.c_contiguous:
+                    return None
+                pattern += "v"
+            elif type(x) in _WEAK:
+                pattern += "s"
+            else:
+                return None
+        known = self._known.get((pattern, dtype))
+        if known is None:
+            return None
+        loop, out_dtype = known
+        tensors = inputs
+        if "s" in pattern:
+            tensors = tuple([x if type(x) is Tensor else weak(x, dtype) for x in inputs])
+        array = np.empty(shape, out_dtype)
+        if len(shape) == 1 and "s" not in pattern:
+            loop(array, *[t._array for t in tensors])
+        else:
+            loop(array.reshape(-1), *[t._array.reshape(-1) for t in tensors])
+        return record(self, tensors, _NO_PARAMS, array)
+
+    def _learn(
+        self, inputs: tuple[Any, ...], tensors: list[Any], arrays: list[Array], dtype: np.dtype[Any]
+    ) -> None:
+        """Keep the loop of a call in which nothing was promoted or broadcast, for `_alike`."""
+        given = [a for x, a in zip(inputs, arrays, strict=True) if type(x) is Tensor]
+        if any(t._array is not a for t, a in zip(tensors, arrays, strict=True)) or not given:
+            return
+        shape, own = given[0].shape, given[0].dtype
+        if any(a.shape != shape or a.dtype != own for a in given):
+            return
+        pattern = "".join("v" if type(x) is Tensor else "s" for x in inputs)
+        if "s" not in pattern or (shape and own.kind == "f"):
+            self._known[pattern, own] = self._loop(pattern, arrays, dtype), dtype
 
     def _bound(self, inputs: tuple[Any, ...], named: dict[str, Any]) -> tuple[Any, ...]:
         """The inputs in order, with those given by name and the function's defaults filled in."""
@@ -116,7 +168,7 @@ class Elementwise(Op):
         return tuple(values[a] for a in self.args)
 
     def _integer_dtype(self, dtype: np.dtype[Any], values: Sequence[Any]) -> np.dtype[Any]:
-        """What NumPy computes in: booleans stay so under + and *; comparisons know numbers of any size."""
+        """What NumPy computes in: booleans stay so under + and *; comparisons know all numbers."""
         if dtype.kind == "b" and not (self.scalar.is_logical or self.scalar.is_boolean):
             if self.scalar.subtracts:
                 raise TypeError(
@@ -185,6 +237,7 @@ class Elementwise(Op):
 
 
 _NO_PARAMS: dict[str, Any] = {}
+_WEAK = {float, int, bool}
 
 
 def _nothing() -> None: ...
@@ -206,11 +259,11 @@ zero = Elementwise("zero", ("x",), lambda: parse_text("0", ("x",)))
 
 
 def _pending(value: Any) -> Any:
-    """Python numbers wait for the dtype of the others ("weak" in NumPy's words); arrays come as they are."""
+    """Python numbers wait for the dtype of the others ("weak" in NumPy's words)."""
     return value if type(value) in (int, float, bool) else as_tensor(value)
 
 
-def weak(value: float, dtype: np.dtype[Any]) -> Tensor:
+def weak(value: Any, dtype: np.dtype[Any]) -> Tensor:
     """A Python number as a constant of the others' dtype.
 
     Raises
@@ -245,7 +298,7 @@ def _common_dtype(
 
 
 def _pattern(shapes: Sequence[tuple[int, ...]], shape: tuple[int, ...]) -> tuple[str, int]:
-    """A letter for each input (see `kernels/loops.py`) and the number of columns; `v` where none fits."""
+    """A letter for each input (see `kernels/loops.py`), and the number of columns."""
     columns = 0
     letters = []
     for s in shapes:
@@ -279,7 +332,7 @@ def _row_or_column(s: tuple[int, ...], shape: tuple[int, ...]) -> tuple[str, int
 
 
 def builtin(**rules: str) -> Callable[[Callable[..., Any]], Elementwise]:
-    """`elementwise` for this package's own ops: the test battery checks them, so importing needn't."""
+    """`elementwise` for this package's ops: the test battery checks them, so importing needn't."""
 
     def declare(function: Callable[..., Any]) -> Elementwise:
         code = function.__code__
@@ -302,11 +355,12 @@ def elementwise(function: Callable[..., Any] | None = None, /, **rules: str) -> 
 
     Parameters
     ----------
-    function : `def f(x, a): return ...` with arithmetic, the math functions (bare, `math.` or `np.`),
-        conditional expressions, numbers from the surrounding scope and other elementwise ops.
+    function : `def f(x, a): return ...` with arithmetic, the math functions (bare, `math.` or
+        `np.`), conditional expressions, numbers from the surrounding scope and other elementwise
+        ops. Its defaults are the op's.
     rules : a gradient rule for an input, as an expression of `g` (the incoming gradient), `y` (the
-        output) and the inputs, where a more stable or cheaper formula is known than the derived one:
-        `@elementwise(x="g * (1 - y * y)")`.
+        output) and the inputs, where a more stable or cheaper formula is known than the derived
+        one: `@elementwise(x="g * (1 - y * y)")`.
 
     Raises
     ------
@@ -346,8 +400,8 @@ def check_rule(op: Elementwise, arg: str) -> None:
 
     Raises
     ------
-    ValueError : naming the point, the two numbers and the input; also when a rule written by hand can't
-        be checked, because the function has a slope at none of the points.
+    ValueError : naming the point, the two numbers and the input; also when a rule written by hand
+        can't be checked, because the function has a slope at none of the points.
     """
     checked = any(
         sum(_agrees_at(op, arg, point) for point in _grid(values, len(op.args)))
@@ -355,13 +409,14 @@ def check_rule(op: Elementwise, arg: str) -> None:
     )
     if not checked and arg in op._rules:
         raise ValueError(
-            f"the gradient rule of {op.name!r} for {arg!r} can't be checked: the function is not smooth at "
-            f"any of the points {', '.join(map(str, _NEAR + _FAR))}; leave the rule out to have it derived"
+            f"the gradient rule of {op.name!r} for {arg!r} can't be checked: the function has a "
+            f"slope at none of the points {', '.join(map(str, _NEAR + _FAR))}; leave the rule out "
+            "to have it derived"
         )
 
 
 def _grid(values: tuple[float, ...], count: int) -> list[list[float]]:
-    """Points of `count` coordinates: every pair of values in the first two, other pairs in the next."""
+    """Points of `count` coordinates: every pair of values in the first two, others in the next."""
     n = len(values)
     return [
         [values[(k // n ** (i % 2) + 3 * (i // 2)) % n] + 0.017 * i for i in range(count)]
@@ -370,7 +425,7 @@ def _grid(values: tuple[float, ...], count: int) -> list[list[float]]:
 
 
 def _agrees_at(op: Elementwise, arg: str, point: list[float]) -> bool:
-    """Whether there is a slope at the point to compare with; raises when the rule differs from it."""
+    """Whether there is a slope at the point to compare with; raises when the rule differs."""
     rule, scalar = op.rule_scalar(arg), op.scalar
     estimate = _slope(scalar, point, scalar.args.index(arg))
     if estimate is None:
@@ -390,7 +445,7 @@ def _agrees_at(op: Elementwise, arg: str, point: list[float]) -> bool:
 
 
 def _slope(scalar: Scalar, point: list[float], position: int) -> tuple[float, float] | None:
-    """The numeric derivative and how far it can be trusted; None outside the domain and at kinks."""
+    """The numeric derivative and how far to trust it; None outside the domain and at kinks."""
 
     def central(h: float) -> float:
         high, low = list(point), list(point)
