@@ -436,25 +436,18 @@ def power(a: Any, b: Any) -> Tensor:
 method("__rpow__")(lambda self, other: power(other, self))
 
 
-def _binary_logic(op: Any, symbol: str) -> Any:
-    def call(self: Tensor, other: Any) -> Tensor:
-        if self.dtype.kind != "b" or as_tensor(other).dtype.kind != "b":
+def _logic(op: Any, symbol: str) -> Any:
+    def call(*masks: Any) -> Tensor:
+        if any(as_tensor(m).dtype.kind != "b" for m in masks):
             raise TypeError(f"{symbol} is for booleans; for numbers use {op.name}")
-        return op(self, other)
+        return op(*masks)
 
     return call
 
 
-for _symbol, _name, _op in (("&", "and", logical_and), ("|", "or", logical_or)):
-    method(f"__{_name}__", f"__r{_name}__")(_binary_logic(_op, _symbol))
-
-
-@method("__invert__")
-def invert(x: Tensor) -> Tensor:
-    """`~mask`."""
-    if x.dtype.kind != "b":
-        raise TypeError("~ is for booleans; for numbers use logical_not")
-    return logical_not(x)
+method("__and__", "__rand__")(_logic(logical_and, "&"))
+method("__or__", "__ror__")(_logic(logical_or, "|"))
+method("__invert__")(_logic(logical_not, "~"))
 
 
 @method("clip")
