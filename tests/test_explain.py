@@ -509,3 +509,15 @@ def test_line_below_the_one_that_all_gradients_share():
     e = tg.explain(outer)
     assert e["ACTOR.0.weight"].uses[0].line.number == line_of(inner, "ACTOR(OBS)")
     assert e["CRITIC.0.weight"].uses[0].line.number == line_of(inner, "-q(action)")
+
+
+def test_a_backward_that_is_given_a_gradient_is_reported_with_it():
+    w = tg.Tensor([1.0, 2.0], requires_grad=True)
+
+    def loss():
+        y = w * 3.0
+        y.backward(np.array([0.0, 4.0], np.float32))
+
+    leaf = tg.explain(loss)["w"]
+    assert leaf.norm == pytest.approx(12.0)
+    assert leaf.norm == pytest.approx(float(np.linalg.norm(w.grad.numpy())))

@@ -461,7 +461,7 @@ def backward(
         place (with both places).
     """
     for observer in mode.observers:
-        observer.on_backward([output], None)
+        observer.on_backward([output], None, [gradient])
     _check_root(output)
     retained: list[tuple[Tensor, Tensor]] = []
     roots = [(output, _initial(output, gradient))]
@@ -554,7 +554,7 @@ def grad(
         if not t._flag:
             raise RuntimeError(f"input {i} of grad (shape {t.shape}) does not require a gradient")
     for observer in mode.observers:
-        observer.on_backward(outs, ins)
+        observer.on_backward(outs, ins, seeds)
     for out in outs:
         _check_root(out)
     roots = [(o, _initial(o, s)) for o, s in zip(outs, seeds, strict=True)]

@@ -72,7 +72,12 @@ class Observer:
     def on_grad_mode(self, flag: bool | None) -> None:
         """After a block has set grad mode to `flag`; None when the innermost block ends."""
 
-    def on_backward(self, outputs: Sequence["Tensor"], inputs: Sequence["Tensor"] | None) -> None:
+    def on_backward(
+        self,
+        outputs: Sequence["Tensor"],
+        inputs: Sequence["Tensor"] | None,
+        gradients: Sequence[Any],
+    ) -> None:
         """Before `grad(outputs, inputs)`, or `backward` where `inputs` is None."""
 
     def on_step(self, node: "Node | None") -> None:

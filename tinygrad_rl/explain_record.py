@@ -241,10 +241,15 @@ class Recorder(Observer):
         else:
             self._blocks.append(None if flag else _block_cause())
 
-    def on_backward(self, outputs: Sequence[Tensor], inputs: Sequence[Tensor] | None) -> None:
+    def on_backward(
+        self,
+        outputs: Sequence[Tensor],
+        inputs: Sequence[Tensor] | None,
+        gradients: Sequence[Any],
+    ) -> None:
         """Take the gradient ourselves before the function does, for that uses up the graph."""
         line = self._place(outputs, "backward").line
-        self.add_root(list(outputs), line, inputs, by_grad=inputs is not None)
+        self.add_root(list(outputs), line, inputs, inputs is not None, gradients)
 
     # -- roots -----------------------------------------------------------------------------------
 
@@ -254,16 +259,24 @@ class Recorder(Observer):
         line: Line | None,
         inputs: Sequence[Tensor] | None = None,
         by_grad: bool = False,
+        given: Sequence[Any] | None = None,
     ) -> None:
-        """Sweep back from `outputs`, slowly, and keep every step."""
+        """Sweep back from `outputs`, slowly, and keep every step; `given` are their gradients."""
         observers, mode.observers = mode.observers, ()
         visits: list[Visit] = []
         gradients: dict[Tensor, Tensor] = {}
         refused: str | None = None
         try:
-            tracked = [t for t in outputs if t._flag]
+            starts = zip(outputs, given or [None] * len(outputs), strict=True)
+            tracked = [(t, g) for t, g in starts if t._flag]
             if tracked:
-                visits, gradients = visit(tracked, gradients_of(tracked), inputs)
+                tensors = [t for t, _ in tracked]
+                ones = gradients_of(tensors)
+                seeds = [
+                    one if g is None else Tensor(g, dtype=t.dtype)
+                    for (t, g), one in zip(tracked, ones, strict=True)
+                ]
+                visits, gradients = visit(tensors, seeds, inputs)
         except RuntimeError as error:
             refused = str(error)
         finally:
