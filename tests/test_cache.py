@@ -202,3 +202,10 @@ def test_an_error_while_writing_leaves_the_old_file(
 def test_the_seal_lists_every_compiled_file(folder: Path) -> None:
     sealed = json.loads(only(folder, "probe*.seal").read_text())
     assert set(sealed) == {f.name for f in folder.rglob("probe*.nb[ic]")}
+
+
+def test_importing_the_package_compiles_nothing(tmp_path: Path) -> None:
+    code = "import tinygrad_rl, sys; sys.exit('torch' in sys.modules or 'jax' in sys.modules)"
+    env = {**os.environ, "TINYGRAD_RL_CACHE": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", code], env=env, check=True, timeout=120)
+    assert list(tmp_path.iterdir()) == []
