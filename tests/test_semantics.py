@@ -447,6 +447,15 @@ def test_a_frozen_block_that_ended_is_no_late_unfreezing() -> None:
     assert w.grad is None
 
 
+def test_a_flag_set_before_the_forward_is_no_late_unfreezing() -> None:
+    w, x = leaf(3.0), leaf(2.0)
+    w.requires_grad_(False).requires_grad_(True)
+    with tg.frozen(w):
+        loss = (w * x).sum()
+    loss.backward()  # no warning: the flag was set before, and only restored after
+    assert w.grad is None
+
+
 def test_frozen_in_the_forward_stays_frozen_in_gradients_of_gradients() -> None:
     # PyTorch looks at the flag again when it unpacks w, and gives w a second-order gradient.
     w, x = leaf(3.0), leaf(2.0)
