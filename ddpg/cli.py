@@ -121,9 +121,18 @@ class Compare:
     """Threads of the matrix products."""
     json: tyro.conf.FlagCreatePairsOff[bool] = False
     """Print all numbers as one JSON object instead of the tables."""
+    source: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Only print the compiled backward pass of the actor's step, as a diff of three cases."""
+    report: Annotated[Path | None, tyro.conf.arg(help_behavior_hint="(default: no report)")] = None
+    """Folder for a page with everything: pictures, explanations, several seeds, generated code."""
+    seeds: int = 5
+    """Training runs of each kind in the report, from --seed on."""
 
     def run(self) -> int:
         """Exit status."""
+        return self._print_source() if self.source else self._compare()
+
+    def _compare(self) -> int:
         from rich.console import Console
         from threadpoolctl import threadpool_limits
 
@@ -131,6 +140,7 @@ class Compare:
         from ddpg.compare_show import as_json, print_table, print_training, save_picture
         from ddpg.compare_train import LEAST_STEPS, VARIANTS, train_variant
         from ddpg.progress import StageProgress
+        from ddpg.report import check_folder
 
         _require(self.seed >= 0, f"--seed must be 0 or more, got {self.seed}")
         _require(self.threads >= 1, f"--threads must be 1 or more, got {self.threads}")
@@ -139,8 +149,12 @@ class Compare:
         )
         folder = self.picture.parent
         _require(folder.is_dir(), f"there is no folder {folder} for the picture")
+        _require(self.seeds >= 1, f"--seeds must be 1 or more, got {self.seeds}")
+        if self.report is not None:
+            check_folder(self.report)
 
-        size, rows, curves = Size(), [], {}
+        seeds = range(self.seed, self.seed + (1 if self.report is None else self.seeds))
+        size, rows, runs = Size(), [], {}
         with (
             threadpool_limits(self.threads, user_api="blas"),
             StageProgress(Console(stderr=True)) as progress,
@@ -150,8 +164,13 @@ class Compare:
                 rows.append(row)
                 progress.advance()
             for name, variant in VARIANTS.items():
-                progress.stage(f"training: {name}", self.steps)
-                curves[name] = train_variant(variant, self.steps, self.seed, progress.advance)
+                progress.stage(f"training: {name}", self.steps * len(seeds))
+                runs[name] = [
+                    train_variant(variant, self.steps, seed, progress.advance) for seed in seeds
+                ]
+            if self.report is not None:
+                page = self._write_report(self.report, rows, runs, seeds, progress)
+        curves = {name: curves_of[0] for name, curves_of in runs.items()}
         save_picture(curves, self.picture)
         if self.json:
             print(json.dumps(as_json(rows, curves, size, self.seed, self.picture)))
@@ -160,7 +179,30 @@ class Compare:
             print_table(rows, size, out)
             print_training(curves, out)
             print(f"The picture is {self.picture}")
+            if self.report is None:
+                print("With explanations, pictures and several seeds: ddpg compare --report out")
+            else:
+                print(f"The report is {page}")
         return 0
+
+    def _write_report(
+        self, folder: Path, rows: Any, runs: Any, seeds: range, progress: Any
+    ) -> Path:
+        from ddpg.compare import CASES, Size, explain
+        from ddpg.compare_source import CASES as COMPILED
+        from ddpg.compare_source import compile_step
+        from ddpg.report import Report, write
+        from ddpg.report_html import render
+
+        size, explanations, steps = Size(), {}, []
+        progress.stage("explaining, compiling", len(CASES) + len(COMPILED))
+        for name in CASES:
+            explanations[name] = explain(name, size, self.seed)
+            progress.advance()
+        for name in COMPILED:
+            steps.append(compile_step(name, size, self.seed, repetitions=50))
+            progress.advance()
+        return write(render(Report(size, seeds, rows, explanations, runs, steps)), folder)
 
     def _print_source(self) -> int:
         from rich.console import Console

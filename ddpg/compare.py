@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MethodType
 from typing import NamedTuple
 
 import numpy as np
@@ -196,16 +197,11 @@ class Row:
 
 def explain(name: str, size: Size, seed: int = 0) -> tg.Explanation:
     """Where the gradient goes in one of the :data:`CASES`, and where and why it stops."""
-    lab = Lab(size, seed)
-
-    def update(actor: Actor, critic: Critic, lab: Lab) -> None:
-        """The networks come as arguments too, for their names in the report are found there."""
-        CASES[name](lab)
-
-    update.__name__ = CASES[name].__name__
+    # As a method of the lab, for then its networks are called "actor" and "critic".
+    update = MethodType(CASES[name], Lab(size, seed))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # they stand in the table
-        return tg.explain(update, lab.actor, lab.critic, lab)
+        return tg.explain(update)
 
 
 def measure(size: Size, seed: int = 0, repetitions: int = 15) -> Iterator[Row]:

@@ -10,6 +10,7 @@ so that the same line is the same text: ``critic_h1`` is what the critic's first
 """
 
 import inspect
+import math
 import re
 import statistics
 import time
@@ -96,7 +97,7 @@ class Step:
     source
         The generated function, word for word.
     milliseconds
-        Forward and backward together, median; None if it was not timed.
+        Forward and backward together, median; NaN if it was not timed.
     """
 
     name: str
@@ -105,7 +106,7 @@ class Step:
     lines: list[Line]
     code: list[str]
     source: str
-    milliseconds: float | None = None
+    milliseconds: float = math.nan
 
     def cost(self, group: str) -> tuple[int, int]:
         """FLOPs and bytes of a group's lines."""
@@ -144,7 +145,7 @@ def compile_step(name: str, size: Size, seed: int = 0, repetitions: int = 0) -> 
         backward,
         names.rename(_backward_code(step.source(), here)),
         step.source(),
-        _median_milliseconds(lambda: step(lab.obs), repetitions) if repetitions else None,
+        _median_milliseconds(lambda: step(lab.obs), repetitions) if repetitions else math.nan,
     )
 
 
