@@ -195,8 +195,10 @@ class _Names:
         op = i.op.name
         if op in self._VIEWS or op == "slice":
             how = self._columns(i) if op == "slice" else self._VIEWS[op]
-            literal = i.inputs[0].kind == "literal"
-            self._name[i.out] = self._given[i.out.name] = inputs[0] + ("" if literal else how)
+            if i.inputs[0].kind == "literal":
+                self._name[i.out] = inputs[0]
+            else:
+                self._name[i.out] = self._given[i.out.name] = inputs[0] + how
             return None
         self._name[i.out] = name = self._name_result(i, op, inputs)
         self._given[i.out.name] = name
