@@ -192,3 +192,12 @@ def test_a_parameter_that_is_frozen_in_one_call_only():
 
     chips = [b.chips[0] for b in graph(update, "layer").boxes if b.title == "CRITIC.0"]
     assert sorted(c.status for c in chips) == ["frozen", "reached"]
+
+
+def test_the_arrow_at_the_result_carries_the_gradient_that_was_given():
+    w = tg.Tensor([1.0, 2.0], requires_grad=True)
+
+    def loss():
+        (w * 3.0).backward(np.array([3.0, 4.0], np.float32))
+
+    assert "∇ 5<" in tg.explain(loss).svg()

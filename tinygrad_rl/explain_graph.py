@@ -296,7 +296,9 @@ class _Builder:
         key = (id(source), id(box), id(value))
         self.arrows[key] = Arrow(source, box, "", live)
         if live:
-            self.parts[key] = [np.ones(value.shape)]
+            visits = (v for root in self.flow.roots for v in root.visits)
+            start = (v.g._array for v in visits if v.node is value.tensor._node)
+            self.parts[key] = [next(start, np.ones(value.shape))]
 
     def _leaf_name(self, value: Value) -> str:
         leaf = self.leaves.get(id(value.tensor))
