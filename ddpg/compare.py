@@ -7,6 +7,7 @@ programs; :func:`measure` says what each of them did, in numbers.
     for row in measure(SIZE): print(row.name, row.backward_flops, row.actor_gradient_norm)
 """
 
+import re
 import statistics
 import time
 import warnings
@@ -180,7 +181,7 @@ class Row:
     remark
         The error or warning that the user saw, or "".
     explanation
-        Where the gradient went and where it stopped, in a sentence.
+        What the gradient did, "reaches actor" say, and the lines where it stopped.
     """
 
     name: str
@@ -238,13 +239,15 @@ def measure(size: Size, seed: int = 0, repetitions: int = 15) -> Iterator[Row]:
 
 
 def in_short(explanation: tg.Explanation) -> str:
-    """The verdict, then the lines to blame."""
+    """What the gradient does, then the lines to blame."""
+    verdict = explanation.to_dict()["headline"].removeprefix("The gradient ").rstrip(".")
+    verdict = re.sub(r" \(\d+ tensors\)", "", verdict)
     stops = [
         f"{cause.kind}, {Path(cause.line.file).name}:{cause.line.number}"
         for cause in explanation.causes
         if cause.kind != "unused"  # that it is so says all there is to say
     ]
-    return " ".join([explanation.to_dict()["headline"], *(f"[{stop}]" for stop in stops)])
+    return " ".join([verdict, *(f"[{stop}]" for stop in stops)])
 
 
 def _run(update: Callable[[Lab], None], lab: Lab) -> str:
