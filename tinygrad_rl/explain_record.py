@@ -171,7 +171,7 @@ class Recorder(Observer):
         )
         self._frames: dict[FrameType, int] = {}
         self._local_names: dict[int, tuple[int, str]] = {}
-        self._start = core._sequence()
+        self._start = core.next_in_sequence()
         self._before: tuple[Observer, ...] = ()
 
     def __enter__(self) -> "Recorder":

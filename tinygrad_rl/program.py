@@ -26,7 +26,7 @@ from tinygrad_rl.core import (
     Op,
     Tensor,
     Where,
-    _sequence,
+    next_in_sequence,
     at,
     caller,
     mode,
@@ -236,7 +236,7 @@ class _Recorder(Observer):
         # By the id of a tensor's array, which a node that saved its output holds without the tensor.
         self.values: dict[int, Value] = {}
         self.alive: list[Tensor] = []  # so that no id is used twice
-        self.start = _sequence()
+        self.start = next_in_sequence()
         self.arguments: dict[int, tuple[int, Tensor]] = {}  # by the id of the leaf in its place
         self.twins: dict[int, Tensor] = {}  # these leaves by the ids of the arguments
         self.inputs: list[Value] = []

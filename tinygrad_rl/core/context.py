@@ -1,0 +1,137 @@
+"""What surrounds a call: the thread's modes, who watches, and where in the user's code we are."""
+
+import itertools
+import sys
+import threading
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from types import CodeType
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from tinygrad_rl.core.op import Node, Op
+    from tinygrad_rl.core.tensor import Tensor
+
+_PACKAGE = str(Path(__file__).parent.parent)
+Where = tuple[CodeType, int]
+"""A line of code in a form that costs little to take: `place` turns it into a file and a number."""
+
+
+class Mode(threading.local):
+    """What this thread does with op calls: record them for a gradient, show them to observers."""
+
+    grad: bool = True
+    notes: bool = True  # whether results without history say where their paths were cut
+    interpret: bool = False  # compute elementwise ops by NumPy: a trace shall compile nothing
+    observers: tuple["Observer", ...] = ()
+
+
+mode = Mode()
+
+
+class FlagChanges:
+    """Counts settings of any tensor's flag: compiled functions look at flags again only then."""
+
+    count = 0
+
+
+class Observer:
+    """Sees a thread's op calls while it stands in `mode.observers`; does nothing by default."""
+
+    def on_call(
+        self, op: "Op", inputs: Sequence["Tensor"], params: dict[str, Any], out: "Tensor"
+    ) -> None:
+        """After an op has computed `out`."""
+
+    def on_create(self, tensor: "Tensor") -> None:
+        """After a tensor was made of numbers that are no tensor's."""
+
+    def on_random(self) -> None:
+        """Before random numbers are drawn for a tensor."""
+
+    def on_assign(self, target: "Tensor", value: "Tensor") -> None:
+        """Before `target`'s numbers are overwritten with `value`'s."""
+
+    def on_read(self, tensor: "Tensor", how: str) -> None:
+        """Before a tensor's numbers leave the engine through `how`, such as 'item()'."""
+
+    def on_grad_mode(self, flag: bool | None) -> None:
+        """After a block has set grad mode to `flag`; None when the innermost block ends."""
+
+    def on_backward(
+        self,
+        outputs: Sequence["Tensor"],
+        inputs: Sequence["Tensor"] | None,
+        gradients: Sequence[Any],
+    ) -> None:
+        """Before `grad(outputs, inputs)`, or `backward` where `inputs` is None."""
+
+    def on_step(self, node: "Node | None") -> None:
+        """When the sweep comes to the rules of a recorded call; None when the sweep is over."""
+
+    def on_gradient(self, leaf: "Tensor", g: "Tensor") -> None:
+        """Before `backward` adds `g` to the gradient of a leaf."""
+
+    def on_flag(self, tensor: "Tensor") -> None:
+        """Before `requires_grad` of a leaf is set."""
+
+    def on_grad(self, leaf: "Tensor", writing: bool) -> None:
+        """Before `.grad` of a tensor is read or set."""
+
+
+# -- where in the user's code ----------------------------------------------------------------------
+
+
+class _Inside(dict[str, bool]):
+    """Whether a source file belongs to this package."""
+
+    def __missing__(self, file: str) -> bool:
+        self[file] = file.startswith(_PACKAGE)
+        return self[file]
+
+
+_inside = _Inside()
+
+
+def caller() -> Where | None:
+    """The innermost line of code outside this package, in a form that is cheap to take."""
+    frame = sys._getframe(1)
+    while frame is not None and _inside[frame.f_code.co_filename]:
+        frame = frame.f_back  # type: ignore[assignment]
+    return None if frame is None else (frame.f_code, frame.f_lasti)
+
+
+def warn(message: str) -> None:
+    """A UserWarning at the user's line, however deep inside the package it comes from."""
+    where = caller()
+    file, line = place(where)
+    warnings.warn_explicit(message, UserWarning, file, line)
+
+
+def place(where: Where | None) -> tuple[str, int]:
+    """File name and line number of what `caller` noted."""
+    if where is None:
+        return "?", 0
+    code, lasti = where
+    line = next((ln for start, end, ln in code.co_lines() if start <= lasti < end and ln), 0)
+    return code.co_filename, line
+
+
+def at(where: Where | None) -> str:
+    """`file.py:12`, for messages."""
+    file, line = place(where)
+    return f"{file}:{line}"
+
+
+class Cut(NamedTuple):
+    """Why no gradient passes through a tensor: kind, a word about it, and the line that did it."""
+
+    kind: str
+    detail: str
+    where: Where | None
+    when: int = 0  # in the count of recorded calls
+
+
+next_in_sequence = itertools.count().__next__
+"""Numbers the recorded calls and the settings of flags in the order in which they happen."""

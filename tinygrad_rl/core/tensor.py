@@ -1,0 +1,451 @@
+"""Tensor: an array that can require a gradient, and the ways in and out of it."""
+
+import difflib
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+from types import FunctionType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tinygrad_rl.core.context import (
+    Cut,
+    FlagChanges,
+    Observer,
+    Where,
+    at,
+    caller,
+    mode,
+    next_in_sequence,
+    warn,
+)
+
+if TYPE_CHECKING:
+    from tinygrad_rl.core.op import Node, Op
+
+DTYPES = {np.dtype(t) for t in (np.float32, np.float64, np.int64, np.int32, np.uint8, np.bool_)}
+
+
+class Storage:
+    """What all tensors on the same memory share: the count of writes, and where the last was."""
+
+    __slots__ = ("changed", "shared", "version")
+
+    def __init__(self) -> None:
+        self.version = 0
+        self.changed: Where | None = None
+        self.shared = False
+
+
+class _Bare:
+    """A tensor's slots without its guard.
+
+    `Tensor.__setattr__` refuses unknown names, which would cost a microsecond for each result, so
+    results are filled in bare and then become tensors.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_array",
+        "_cuts",
+        "_flag",
+        "_grad",
+        "_hooks",
+        "_node",
+        "_op",
+        "_storage",
+    )
+    _array: np.ndarray[Any, Any]
+    _cuts: tuple[Cut, ...]  # where its paths were cut, for messages
+    _flag: bool
+    _grad: "Tensor | None"
+    _hooks: list[Any] | None  # of a leaf; a result's are on its node
+    _node: "Node | None"
+    _op: "Op | None"  # the op that made it, recorded or not
+    _storage: Storage | None
+
+
+class Tensor(_Bare):
+    """An array that can require a gradient.
+
+    Parameters
+    ----------
+    data : number, nested list, NumPy array or tensor; copied. Python floats become float32, ints
+        int64, bools bool; arrays keep their dtype.
+    requires_grad : whether `backward` accumulates a gradient for this tensor; floats only.
+    dtype : float32, float64, int64, int32, uint8 or bool.
+
+    Raises
+    ------
+    TypeError : for a dtype that is not supported, or `requires_grad` on integers and booleans.
+    """
+
+    __slots__ = ()
+    __array_ufunc__ = None  # makes `array + tensor` come to us instead of to NumPy
+
+    def __init__(self, data: Any, requires_grad: bool = False, dtype: Any = None) -> None:
+        _fill(self, as_array(data, dtype, copy=True))
+        for observer in mode.observers:
+            observer.on_create(self)
+        if requires_grad is not False:
+            _check_flag(self, requires_grad)
+            object.__setattr__(self, "_flag", bool(requires_grad))
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not hasattr(type(self), name):
+            raise AttributeError(f"a Tensor has no attribute {name!r} to set{_hint(name)}")
+        object.__setattr__(self, name, value)
+
+    # What the array says.
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Length of each axis."""
+        return self._array.shape
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return self._array.ndim
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return self._array.size
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """A NumPy dtype."""
+        return self._array.dtype
+
+    # What autograd knows.
+    @property
+    def requires_grad(self) -> bool:
+        """Whether a gradient is wanted. Settable on leaves; a result has it iff an input had."""
+        return self._flag
+
+    @requires_grad.setter
+    def requires_grad(self, flag: bool) -> None:
+        _check_flag(self, flag)
+        if self._node is not None:
+            if flag:
+                return
+            raise RuntimeError(
+                "requires_grad can't be switched off on the result of an op (its history is "
+                "recorded "
+                "already): use detach() to get a constant, or frozen() around the forward pass"
+            )
+        if flag == self._flag:
+            return  # nothing is set, so nothing is noted as set
+        announce_flag(self)
+        self._flag = bool(flag)
+        kind = "thawed" if flag else "frozen"
+        older = tuple(c for c in self._cuts if c.kind not in ("frozen", "thawed"))
+        self._cuts = (
+            Cut(kind, f"requires_grad set to {bool(flag)}", caller(), next_in_sequence()),
+            *older,
+        )
+
+    def requires_grad_(self, flag: bool = True) -> "Tensor":
+        """Set `requires_grad` in place and return the tensor."""
+        self.requires_grad = flag
+        return self
+
+    @property
+    def is_leaf(self) -> bool:
+        """True when no recorded op made this tensor."""
+        return self._node is None
+
+    @property
+    def grad(self) -> "Tensor | None":
+        """The gradient accumulated by `backward`, of this tensor's shape and dtype, or None."""
+        if mode.observers:
+            touch_grad(self, writing=False)
+        if self._grad is None and self._node is not None and self._node.retained is None:
+            warn(
+                f"the .grad of a result of an op ({self._node.op.name!r}, called at "
+                f"{at(self._node.where)}) is read: only leaves get one. Call retain_grad() on it "
+                "before "
+                "backward(), or use grad(loss, [it])"
+            )
+        return self._grad
+
+    @grad.setter
+    def grad(self, value: "Tensor | None") -> None:
+        if value is not None:
+            if not isinstance(value, Tensor):
+                raise TypeError(f"grad must be a Tensor or None, not {type(value).__name__}")
+            if value.shape != self.shape or value.dtype != self.dtype:
+                raise ValueError(
+                    f"grad must be {self.dtype} of shape {self.shape} like its tensor, not "
+                    f"{value.dtype} of shape {value.shape}"
+                )
+        touch_grad(self, writing=True)
+        self._grad = value
+
+    # The way out of the engine.
+    def numpy(self) -> np.ndarray[Any, Any]:
+        """A read-only view of the numbers; writing goes through `assign_`."""
+        _reading(self, "numpy()")
+        view = self._array.view()
+        view.flags.writeable = False
+        return view
+
+    def item(self) -> Any:
+        """The one number of a tensor of size 1."""
+        _reading(self, "item()")
+        if self.size != 1:
+            raise ValueError(f"item() needs exactly one number, this tensor has shape {self.shape}")
+        return self._array.item()
+
+    def tolist(self) -> Any:
+        """Nested Python lists, or a number for a 0-d tensor."""
+        _reading(self, "tolist()")
+        return self._array.tolist()
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
+        array = self.numpy()
+        if copy or (dtype is not None and dtype != array.dtype):
+            if copy is False:
+                raise ValueError(f"a {array.dtype} tensor can't become {dtype} without a copy")
+            return array.astype(dtype or array.dtype)
+        return array
+
+    def __float__(self) -> float:
+        _reading(self, "float()")
+        return float(self.item())
+
+    def __int__(self) -> int:
+        _reading(self, "int()")
+        return int(self.item())
+
+    def __index__(self) -> int:
+        if self.dtype.kind not in "iu" or self.ndim:
+            raise TypeError("only a 0-d integer tensor can be an index")
+        return int(self)
+
+    def __bool__(self) -> bool:
+        _reading(self, "bool() or if")
+        if self.size != 1:
+            raise ValueError(
+                f"the truth of a tensor of shape {self.shape} is ambiguous: use any() or all()"
+            )
+        return bool(self._array.item())
+
+    def __len__(self) -> int:
+        if not self.ndim:
+            raise TypeError("a 0-d tensor has no length")
+        return self.shape[0]
+
+    def __repr__(self) -> str:
+        if any(type(o).on_read is not Observer.on_read for o in mode.observers):
+            numbers = "..."  # a traced tensor can be printed, its numbers can't be read
+        else:
+            numbers = np.array2string(self._array, separator=", ", prefix="Tensor(", precision=6)
+        parts = [numbers, f"shape={self.shape}", f"dtype={self.dtype}"]
+        if self._flag:
+            parts.append("requires_grad=True")
+        if self._node is not None:
+            parts.append(f"op={self._node.op.name}")
+        return f"Tensor({', '.join(parts)})"
+
+    def __format__(self, spec: str) -> str:
+        return format(self.item(), spec) if spec else str(self)
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        raise TypeError(
+            "tensors are not pickled: write them with tinygrad_rl.save; for a second tensor use "
+            "copy() "
+            "(the gradient passes), detach() (it does not; shares memory) or copy.deepcopy"
+        )
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Tensor":
+        if self._node is not None:
+            raise RuntimeError(
+                f"only leaves can be deep-copied, this is the result of {self._node.op.name!r}, "
+                "called "
+                f"at {at(self._node.where)}: a copy of it would have no history. Use "
+                "detach().copy()"
+            )
+        _reading(self, "copy.deepcopy")
+        twin = memo[id(self)] = wrap(self._array.copy())
+        fill = object.__setattr__
+        for slot in ("_flag", "_op", "_cuts"):
+            fill(twin, slot, getattr(self, slot))
+        if self._grad is not None:
+            fill(twin, "_grad", wrap(self._grad._array.copy()))
+        return twin
+
+    __hash__ = object.__hash__
+
+    if TYPE_CHECKING:  # operators and methods are filled in by ops/ and autodiff.py, see `method`
+        __add__: Callable[..., "Tensor"]
+        __radd__: Callable[..., "Tensor"]
+        __sub__: Callable[..., "Tensor"]
+        __rsub__: Callable[..., "Tensor"]
+        __mul__: Callable[..., "Tensor"]
+        __rmul__: Callable[..., "Tensor"]
+        __truediv__: Callable[..., "Tensor"]
+        __rtruediv__: Callable[..., "Tensor"]
+        __pow__: Callable[..., "Tensor"]
+        __rpow__: Callable[..., "Tensor"]
+        __mod__: Callable[..., "Tensor"]
+        __floordiv__: Callable[..., "Tensor"]
+        __matmul__: Callable[..., "Tensor"]
+        __rmatmul__: Callable[..., "Tensor"]
+        __neg__: Callable[..., "Tensor"]
+        __lt__: Callable[..., "Tensor"]
+        __le__: Callable[..., "Tensor"]
+        __gt__: Callable[..., "Tensor"]
+        __ge__: Callable[..., "Tensor"]
+        __getitem__: Callable[..., "Tensor"]
+        __setitem__: Callable[..., None]
+        __iter__: Callable[..., Any]
+
+        def __getattr__(self, name: str) -> Any: ...
+
+
+def announce_flag(tensor: Tensor) -> None:
+    """Count a setting of a flag and tell the observers, before it happens."""
+    FlagChanges.count += 1
+    for observer in mode.observers:
+        observer.on_flag(tensor)
+
+
+def touch_grad(tensor: Tensor, writing: bool) -> None:
+    """Tell the observers that a tensor's `.grad` is about to be read or set."""
+    for observer in mode.observers:
+        observer.on_grad(tensor, writing)
+
+
+def _check_flag(tensor: Tensor, flag: Any) -> None:
+    if not isinstance(flag, (bool, np.bool_)):
+        raise TypeError(f"requires_grad is True or False, not {flag!r}")
+    if flag and tensor.dtype.kind != "f":
+        raise TypeError(f"only floats can require a gradient, this tensor is {tensor.dtype}")
+
+
+def _hint(name: str) -> str:
+    if name == "data":
+        return (
+            ": writing past the version counter is how gradients go wrong silently. Use assign_() "
+            "inside no_grad() to write, detach() to read"
+        )
+    known = [n for n in dir(Tensor) if not n.startswith("_")]
+    near = difflib.get_close_matches(name, known, 1, 0.5)
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def _reading(tensor: Tensor, how: str) -> None:
+    for observer in mode.observers:
+        observer.on_read(tensor, how)
+
+
+def _fill(tensor: Any, array: np.ndarray[Any, Any]) -> Any:
+    fill = object.__setattr__
+    fill(tensor, "_array", array)
+    for name in ("_node", "_grad", "_hooks", "_op", "_storage"):
+        fill(tensor, name, None)
+    fill(tensor, "_flag", False)
+    fill(tensor, "_cuts", ())
+    return tensor
+
+
+def wrap(array: np.ndarray[Any, Any]) -> Tensor:
+    """A constant tensor on this very array: the fast way to make one."""
+    t = _Bare()
+    t._array = array
+    t._node = t._grad = t._hooks = t._op = t._storage = None
+    t._flag = False
+    t._cuts = ()
+    t.__class__ = Tensor
+    return t  # type: ignore[return-value]
+
+
+def as_array(data: Any, dtype: Any = None, copy: bool = False) -> np.ndarray[Any, Any]:
+    """A NumPy array of a supported dtype; Python floats count as float32."""
+    if isinstance(data, Tensor):
+        _reading(data, "Tensor()")
+        data = data._array
+    if isinstance(data, (np.ndarray, np.generic)):
+        array = np.asarray(data)
+    else:
+        array = np.array(_unwrapped(data))
+        if dtype is None and array.dtype == np.float64:
+            # Python floats are weak: beside arrays they take those arrays' dtype.
+            dtypes = set(_dtypes_in(data)) or {np.dtype(np.float32)}
+            array = array.astype(np.result_type(*dtypes, 0.0))
+    wanted = np.dtype(array.dtype if dtype is None else dtype)
+    if wanted not in DTYPES:
+        raise TypeError(
+            f"dtype {wanted} is not supported; use one of "
+            f"{', '.join(sorted(d.name for d in DTYPES))}"
+        )
+    return np.array(array, dtype=wanted) if copy else np.asarray(array, dtype=wanted)
+
+
+def _unwrapped(data: Any) -> Any:
+    if isinstance(data, (list, tuple)):
+        return [_unwrapped(d) for d in data]
+    if isinstance(data, Tensor):
+        _reading(data, "Tensor()")
+        return data._array
+    return data
+
+
+def _dtypes_in(data: Any) -> Iterator[np.dtype[Any]]:
+    if isinstance(data, (list, tuple)):
+        for d in data:
+            yield from _dtypes_in(d)
+    elif isinstance(data, (np.ndarray, np.generic, Tensor)):
+        yield data.dtype
+
+
+def from_numpy(array: np.ndarray[Any, Any]) -> Tensor:
+    """A tensor that shares the array's memory: what is written to one is seen in the other."""
+    if not isinstance(array, np.ndarray):
+        raise TypeError(f"from_numpy takes a NumPy array, not {type(array).__name__}")
+    return wrap(as_array(array))
+
+
+@lru_cache(maxsize=4096)
+def _constant(text: str, dtype: np.dtype[Any]) -> Tensor:
+    value = np.array(
+        float(text) if dtype.kind == "f" else int(text) if dtype.kind != "b" else text == "True"
+    )
+    value = value.astype(dtype)
+    value.flags.writeable = False  # shared by all who use this number; a literal to the compiler
+    return wrap(value)
+
+
+def constant(value: float, dtype: np.dtype[Any]) -> Tensor:
+    """A Python number as a 0-d tensor; keyed by its text, since 0.0 and -0.0 are equal."""
+    return _constant(repr(value), dtype)
+
+
+def as_tensor(value: Any) -> Tensor:
+    """The tensor itself, or a constant made of an array, list or number."""
+    return value if type(value) is Tensor else wrap(as_array(value))
+
+
+def storage_of(tensor: Tensor) -> Storage:
+    """The count of writes to a tensor's memory, which begins when somebody asks for it."""
+    storage = tensor._storage
+    if storage is None:
+        storage = Storage()
+        object.__setattr__(tensor, "_storage", storage)
+    return storage
+
+
+def method(*names: str) -> Callable[[Any], Any]:
+    """Make a function of a tensor a method of Tensor too, under each of the names."""
+
+    def bind(function: Any) -> Any:
+        def call(self: Tensor, *args: Any, **kwargs: Any) -> Any:
+            return function(self, *args, **kwargs)
+
+        call.__doc__ = function.__doc__
+        for name in names:
+            setattr(Tensor, name, function if isinstance(function, FunctionType) else call)
+        return function
+
+    return bind
