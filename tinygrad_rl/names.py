@@ -41,8 +41,9 @@ def names_of(
 ) -> dict[int, str]:
     """Names of the tensors that a function can reach, by the tensors' ids.
 
-    Looked through are its arguments, the object that it is a method of, the variables that it closes
-    over and the globals that it mentions; in them attributes, lists and dicts: `actor.layers.0.weight`.
+    Looked through are its arguments, the object that it is a method of, the variables that it
+    closes over and the globals that it mentions, also those of functions beside it; in them
+    attributes, lists and dicts: `actor.layers.0.weight`.
     """
     found: dict[int, str] = {}
     seen: set[int] = set()
@@ -64,11 +65,24 @@ def _roots(function: Callable[..., Any], args: tuple[Any, ...]) -> Iterator[tupl
     if owner is not None:
         yield "", owner
     if inspect.isfunction(plain):
-        closed = inspect.getclosurevars(plain)
-        yield from closed.nonlocals.items()
-        yield from closed.globals.items()
+        yield from _mentioned(plain, set())
     elif not inspect.isbuiltin(plain):
         yield "", plain
+
+
+def _mentioned(function: Any, seen: set[int]) -> Iterator[tuple[str, Any]]:
+    """Variables that a function finds outside, then those of the functions of its module."""
+    seen.add(id(function))
+    try:
+        closed = inspect.getclosurevars(function)
+    except ValueError:  # a variable of it has no value yet
+        return
+    variables = {**closed.globals, **closed.nonlocals}
+    yield from variables.items()
+    for thing in variables.values():
+        beside = getattr(thing, "__globals__", None) is function.__globals__
+        if beside and inspect.isfunction(thing) and id(thing) not in seen:
+            yield from _mentioned(thing, seen)
 
 
 def _walk(thing: Any, path: str, seen: set[int], depth: int) -> Iterator[tuple[Tensor, str]]:

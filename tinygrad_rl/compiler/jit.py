@@ -11,6 +11,7 @@ import threading
 import types
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -139,6 +140,10 @@ class Jitted:
         """The generated function that the last call ran; the very file that Numba compiled."""
         return self._latest().text
 
+    def file(self) -> Path:
+        """Where that file is."""
+        return self._latest().file
+
     def program(self) -> Program:
         """The traced program of the last call, before any pass."""
         return self._latest().trace.program
@@ -264,6 +269,7 @@ class _Compiled:
         }
         module = load(self.text, f"jit_{traced.program.name}", kernels)
         self._function = getattr(module, source.function)
+        self.file = Path(str(module.__file__))
         self._flags_seen = FlagChanges.count
         self._lay_out(source)
         self._place_results()
