@@ -109,6 +109,8 @@ class Compare:
 
     - A table: eight ways to handle the critic in one actor update, on one batch.
     - A picture: frozen, blocked and joint, trained on Pendulum from the same seed.
+    - With --report: a page with both and more, over several seeds.
+    - With --source: only the compiled code, compared.
     """
 
     seed: int = 0
@@ -130,16 +132,11 @@ class Compare:
 
     def run(self) -> int:
         """Exit status."""
+        self._check()
         return self._print_source() if self.source else self._compare()
 
-    def _compare(self) -> int:
-        from rich.console import Console
-        from threadpoolctl import threadpool_limits
-
-        from ddpg.compare import CASES, Size, measure
-        from ddpg.compare_show import as_json, print_table, print_training, save_picture
-        from ddpg.compare_train import LEAST_STEPS, VARIANTS, train_variant
-        from ddpg.progress import StageProgress
+    def _check(self) -> None:
+        from ddpg.compare_train import LEAST_STEPS
         from ddpg.report import check_folder
 
         _require(self.seed >= 0, f"--seed must be 0 or more, got {self.seed}")
@@ -152,6 +149,18 @@ class Compare:
         _require(self.seeds >= 1, f"--seeds must be 1 or more, got {self.seeds}")
         if self.report is not None:
             check_folder(self.report)
+        _require(not (self.source and self.json), "--source prints text: leave out --json")
+
+    def _compare(self) -> int:
+        from rich.console import Console
+        from threadpoolctl import threadpool_limits
+
+        from ddpg.compare import CASES, Size, measure
+        from ddpg.compare_show import as_json, print_table, print_training, save_picture
+        from ddpg.compare_train import VARIANTS, train_variant
+        from ddpg.progress import StageProgress
+        from ddpg.report import PARTS, gather, write
+        from ddpg.report_html import render
 
         seeds = range(self.seed, self.seed + (1 if self.report is None else self.seeds))
         size, rows, runs = Size(), [], {}
@@ -169,7 +178,9 @@ class Compare:
                     train_variant(variant, self.steps, seed, progress.advance) for seed in seeds
                 ]
             if self.report is not None:
-                page = self._write_report(self.report, rows, runs, seeds, progress)
+                progress.stage("explaining, compiling", PARTS)
+                report = gather(size, seeds, rows, runs, progress.advance)
+                page = write(render(report), self.report)
         curves = {name: curves_of[0] for name, curves_of in runs.items()}
         save_picture(curves, self.picture)
         if self.json:
@@ -185,25 +196,6 @@ class Compare:
                 print(f"The report is {page}")
         return 0
 
-    def _write_report(
-        self, folder: Path, rows: Any, runs: Any, seeds: range, progress: Any
-    ) -> Path:
-        from ddpg.compare import CASES, Size, explain
-        from ddpg.compare_source import CASES as COMPILED
-        from ddpg.compare_source import compile_step
-        from ddpg.report import Report, write
-        from ddpg.report_html import render
-
-        size, explanations, steps = Size(), {}, []
-        progress.stage("explaining, compiling", len(CASES) + len(COMPILED))
-        for name in CASES:
-            explanations[name] = explain(name, size, self.seed)
-            progress.advance()
-        for name in COMPILED:
-            steps.append(compile_step(name, size, self.seed, repetitions=50))
-            progress.advance()
-        return write(render(Report(size, seeds, rows, explanations, runs, steps)), folder)
-
     def _print_source(self) -> int:
         from rich.console import Console
 
@@ -211,7 +203,6 @@ class Compare:
         from ddpg.compare_source import CASES, compile_step
         from ddpg.compare_source_show import print_source
 
-        _require(not self.json, "--source prints text: it can't be combined with --json")
         print_source([compile_step(name, Size(), self.seed) for name in CASES], Console())
         return 0
 

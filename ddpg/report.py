@@ -1,20 +1,22 @@
 """``ddpg compare --report``: everything the comparison found, as one page that needs nothing else.
 
     check_folder(folder)                      # before the work: may the page be written there?
-    write(render(Report(...)), folder)        # folder/index.html
+    report = gather(size, seeds, rows, runs)  # what the comparison has measured, and the rest
+    write(render(report), folder)             # folder/index.html
 
 The measuring is done elsewhere (:mod:`ddpg.compare`, :mod:`ddpg.compare_train`,
 :mod:`ddpg.compare_source`); this file keeps it together, :mod:`ddpg.report_html` writes it down.
 """
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import tinygrad_rl as tg
-from ddpg.compare import CASES, Row, Size
-from ddpg.compare_source import Step
+from ddpg.compare import CASES, Row, Size, explain
+from ddpg.compare_source import CASES as COMPILED
+from ddpg.compare_source import Step, compile_step
 from ddpg.compare_train import Curve
 from ddpg.errors import UsageError
 from ddpg.files import write_atomically
@@ -22,6 +24,10 @@ from ddpg.files import write_atomically
 PAGE = "index.html"
 MARK = '<meta name="generator" content="ddpg compare --report">'
 """In every page written here, so that it may be replaced by a later one."""
+PARTS = len(CASES) + len(COMPILED)
+"""How many things are looked at for the report alone."""
+REPETITIONS = 50
+"""Calls of each compiled step that are timed."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +54,32 @@ class Report:
     explanations: Mapping[str, tg.Explanation]
     runs: Mapping[str, Sequence[Curve]]
     steps: Sequence[Step]
+
+
+def gather(
+    size: Size,
+    seeds: Sequence[int],
+    rows: Sequence[Row],
+    runs: Mapping[str, Sequence[Curve]],
+    on_part: Callable[[], None] = lambda: None,
+) -> Report:
+    """Add to the table and the curves what only the report shows.
+
+    Parameters
+    ----------
+    size, seeds, rows, runs
+        As in :class:`Report`.
+    on_part
+        Called after each of :data:`PARTS`.
+    """
+    explanations, steps = {}, []
+    for name in CASES:
+        explanations[name] = explain(name, size, seeds[0])
+        on_part()
+    for name in COMPILED:
+        steps.append(compile_step(name, size, seeds[0], REPETITIONS))
+        on_part()
+    return Report(size, seeds, rows, explanations, runs, steps)
 
 
 def check_folder(folder: Path) -> None:

@@ -7,12 +7,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from ddpg.compare import CASES, Size, explain, measure
-from ddpg.compare_source import CASES as COMPILED
-from ddpg.compare_source import compile_step
+from ddpg import cli
+from ddpg.compare import CASES, Size, measure
 from ddpg.compare_train import Curve
 from ddpg.errors import UsageError
-from ddpg.report import MARK, PAGE, Report, check_folder, code_of, write
+from ddpg.report import MARK, PAGE, PARTS, Report, check_folder, code_of, gather, write
 from ddpg.report_cases import ELSEWHERE, SEEN
 from ddpg.report_curves import bootstrap, draw_values
 from ddpg.report_html import render
@@ -71,10 +70,11 @@ class Page(HTMLParser):
 
 @pytest.fixture(scope="module")
 def report():
+    counted = []
     rows = list(measure(SIZE, repetitions=1))
-    explanations = {name: explain(name, SIZE) for name in CASES}
-    steps = [compile_step(name, SIZE, repetitions=1) for name in COMPILED]
-    return Report(SIZE, range(2), rows, explanations, RUNS, steps)
+    gathered = gather(SIZE, range(2), rows, RUNS, lambda: counted.append(1))
+    assert len(counted) == PARTS
+    return gathered
 
 
 @pytest.fixture(scope="module")
@@ -224,3 +224,41 @@ def test_a_report_goes_into_a_folder(tmp_path):
         check_folder(tmp_path / "file")
     with pytest.raises(UsageError, match="there is no folder"):
         check_folder(tmp_path / "a" / "b")
+
+
+def run(*arguments):
+    with pytest.raises(SystemExit) as exit_:
+        cli.main([str(a) for a in arguments])
+    return exit_.value.code
+
+
+@pytest.mark.slow
+def test_the_command_writes_the_report(tmp_path, capsys):
+    folder, picture = tmp_path / "out", tmp_path / "compare.png"
+    command = "compare", "--report", folder, "--steps", 1500, "--seeds", 2, "--picture", picture
+    assert run(*command) == 0
+    assert f"The report is {folder / PAGE}" in capsys.readouterr().out
+    assert picture.exists()
+    page = Page((folder / PAGE).read_text("utf-8"))
+    text = " ".join("".join(page.text).split())
+    assert "trained on Pendulum-v1 for 1,500 steps, 2 seeds each" in text
+    assert "107.61 when the critic is: freezing saves 25 %" in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--report", ".", "--seeds", 0), "--seeds must be 1 or more, got 0"),
+        (("--report", "nowhere/out"), "there is no folder nowhere for the report's folder"),
+        (("--report", "."), "holds something else (notes.txt): choose an empty folder"),
+        (("--source", "--json"), "--source prints text: leave out --json"),
+    ],
+)
+def test_what_cannot_be_done_is_said_before_any_work(
+    tmp_path, monkeypatch, capsys, arguments, message
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "notes.txt").write_text("mine")
+    assert run("compare", *arguments) == 2
+    assert message in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
