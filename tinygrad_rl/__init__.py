@@ -10,12 +10,7 @@ x.grad                                # 2x
 from tinygrad_rl import nn as nn
 from tinygrad_rl import optim as optim
 from tinygrad_rl.anomaly import detect_anomaly as detect_anomaly
-from tinygrad_rl.autodiff import enable_grad as enable_grad
-from tinygrad_rl.autodiff import frozen as frozen
 from tinygrad_rl.autodiff import grad as grad
-from tinygrad_rl.autodiff import is_grad_enabled as is_grad_enabled
-from tinygrad_rl.autodiff import no_grad as no_grad
-from tinygrad_rl.autodiff import set_grad_enabled as set_grad_enabled
 from tinygrad_rl.check import check_op as check_op
 from tinygrad_rl.check import gradcheck as gradcheck
 from tinygrad_rl.check import gradgradcheck as gradgradcheck
@@ -38,6 +33,11 @@ from tinygrad_rl.creation import zeros_like as zeros_like
 from tinygrad_rl.derive import DeriveError as DeriveError
 from tinygrad_rl.explain import Explanation as Explanation
 from tinygrad_rl.explain import explain as explain
+from tinygrad_rl.grad_mode import enable_grad as enable_grad
+from tinygrad_rl.grad_mode import frozen as frozen
+from tinygrad_rl.grad_mode import is_grad_enabled as is_grad_enabled
+from tinygrad_rl.grad_mode import no_grad as no_grad
+from tinygrad_rl.grad_mode import set_grad_enabled as set_grad_enabled
 from tinygrad_rl.io import load as load
 from tinygrad_rl.io import save as save
 from tinygrad_rl.nn.functional import (

@@ -16,10 +16,10 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_rl.autodiff import collect_tensors
 from tinygrad_rl.core import Observer, Tensor, mode
 from tinygrad_rl.count import count_flops
 from tinygrad_rl.explain_names import Names
+from tinygrad_rl.grad_mode import collect_tensors
 
 
 class GradientContractError(AssertionError):

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_rl.autodiff import collect_tensors, no_grad
 from tinygrad_rl.core import Tensor
+from tinygrad_rl.grad_mode import collect_tensors, no_grad
 from tinygrad_rl.ops.define import builtin
 from tinygrad_rl.ops.elementwise import sqrt
 

@@ -15,8 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_rl.autodiff import enable_grad, grad
+from tinygrad_rl.autodiff import grad
 from tinygrad_rl.core import Tensor, as_tensor, storage_of, wrap
+from tinygrad_rl.grad_mode import enable_grad
 from tinygrad_rl.ops.join import stack
 from tinygrad_rl.ops.shape import copy, reshape
 

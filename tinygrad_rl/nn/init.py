@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_rl.autodiff import no_grad
 from tinygrad_rl.core import Tensor
+from tinygrad_rl.grad_mode import no_grad
 
 
 @no_grad()

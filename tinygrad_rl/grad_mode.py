@@ -1,0 +1,166 @@
+"""Which calls are recorded, and for which tensors: `no_grad`, `enable_grad`, and `frozen`.
+
+    with frozen(critic):                  # gradients go through the critic, none is left in it
+        loss = -critic(obs, actor(obs)).mean()
+
+`no_grad` stops recording altogether. `frozen` only takes the flag off some leaves for a while: what
+is computed with them is recorded, but not *for* them.
+"""
+
+import functools
+import inspect
+from collections.abc import Callable, Iterable
+from threading import get_ident
+from typing import Any
+
+from tinygrad_rl.core import Cut, Tensor, announce_flag, caller, mode
+
+
+class GradMode:
+    """A context manager, and decorator, that sets grad mode for the current thread."""
+
+    def __init__(self, flag: bool) -> None:
+        self.flag = flag
+        self._before: dict[int, list[bool]] = {}  # by thread, since threads may share this object
+
+    def __enter__(self) -> None:
+        self._before.setdefault(get_ident(), []).append(mode.grad)
+        mode.grad = self.flag
+        for observer in mode.observers:
+            observer.on_grad_mode(self.flag)
+
+    def __exit__(self, *exc: object) -> None:
+        mode.grad = self._before[get_ident()].pop()
+        for observer in mode.observers:
+            observer.on_grad_mode(None)
+
+    def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Decorate a function or generator function.
+
+        Raises
+        ------
+        TypeError : for a class, and for a coroutine, which would run when the mode is long
+            restored.
+        """
+        if isinstance(function, type):
+            raise TypeError("grad mode decorates functions: decorate the methods of the class")
+        if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
+            raise TypeError("grad mode can't decorate a coroutine: use `with` inside it")
+        flag = self.flag
+
+        @functools.wraps(function)
+        def wrapped(*args: Any, **kwargs: Any) -> Any:
+            with GradMode(flag):
+                return function(*args, **kwargs)
+
+        @functools.wraps(function)
+        def generate(*args: Any, **kwargs: Any) -> Any:
+            # The body runs piece by piece: only the pieces are in this mode, not who asks for them.
+            generator = function(*args, **kwargs)
+            resume, value = generator.send, None
+            while True:
+                try:
+                    with GradMode(flag):
+                        item = resume(value)
+                except StopIteration as end:
+                    return end.value
+                try:
+                    resume, value = generator.send, (yield item)
+                except BaseException as error:  # thrown in by who asks, close() included
+                    resume, value = generator.throw, error
+
+        return generate if inspect.isgeneratorfunction(function) else wrapped
+
+
+class set_grad_enabled(GradMode):
+    """Set grad mode by a flag: at once, and until the end of the block when used with `with`."""
+
+    def __init__(self, flag: bool) -> None:
+        super().__init__(bool(flag))
+        super().__enter__()
+
+    def __enter__(self) -> None:
+        if not self._before.get(get_ident()):  # entered again, or in another thread
+            super().__enter__()
+
+    def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Decorate a function; as a decorator it sets nothing at once."""
+        self.__exit__()
+        return super().__call__(function)
+
+
+def no_grad(function: Callable[..., Any] | None = None) -> Any:
+    """Record nothing inside: `with no_grad():` or `@no_grad`. Nests; ends on exceptions too."""
+    return GradMode(False) if function is None else GradMode(False)(function)
+
+
+def enable_grad(function: Callable[..., Any] | None = None) -> Any:
+    """Record again inside a `no_grad` block; used as that is."""
+    return GradMode(True) if function is None else GradMode(True)(function)
+
+
+def is_grad_enabled() -> bool:
+    """Whether op calls of this thread are recorded."""
+    return mode.grad
+
+
+class frozen:
+    """Freeze parameters inside the block: gradients flow through them, none is computed for them.
+
+    Put the *forward* pass inside the block. `backward` may come after it: what wanted a gradient
+    was recorded at the call. Each tensor gets its own flag back at the end, also on exceptions.
+
+    Parameters
+    ----------
+    modules_or_tensors : modules (all their parameters), tensors, or iterables of tensors.
+
+    Raises
+    ------
+    ValueError : when there is nothing to freeze, such as an iterator that was used up before.
+    RuntimeError : for the result of an op, which has its history already.
+    """
+
+    def __init__(self, *modules_or_tensors: Any) -> None:
+        self._tensors = collect_tensors(modules_or_tensors)
+        if not self._tensors:
+            raise ValueError(
+                "frozen() matched no tensor: was a generator such as parameters() used up before? "
+                "Pass "
+                "the module itself, or a list"
+            )
+        if not all(t.is_leaf for t in self._tensors):
+            raise RuntimeError(
+                "frozen() takes leaves (parameters); use detach() on the result of an op"
+            )
+        self._before: list[list[tuple[Tensor, bool, tuple[Cut, ...]]]] = []
+
+    def __enter__(self) -> None:
+        self._before.append([(t, t._flag, t._cuts) for t in self._tensors])
+        cuts = (Cut("frozen", "inside a frozen() block", caller()),)
+        for t in self._tensors:
+            _set_flag(t, False, cuts)
+
+    def __exit__(self, *exc: object) -> None:
+        for t, flag, cuts in self._before.pop():
+            _set_flag(t, flag, cuts)
+
+
+def _set_flag(t: Tensor, flag: bool, cuts: tuple[Cut, ...]) -> None:
+    announce_flag(t)
+    object.__setattr__(t, "_flag", flag)
+    object.__setattr__(t, "_cuts", cuts)
+
+
+def collect_tensors(items: Iterable[Any]) -> list[Tensor]:
+    """The tensors in modules, tensors and nested iterables, each once, in order."""
+    found: dict[int, Tensor] = {}
+    for item in items:
+        if isinstance(item, Tensor):
+            found[id(item)] = item
+        elif callable(getattr(type(item), "parameters", None)):
+            found |= {id(t): t for t in item.parameters()}
+        elif isinstance(item, Iterable):
+            found |= {id(t): t for t in collect_tensors(item)}
+        else:
+            raise TypeError(f"expected a module or tensors, not {type(item).__name__}")
+    return list(found.values())
