@@ -123,19 +123,16 @@ def template(rule: str, arguments: list[ast.expr]) -> ast.expr:
 
 def name_node(name: str) -> ast.expr:
     """The name, as a node of a tree."""
-
     return ast.Name(name, ast.Load())
 
 
 def copied(e: ast.expr) -> ast.expr:
     """A deep copy."""
-
     return Substitute({}).visit(e)
 
 
 def number_node(value: float) -> ast.expr:
     """The number, as a node of a tree; the sign is a node of its own."""
-
     if value < 0 or (value == 0 and math.copysign(1, value) < 0):
         return ast.UnaryOp(ast.USub(), ast.Constant(-value))
     return ast.Constant(value)
@@ -165,7 +162,6 @@ def _sub(u: ast.expr, v: ast.expr) -> ast.expr:
 
 def times(u: ast.expr, v: ast.expr) -> ast.expr:
     """`u * v`, or less where one of them is 0 or 1."""
-
     if _is(u, 0) or _is(v, 0):
         return number_node(0)
     if _is(u, 1):
@@ -210,6 +206,5 @@ class Substitute(ast.NodeTransformer):
 
 def function_name(node: ast.Call) -> str:
     """The key of `DERIVATIVES` that a call names."""
-
     assert isinstance(node.func, ast.Name)
     return node.func.id
