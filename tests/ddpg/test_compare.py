@@ -1,3 +1,5 @@
+import inspect
+
 import numpy as np
 import pytest
 
@@ -94,3 +96,23 @@ def test_every_case_starts_from_the_same_place():
     ):
         np.testing.assert_array_equal(mine.numpy(), same.numpy())
         assert not np.array_equal(mine.numpy(), different.numpy())
+
+
+def test_every_row_says_where_the_gradient_went_and_which_line_stopped_it(rows):
+    lines = inspect.getsource(compare).splitlines()
+
+    def line_of(code):
+        return next(n for n, line in enumerate(lines, 1) if code in line)
+
+    said = {name: row.explanation for name, row in rows.items()}
+    assert said["separate optimizers"] == said["one joint optimizer"] == "reaches everything"
+    frozen = line_of("with tg.frozen(lab.critic):")
+    assert said["frozen"] == (
+        f"reaches actor; it passes by the frozen critic [frozen, compare.py:{frozen}]"
+    )
+    detached = line_of("lab.actor(lab.obs).detach()")
+    assert said["blocked action"] == (
+        f"reaches critic; it is cut off from actor [detached, compare.py:{detached}]"
+    )
+    stopped = line_of("tg.stop_gradient(q)")
+    assert said["blocked Q"] == f"is cut off from everything [detached, compare.py:{stopped}]"
