@@ -153,7 +153,6 @@ class Compare:
 
     def _compare(self) -> int:
         from rich.console import Console
-        from threadpoolctl import threadpool_limits
 
         from ddpg.compare import CASES, Size, measure
         from ddpg.compare_show import as_json, print_table, print_training, save_picture
@@ -161,13 +160,11 @@ class Compare:
         from ddpg.progress import StageProgress
         from ddpg.report import PARTS, gather, write
         from ddpg.report_html import render
+        from ddpg.threads import blas_threads
 
         seeds = range(self.seed, self.seed + (1 if self.report is None else self.seeds))
         size, rows, runs = Size(), [], {}
-        with (
-            threadpool_limits(self.threads, user_api="blas"),
-            StageProgress(Console(stderr=True)) as progress,
-        ):
+        with blas_threads(self.threads), StageProgress(Console(stderr=True)) as progress:
             progress.stage("one update, eight ways", len(CASES))
             for row in measure(size, self.seed):
                 rows.append(row)

@@ -9,7 +9,6 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from rich.console import Console
-from threadpoolctl import threadpool_limits
 
 from ddpg import checkpoint, plots, rng
 from ddpg.agent import DDPG
@@ -20,6 +19,7 @@ from ddpg.learn import learn
 from ddpg.progress import TrainProgress
 from ddpg.runlog import RunLog
 from ddpg.spaces import make_env
+from ddpg.threads import blas_threads
 
 
 def train(config: TrainConfig, run_dir: Path, console: Console | None = None) -> RunLog:
@@ -54,7 +54,7 @@ def train(config: TrainConfig, run_dir: Path, console: Console | None = None) ->
         env, evaluation_env = make_env(config.env_id), make_env(config.env_id)
         stack.callback(env.close)
         stack.callback(evaluation_env.close)
-        stack.enter_context(threadpool_limits(config.threads, user_api="blas"))
+        stack.enter_context(blas_threads(config.threads))
         agent_seed, env_seed = rng.spawn(config.seed, 2)
         agent = DDPG(env.observation_space, env.action_space, config.ddpg, agent_seed)
         checkpoint.create_run(run_dir, config)
