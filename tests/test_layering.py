@@ -30,7 +30,7 @@ ALLOWED = {
     "optim": {"core", "ops", "creation", "grad_mode", "autodiff"},
     "check": ANY,
     "contract": ANY,
-    "trace": ANY,
+    "walkthrough": ANY,
     "explain": ANY,  # explain.py and explain_*.py alike
     "anomaly": ANY,
     "io": ANY,

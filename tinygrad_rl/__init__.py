@@ -169,14 +169,14 @@ from tinygrad_rl.random import rand as rand
 from tinygrad_rl.random import randint as randint
 from tinygrad_rl.random import randn as randn
 from tinygrad_rl.random import randperm as randperm
-from tinygrad_rl.trace import Trace as Trace
-from tinygrad_rl.trace import trace_backward as trace_backward
 from tinygrad_rl.transforms import hessian as hessian
 from tinygrad_rl.transforms import hvp as hvp
 from tinygrad_rl.transforms import jacobian as jacobian
 from tinygrad_rl.transforms import jvp as jvp
 from tinygrad_rl.transforms import value_and_grad as value_and_grad
 from tinygrad_rl.transforms import vjp as vjp
+from tinygrad_rl.walkthrough import Trace as Trace
+from tinygrad_rl.walkthrough import trace_backward as trace_backward
 
 __all__ = [
     "DeriveError",

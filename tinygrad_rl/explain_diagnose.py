@@ -16,7 +16,7 @@ import numpy as np
 from tinygrad_rl.core import Tensor
 from tinygrad_rl.explain_record import Call, Cause, Line, Recorder, Root, Value
 from tinygrad_rl.ops.define import Elementwise
-from tinygrad_rl.trace import Visit
+from tinygrad_rl.walkthrough import Visit
 
 REACHED, ZERO, FROZEN, BLOCKED, UNUSED = "reached", "zero", "frozen", "blocked", "unused"
 

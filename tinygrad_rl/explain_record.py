@@ -24,7 +24,7 @@ from tinygrad_rl import autodiff, core
 from tinygrad_rl.core import Observer, Op, Tensor, mode
 from tinygrad_rl.explain_names import Names
 from tinygrad_rl.nn.module import Module
-from tinygrad_rl.trace import Visit, gradients_of, visit
+from tinygrad_rl.walkthrough import Visit, gradients_of, visit
 
 _PACKAGE = str(Path(__file__).parent)
 _MODULE_CALL = Module.__call__.__code__

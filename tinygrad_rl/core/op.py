@@ -176,13 +176,17 @@ class Op:
     ) -> np.ndarray[Any, Any]:
         assert self.shape_rule is not None and self.kernel is not None
         shape = self.shape_rule(*arrays, **params)
-        dtype: Any = np.result_type(*arrays)
+        # Integers among floats are numbers of rows and the like: they don't decide the dtype.
+        floats = [a.dtype for a in arrays if a.dtype.kind == "f"]
+        dtype: Any = np.result_type(*(floats or arrays))
         if len(shape) == 2 and isinstance(shape[0], tuple):
             shape, dtype = shape
         if self._compiled is None:
             self._compiled = njit(self.kernel, error_model="numpy", nogil=True)
         out = np.empty(shape, dtype)
-        arrays = [a.astype(np.result_type(*arrays)) if a.dtype.kind == "f" else a for a in arrays]
+        if floats:
+            common = np.result_type(*floats)
+            arrays = [a.astype(common) if a.dtype.kind == "f" else a for a in arrays]
         self._compiled(out, *arrays, *(params[p] for p in self.params))
         return out
 

@@ -106,11 +106,21 @@ def load(source: str, stem: str, names: Mapping[str, Any] | None = None) -> Modu
         if name in sys.modules:
             return sys.modules[name]
         path = cache_dir() / f"{name}.py"
-        text = source.encode()
-        if not path.is_file() or path.read_bytes() != text:
-            write_atomically(path, text)
-        with _alone(path):
-            return _verified(name, path, names or {})
+        for last_try in (False, True):
+            try:
+                _write_source(path, source.encode())
+                with _alone(path):
+                    return _verified(name, path, names or {})
+            except FileNotFoundError:  # somebody is clearing the folder at this moment
+                if last_try:
+                    raise
+    raise AssertionError("unreachable")
+
+
+def _write_source(path: Path, text: bytes) -> None:
+    if not path.is_file() or path.read_bytes() != text:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, text)
 
 
 @contextmanager

@@ -53,7 +53,7 @@ def test_printed_page():
     assert "backward: 4 steps" in text
     assert "<40x30, norm 69.28>" in text  # 2 in each of 1200 places
     assert "v: [1., 1.]" in text
-    assert "test_trace.py:" in text
+    assert "test_walkthrough.py:" in text
 
 
 def test_names_can_be_given():
@@ -69,7 +69,7 @@ def test_names_can_be_given():
 
 def test_every_op_of_the_registry_has_a_readable_rule():
     from tinygrad_rl.core import REGISTRY
-    from tinygrad_rl.trace import rule_text
+    from tinygrad_rl.walkthrough import rule_text
 
     for op in REGISTRY.values():
         for i, arg in enumerate(op.args):
