@@ -1,4 +1,4 @@
-"""`jit` in a function's place: the same numbers, the same state afterwards, or an error and no change."""
+"""`jit` in a function's place: the same numbers and state afterwards, or an error and no change."""
 
 import threading
 from typing import NamedTuple
@@ -29,7 +29,7 @@ def snapshot(*tensors):
     ] + [mode.observers, mode.interpret, mode.grad]  # fmt: skip
 
 
-# -- what selects a compiled form --------------------------------------------------------------------
+# -- what selects a compiled form ------------------------------------------------------------------
 
 
 def test_it_traces_again_for_what_differs_and_says_why():
@@ -139,7 +139,7 @@ def test_an_argument_that_is_a_parameter_too_is_an_argument_only_in_that_call():
     close(f(tg.Tensor([10.0, 20.0])), [11, 22])
 
 
-# -- arguments and results ---------------------------------------------------------------------------
+# -- arguments and results -------------------------------------------------------------------------
 
 
 class Pair(NamedTuple):
@@ -151,7 +151,13 @@ def test_arguments_and_results_of_every_form():
     @tg.jit
     def f(tree, *, extra):
         a, [b, c] = tree["a"], tree["list"]
-        return {"sum": a + b, "pair": Pair(a * extra, c), "same": (b, b), "n": 3, "no": [None, "text"]}
+        return {
+            "sum": a + b,
+            "pair": Pair(a * extra, c),
+            "same": (b, b),
+            "n": 3,
+            "no": [None, "text"],
+        }
 
     tree = {"a": np.ones(2), "list": [tg.Tensor([1.0, 2.0]), np.float32(4)]}
     for _ in range(2):
@@ -540,7 +546,7 @@ def test_an_argument_that_comes_to_lie_in_written_memory_is_refused_at_any_call(
     assert base.tolist() == [[1, 2, 3], [4, 5, 6]]
 
 
-# -- what is refused, and leaves everything as it was ------------------------------------------------
+# -- what is refused, and leaves everything as it was ----------------------------------------------
 
 
 def read_float(x, w, s):

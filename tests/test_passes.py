@@ -66,8 +66,12 @@ def copies(x):
     return y.T.T.permute(1, 0) @ W[:, :2].T[::-1].T.repeat(2, 0), x.expand(2, 4, 3) @ W.T
 
 
-@pytest.mark.parametrize("function", [linear_nd, mixed, columns, thin, copies], ids=lambda f: f.__name__)
-@pytest.mark.parametrize("step", [*dict.fromkeys(passes.PASSES), passes.simplify], ids=lambda p: p.__name__)
+@pytest.mark.parametrize(
+    "function", [linear_nd, mixed, columns, thin, copies], ids=lambda f: f.__name__
+)
+@pytest.mark.parametrize(
+    "step", [*dict.fromkeys(passes.PASSES), passes.simplify], ids=lambda p: p.__name__
+)
 def test_a_pass_leaves_the_meaning(step, function):
     before = program(function, tg.from_numpy(X))
     expected = evaluate(before, X)
@@ -85,12 +89,16 @@ def test_linear_becomes_a_product_and_a_sum_with_the_same_flops():
 
 
 def test_copies_are_the_thing_itself():
-    p = passes.forward_copies(program(lambda x: (tg.stop_gradient(x.copy()) + 1).copy(), tg.ones(2)))
+    p = passes.forward_copies(
+        program(lambda x: (tg.stop_gradient(x.copy()) + 1).copy(), tg.ones(2))
+    )
     assert names(p) == ["add"]
 
 
 def test_numbers_are_folded_but_not_zeros_with_a_sign():
-    p = passes.fold_literals(program(lambda x: x * (constant(2.0, np.dtype(np.float32)) * 3.0).expand(2), tg.ones(2)))
+    p = passes.fold_literals(
+        program(lambda x: x * (constant(2.0, np.dtype(np.float32)) * 3.0).expand(2), tg.ones(2))
+    )
     assert "mul" in names(p) and p.instructions[-1].inputs[0].kind == "input"
     q = program(lambda x: (x * 0.0, x * -0.0), tg.ones(2))
     assert names(passes.merge_equal(q)) == ["mul", "mul"]

@@ -1,4 +1,4 @@
-"""What a traced program shows: ops, shapes, lines, costs; and what freezing and blocking take out."""
+"""What a traced program shows: ops, lines, costs; and what freezing and blocking take out."""
 
 import linecache
 from pathlib import Path
@@ -27,7 +27,9 @@ def line_of(text):
 
 def arguments():
     rng = np.random.default_rng(0)
-    return [tg.from_numpy(rng.normal(size=s).astype(np.float32)) for s in ((4, 3), (3, 2), (2,), (4, 2))]
+    return [
+        tg.from_numpy(rng.normal(size=s).astype(np.float32)) for s in ((4, 3), (3, 2), (2,), (4, 2))
+    ]
 
 
 def test_each_instruction_knows_its_op_shape_and_line():
@@ -144,7 +146,8 @@ def backward_of():
 
 
 @pytest.mark.parametrize(
-    "name, traced, compiled", [("frozen", 107.61, 105.38), ("naive", 144.31, 142.08), ("blocked", 70.39, 70.39)]
+    "name, traced, compiled",
+    [("frozen", 107.61, 105.38), ("naive", 144.31, 142.08), ("blocked", 70.39, 70.39)],
 )
 def test_what_a_backward_costs(backward_of, name, traced, compiled):
     before, after, forward = backward_of(name)

@@ -21,8 +21,8 @@ def tensors_in(tree: Any) -> list[Tensor]:
     return []
 
 
-def replaced(tree: Any, kind: type, new: Callable[[Any], Any]) -> Any:
-    """The same nested lists, tuples and dicts with `new(thing)` in the place of things of a kind."""
+def replaced(tree: Any, kind: type | tuple[type, ...], new: Callable[[Any], Any]) -> Any:
+    """The same lists, tuples and dicts with `new(thing)` in the place of things of a kind."""
     if isinstance(tree, kind):
         return new(tree)
     if isinstance(tree, dict):

@@ -4,15 +4,16 @@
     print(program.listing())              # one line an op: result, op, operands, line of user code
     program.flops(), program.bytes()
 
-The forward pass, the backward sweep, the optimizer: all of them are op calls, so all of them stand in
-the listing, in the order in which they ran. What a `frozen` block saves is seen here as lines that are
-missing; what a stop_gradient cuts off, as a path that ends.
+The forward pass, the backward sweep, the optimizer: all of them are op calls, so all of them stand
+in the listing, in the order in which they ran. What a `frozen` block saves is seen here as lines
+that are missing; what a stop_gradient cuts off, as a path that ends.
 
-Values are in single assignment form: a tensor that is overwritten in place gets a new value, and the
-program ends with the list of the values to be written back.
+Values are in single assignment form: a tensor that is overwritten in place gets a new value, and
+the program ends with the list of the values to be written back.
 """
 
 import linecache
+import math
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -26,10 +27,10 @@ from tinygrad_rl.core import (
     Op,
     Tensor,
     Where,
-    next_in_sequence,
     at,
     caller,
     mode,
+    next_in_sequence,
     place,
     wrap,
 )
@@ -53,8 +54,8 @@ class TraceError(RuntimeError):
 class Value:
     """One array of the program.
 
-    `kind` is `input` (an argument), `state` (a tensor from outside, used by reference), `literal` (the
-    same number everywhere) or `result` (made by an instruction).
+    `kind` is `input` (an argument), `state` (a tensor from outside, used by reference), `literal`
+    (the same number everywhere) or `result` (made by an instruction).
     """
 
     kind: str
@@ -71,10 +72,8 @@ class Value:
 
     @property
     def nbytes(self) -> int:
-        size = 1
-        for n in self.shape:
-            size *= n
-        return size * self.dtype.itemsize
+        """Bytes of the whole array."""
+        return math.prod(self.shape) * self.dtype.itemsize
 
     def __str__(self) -> str:
         if self.kind == "literal":
@@ -111,7 +110,7 @@ class Instruction:
 
 @dataclass(eq=False)
 class Program:
-    """A straight line of instructions, with what goes in, what comes out and what is written back."""
+    """A straight line of instructions: what goes in, what comes out, what is written back."""
 
     name: str
     inputs: list[Value]
@@ -125,7 +124,7 @@ class Program:
         return sum(i.flops for i in self.instructions)
 
     def bytes(self) -> int:
-        """Bytes that the ops would read and write one by one; the compiler's fusion saves most of it."""
+        """Bytes that the ops would read and write one by one; fusion saves most of it."""
         return sum(i.nbytes for i in self.instructions)
 
     def but(self, instructions: Sequence[Instruction], **changes: Any) -> "Program":
@@ -160,7 +159,7 @@ class Program:
         return "\n".join(lines)
 
 
-# -- tracing -----------------------------------------------------------------------------------------
+# -- tracing ---------------------------------------------------------------------------------------
 
 
 Outside = int | Tensor
@@ -233,7 +232,7 @@ def trace(
 
 class _Recorder(Observer):
     def __init__(self) -> None:
-        # By the id of a tensor's array, which a node that saved its output holds without the tensor.
+        # By the id of a tensor's array: a node that saved its output holds no tensor.
         self.values: dict[int, Value] = {}
         self.alive: list[Tensor] = []  # so that no id is used twice
         self.start = next_in_sequence()
@@ -367,8 +366,9 @@ class _Recorder(Observer):
             return
         g = leaf._grad
         self.first_grads[id(leaf)] = (leaf, g, writing)
-        known = g is None or id(g._array) in self.values
-        if not known and not writing and self._is_outside(leaf):
+        if g is None or writing or not self._is_outside(leaf):
+            return
+        if id(g._array) not in self.values:
             value = Value("input", g.shape, g.dtype, f"grad{len(self.incoming)}", g)
             self.incoming.append(leaf)
             self.inputs.append(value)
@@ -446,13 +446,15 @@ class _Recorder(Observer):
             if g is before or not self._is_outside(leaf):
                 continue
             where = self._leaf(leaf)
-            kept = None if g is None else self.outside(g)
-            if g is not None and kept is None:
-                kept = self.value(g)
-                if kept.kind == "result" and id(leaf) in outer:
-                    outer[id(kept)] = f"grad_{outer[id(leaf)]}"
-                outputs.append(kept)
-            grads.append((where, kept))
+            outside = None if g is None else self.outside(g)
+            if g is None or outside is not None:
+                grads.append((where, outside))
+                continue
+            value = self.value(g)
+            if value.kind == "result" and id(leaf) in outer:
+                outer[id(value)] = f"grad_{outer[id(leaf)]}"
+            outputs.append(value)
+            grads.append((where, value))
         _name_values(self, outer)
         program = Program(
             re.sub(r"\W", "_", name),
@@ -485,14 +487,16 @@ class _Recorder(Observer):
         )
 
 
-# -- names -------------------------------------------------------------------------------------------
+# -- names -----------------------------------------------------------------------------------------
 
 _ASSIGNMENT = re.compile(r"^\s*(\w+)\s*(?::[^=]+)?=[^=]")
 
 
 def _name_values(recorder: _Recorder, outer: dict[int, str]) -> None:
-    """Name values after the user's variables: tensors from outside by where they were found, results by
-    the assignment on whose line they were made last.
+    """Name values after the user's variables.
+
+    Tensors from outside by where they were found, results by the assignment on whose line they
+    were made last.
     """
     taken: set[str] = set()
 

@@ -3,8 +3,9 @@
     source = generate(plan)
     text = render(source)
 
-The text is meant to be read: variables carry the user's names, a comment before each step says which op
-it is and which line of user code it came from, and the loops are what one would write by hand.
+The text is meant to be read: variables carry the user's names, a comment before each step says
+which op it is and which line of user code it came from, and the loops are what one would write by
+hand.
 """
 
 import numpy as np
@@ -78,31 +79,24 @@ def _write_ends(source: Source) -> None:
         source.write("", "# results", *lines)
     for v in dict.fromkeys(plan.program.outputs):
         if v.shape and v not in plan.direct:
-            name = _output_array(source, v)
-            source.nest(
-                v.shape,
-                lambda at, v=v, name=name: [f"{name}[{', '.join(at)}] = {source.element(v, at)}"],
-            )
+            _write_copy(source, _output_array(source, v), v)
     for state, v in plan.program.writes:
         if plan.homes.get(v) is state:
             continue
-        target = source.array(state)
-        if not state.shape:
-            source.write(f"{target}[0] = {source.element(v, ())}")
-        else:
-            source.nest(
-                state.shape,
-                lambda at, v=v, target=target: [
-                    f"{target}[{', '.join(at)}] = {source.element(v, at)}"
-                ],
-            )
+        _write_copy(source, source.array(state), v)
+
+
+def _write_copy(source: Source, name: str, v: Value) -> None:
+    """A loop that puts `v` into an array; one that stands for a 0-d value has one element."""
+    source.nest(v.shape, lambda at: [f"{name}[{', '.join(at) or '0'}] = {source.element(v, at)}"])
 
 
 def _scalar_array(source: Source, dtype: np.dtype) -> str:
     count = sum(1 for v in source.plan.program.outputs if not v.shape and v.dtype == dtype)
     name = f"results_{dtype.name}"
     source.declared[name] = (
-        f"{source.call('array')}(memory, {source.block('scalars', dtype)}, 0, ({count},), {TYPES[dtype.name]})"
+        f"{source.call('array')}(memory, {source.block('scalars', dtype)}, 0, ({count},), "
+        f"{TYPES[dtype.name]})"
     )
     return name
 

@@ -99,12 +99,13 @@ class Jitted:
         return self if instance is None else types.MethodType(self, instance)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the compiled form for these arguments, made first where there is none yet."""
         if mode.observers:
             # Whoever watches ops (another trace, a FLOP count, an explanation) wants to see them.
             return self._function(*args, **kwargs)
         args, kwargs = _as_tensors(args), _as_tensors(kwargs)
         tensors = tensors_in((args, kwargs)) if kwargs else tensors_in(args)
-        key = (mode.grad, _signature(args), _signature(kwargs) if kwargs else ())
+        key: tuple[Any, ...] = (mode.grad, _signature(args), _signature(kwargs) if kwargs else ())
         if len(tensors) > 1 and len({id(t) for t in tensors}) < len(tensors):
             tensors, pattern = _once(tensors)
             key = (*key, pattern)
@@ -158,7 +159,7 @@ class Jitted:
         return self._last
 
 
-# -- arguments ---------------------------------------------------------------------------------------
+# -- arguments -------------------------------------------------------------------------------------
 
 
 def _as_tensors(tree: Any) -> Any:
@@ -177,7 +178,7 @@ _NUMPY = (np.ndarray, np.generic)
 def _once(tensors: list[Tensor]) -> tuple[list[Tensor], tuple[int, ...]]:
     """Each tensor once, and which of them stands at which place."""
     first: dict[int, int] = {}
-    kept = []
+    kept: list[Tensor] = []
     for t in tensors:
         if id(t) not in first:
             first[id(t)] = len(kept)
@@ -246,11 +247,11 @@ def _shown(spec: Any) -> str:
     return f"({', '.join(_shown(v) for v in spec[1:])})"
 
 
-# -- one compiled form -------------------------------------------------------------------------------
+# -- one compiled form -----------------------------------------------------------------------------
 
 
 _SMALL = 1 << 15
-"""Bytes up to which an argument is copied: cheaper than to find its address and what it overlaps."""
+"""Bytes up to which an argument is copied: cheaper than its address and what it overlaps."""
 
 
 class _Compiled:
@@ -445,7 +446,7 @@ def _check_result(tree: Any) -> None:
 
 
 class _Writes:
-    """What memory a compiled function writes to, and that no argument lies in it by another name."""
+    """What memory a compiled function writes to; no argument may lie in it by another name."""
 
     def __init__(self, traced: Trace) -> None:
         program = traced.program
@@ -461,7 +462,7 @@ class _Writes:
             self.ranges = [(0, 0, "")]
 
     def may_touch(self, array: Array) -> bool:
-        """Whether an array might lie in memory that is written: a quick look at who owns its memory."""
+        """Whether an array might lie in memory that is written: a quick look at who owns it."""
         owner = array if array.base is None else array.base
         return id(owner) in self._owners or not (type(owner) is np.ndarray and owner.base is None)
 
@@ -514,7 +515,7 @@ def _bounds(v: Value) -> tuple[int, int]:
 
 
 def _refuse_overlaps(program: Program) -> None:
-    """Two tensors on one memory, one of them written: the order of reads and writes would be lost."""
+    """Two tensors on one memory, one of them written: the order of accesses would be lost."""
     written = {state for state, _ in program.writes}
     spans = sorted(
         ((*_bounds(v), v) for v in program.states if v.tensor is not None and v.nbytes),
@@ -538,8 +539,8 @@ def _shared(a: str, b: str) -> TraceError:
 
 def _stop(g: Tensor) -> Tensor:
     raise RuntimeError(
-        "this gradient would have to go back through a jitted function, which keeps no history: call "
-        "backward() inside it, or detach() its result"
+        "this gradient would have to go back through a jitted function, which keeps no history: "
+        "call backward() inside it, or detach() its result"
     )
 
 

@@ -63,7 +63,7 @@ def computation(source: Source, i: Instruction, index: tuple[str, ...]) -> str:
 
 
 def _compute_dtypes(i: Instruction, op: Elementwise) -> list[np.dtype]:
-    """The dtype that each operand is computed in: the result's, or for a comparison the common one."""
+    """The dtype of each operand while computing: the result's, for a comparison the common one."""
     named = list(zip(op.args, i.inputs, strict=True))
     common = i.out.dtype
     if op.scalar.is_boolean:
@@ -91,7 +91,7 @@ def _write_reduction(
     body: list[str],
     after: list[list[str]],
 ) -> None:
-    """Accumulate in a variable where the reduced axes are the inner ones, else in the output's memory."""
+    """Accumulate in a variable where the inner axes are reduced, else in the output's memory."""
     shape, axes = i.inputs[0].shape, i.params["axis"]
     kind = TYPES[i.out.dtype.name]
     value = converted(source.element(i.inputs[0], index), i.inputs[0].dtype, i.out.dtype)

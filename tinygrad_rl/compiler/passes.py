@@ -2,8 +2,8 @@
 
     program = simplify(program)
 
-They run in the order of `PASSES`. A pass sees single assignments only, so it never has to ask whether a
-value was overwritten in between.
+They run in the order of `PASSES`. A pass sees single assignments only, so it never has to ask
+whether a value was overwritten in between.
 """
 
 import math
@@ -28,7 +28,7 @@ def simplify(program: Program) -> Program:
     return program
 
 
-# -- building instructions ---------------------------------------------------------------------------
+# -- building instructions -------------------------------------------------------------------------
 
 
 class _Builder:
@@ -75,7 +75,7 @@ def _substitute(
     )
 
 
-# -- the passes --------------------------------------------------------------------------------------
+# -- the passes ------------------------------------------------------------------------------------
 
 
 def lower_linear(program: Program) -> Program:
@@ -88,7 +88,11 @@ def lower_linear(program: Program) -> Program:
         x, weight, bias = i.inputs
         build = _Builder(i)
         rows, (m, k) = math.prod(x.shape[:-1]), weight.shape
-        flat = x if len(x.shape) == 2 else build.add("reshape", (x,), (rows, k), params={"shape": (rows, k)})
+        flat = (
+            x
+            if len(x.shape) == 2
+            else build.add("reshape", (x,), (rows, k), params={"shape": (rows, k)})
+        )
         turned = build.add("permute", (weight,), (k, m), params={"axes": (1, 0)})
         product = build.add("matmul", (flat, turned), (rows, m))
         build.out[-1].flops = i.flops
@@ -102,7 +106,7 @@ def lower_linear(program: Program) -> Program:
 
 
 def forward_copies(program: Program) -> Program:
-    """Values never change, so a copy is the thing itself; so are stop_gradient and a view of the same shape."""
+    """Values never change: copies, stop_gradient, views of the same shape are the thing itself."""
     same: dict[Value, Value] = {}
     kept = []
     for i in program.instructions:
@@ -225,7 +229,7 @@ def prune_columns(program: Program) -> Program:
 
 
 def thin_products(program: Program) -> Program:
-    """A product with a side of 1 is a sum of scaled rows: as a loop it fuses with its neighbours."""
+    """A product with a side of 1 is a sum of scaled rows: a loop that fuses with its neighbours."""
     out: list[Instruction] = []
     for i in program.instructions:
         if i.op.name != "matmul" or len(i.out.shape) != 2 or i.out.dtype.kind != "f":
@@ -330,7 +334,7 @@ def _tensor(v: Value) -> Tensor:
 
 
 def _is_matrix(v: Value, made: dict[Value, Instruction]) -> bool:
-    """Something BLAS can read: an array or a block of one, perhaps with the last two axes exchanged."""
+    """Something BLAS can read: an array or a block of one, its last two axes perhaps exchanged."""
     if v in made and made[v].op.name == "permute":
         n = len(v.shape)
         if made[v].params["axes"] != (*range(n - 2), n - 1, n - 2):

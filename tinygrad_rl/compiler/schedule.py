@@ -2,10 +2,10 @@
 
     plan = make_plan(program)             # steps in order, and a place for each value in memory
 
-Elementwise instructions of one shape, with the sums that follow them, become one loop (`Loop`): each
-operand is read once, what is used only inside never reaches memory. Everything else is a step of its
-own. Then each value gets memory: a state's own where the state is due to be overwritten with it, a part
-of one shared block otherwise, given back after the value's last use.
+Elementwise instructions of one shape, with the sums that follow them, become one loop (`Loop`):
+each operand is read once, what is used only inside never reaches memory. Everything else is a step
+of its own. Then each value gets memory: a state's own where the state is due to be overwritten with
+it, a part of one shared block otherwise, given back after the value's last use.
 """
 
 from dataclasses import dataclass, field
@@ -23,6 +23,7 @@ class Loop:
 
     @property
     def made(self) -> set[Value]:
+        """What its members compute."""
         return {i.out for i in self.members}
 
 
@@ -59,11 +60,11 @@ def make_plan(program: Program) -> Plan:
     return plan
 
 
-# -- fusion ------------------------------------------------------------------------------------------
+# -- fusion ----------------------------------------------------------------------------------------
 
 
 def _fuse(program: Program, made_by: dict[Value, Instruction]) -> list[Step]:
-    """Put each instruction into the latest loop of its shape that has what it needs, or at the end."""
+    """Put each instruction into the latest loop of its shape that has what it needs, or last."""
     steps: list[Step] = []
     ready: dict[Value, int] = {}  # position of the step that makes a value
 
@@ -127,7 +128,7 @@ def _behind(v: Value, made_by: dict[Value, Instruction]) -> Value:
 
 
 def _same_place(v: Value, loop: Loop, made_by: dict[Value, Instruction]) -> bool:
-    """An operand made by the loop itself must be one of its elements, at the place where it is needed."""
+    """An operand made by the loop itself must be one of its elements, where it is needed."""
     if v in loop.made:
         return made_by[v].op.name not in REDUCTIONS
     while v in made_by and is_view(made_by[v]):
@@ -135,7 +136,7 @@ def _same_place(v: Value, loop: Loop, made_by: dict[Value, Instruction]) -> bool
     return v not in loop.made
 
 
-# -- memory ------------------------------------------------------------------------------------------
+# -- memory ----------------------------------------------------------------------------------------
 
 
 def _stored(plan: Plan) -> set[Value]:
@@ -172,7 +173,7 @@ def root(plan: Plan, v: Value) -> Value:
 
 
 def _reads(plan: Plan) -> dict[Value, list[tuple[int, bool]]]:
-    """For each value in memory: the steps that read it, and whether only at the place being written."""
+    """For each value in memory the steps that read it, and whether only where they write."""
     reads: dict[Value, list[tuple[int, bool]]] = {}
     for k, step in enumerate(plan.steps):
         for i in step.members if isinstance(step, Loop) else [step]:

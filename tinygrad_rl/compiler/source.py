@@ -13,7 +13,17 @@ from tinygrad_rl.core import Op
 from tinygrad_rl.kernels import scalar
 from tinygrad_rl.program import Instruction, Value
 
-NATIVE = ("array", "cell", "reshaped", "strided", "matmul", "matmul_nt", "matmul_tn", "matmul_tt", "plus")
+NATIVE = (
+    "array",
+    "cell",
+    "reshaped",
+    "strided",
+    "matmul",
+    "matmul_nt",
+    "matmul_tn",
+    "matmul_tt",
+    "plus",
+)
 TYPES = {
     "float32": "float32",
     "float64": "float64",
@@ -53,6 +63,7 @@ class Source:
         return self.names[v]
 
     def unique(self, stem: str) -> str:
+        """A name that nothing else in the function has."""
         name, k = stem, 2
         while name in self.taken:
             name, k = f"{stem}_{k}", k + 1
@@ -182,10 +193,12 @@ class Source:
 
 
 def shape_text(shape: tuple[int, ...]) -> str:
+    """`(2, 3)`, without the type names that NumPy's integers would bring."""
     return f"({', '.join(map(str, shape))}{',' if len(shape) == 1 else ''})"
 
 
 def number_text(v: Value) -> str:
+    """A literal as a number of its dtype: `float32(0.1)`."""
     number, kind = v.number, TYPES[v.dtype.name]
     if v.dtype.kind == "b":
         return str(bool(number))
@@ -217,11 +230,13 @@ def source_index(i: Instruction, index: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def broadcast_index(shape: tuple[int, ...], index: tuple[str, ...]) -> tuple[str, ...]:
+    """Where an operand of this shape is read for one place in the result that it broadcasts to."""
     index = index[len(index) - len(shape) :]
     return tuple("0" if n == 1 else k for n, k in zip(shape, index, strict=True))
 
 
 def shifted(index: str, by: int) -> str:
+    """`index + by`, as short as it can be written."""
     if not by:
         return index
     return str(int(index) + by) if index.isdigit() else f"{index} + {by}"

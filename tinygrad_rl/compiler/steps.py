@@ -108,7 +108,7 @@ def _param_text(param: Any) -> str:
 
 
 def _row(source: Source, rows: Value, index: tuple[str, ...], size: int) -> list[str]:
-    """Lines that read one row number, count a negative one from the end, and refuse one out of range."""
+    """Lines that read a row number, count from the end if negative, refuse one out of range."""
     return [
         f"row = int64({source.element(rows, index)})",
         f"row = row + {size} if row < 0 else row",
@@ -224,7 +224,8 @@ def _write_extreme_index(source: Source, i: Instruction) -> None:
             "row = 0",
             f"for {var} in range(1, {x.shape[axis]}):",
             f"    if {element('row')} == {element('row')} and not (",
-            f"        {element(var)} == {element(var)} and not {element(var)} {sign} {element('row')}",
+            f"        {element(var)} == {element(var)}",
+            f"        and not {element(var)} {sign} {element('row')}",
             "    ):",
             f"        row = {var}",
             f"{source.target(i.out, place)} = row",

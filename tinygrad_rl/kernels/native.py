@@ -1,8 +1,9 @@
 """What the generated functions of the compiler call: arrays on given memory, products, sums.
 
-Memory comes as addresses, because unpacking sixty arrays at each call would take longer than a small
-network's whole update. All of it is written as intrinsics, which leave a few instructions in the
-function that calls them: as ordinary Numba functions they would be compiled a hundred times over.
+Memory comes as addresses, because unpacking sixty arrays at each call would take longer than a
+small network's whole update. All of it is written as intrinsics, which leave a few instructions in
+the function that calls them: as ordinary Numba functions they would be compiled a hundred times
+over.
 """
 
 from typing import Any
@@ -140,7 +141,11 @@ def _gemm(flip_a: bool, flip_b: bool) -> Any:
             builder.module,
             ir.FunctionType(
                 _INT,
-                [_CHAR] * 3 + [_SIZE] * 3 + [_BYTES, _BYTES, _SIZE, _BYTES, _SIZE] + [_BYTES] * 2 + [_SIZE],
+                [_CHAR] * 3
+                + [_SIZE] * 3
+                + [_BYTES, _BYTES, _SIZE, _BYTES, _SIZE]
+                + [_BYTES] * 2
+                + [_SIZE],
             ),
             "numba_xxgemm",  # what Numba's own np.dot calls: SciPy's BLAS
         )

@@ -245,7 +245,8 @@ def _entry(k: Any) -> Any:
         return int(k)
     if not isinstance(k, (Tensor, np.ndarray, bool, np.bool_)):
         raise TypeError(f"{type(k).__name__} is no index")
-    t = as_tensor(k)
+    # A NumPy mask is made a tensor of its own: a trace knows that its numbers may be read.
+    t = Tensor(k) if isinstance(k, np.ndarray) and k.dtype.kind == "b" else as_tensor(k)
     if t.dtype.kind == "b" and not t.ndim:
         raise TypeError("an index can't be a single boolean; use None and a mask")
     return t if t.dtype.kind == "b" else _index_tensor(t)
