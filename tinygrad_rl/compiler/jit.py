@@ -344,16 +344,16 @@ class _Compiled:
         for t, flag in self.trace.flags:
             if t._flag is not flag:
                 return f"requires_grad of {names.get(id(t), 'a tensor')}: {flag} -> {t._flag}"
-        for leaf in (*self.trace.absent, *self.trace.incoming):
-            if (_found(leaf, tensors)._grad is None) == (leaf in self.trace.incoming):
-                name = f"argument {leaf}" if isinstance(leaf, int) else names.get(id(leaf), "?")
-                there = leaf in self.trace.incoming
-                return f".grad of {name}: {'there' if there else 'None'} when it was traced"
+        for leaves, was in ((self.trace.absent, "None"), (self.trace.incoming, "there")):
+            for leaf in leaves:
+                if (_found(leaf, tensors)._grad is None) != (was == "None"):
+                    name = f"argument {leaf}" if isinstance(leaf, int) else names.get(id(leaf), "?")
+                    return f".grad of {name}: {was} when it was traced"
         return "other arguments"
 
     def run(self, tensors: list[Tensor]) -> Any:
         """Run on these arguments; the result has the form of the function's own."""
-        given = tensors
+        given: list[Any] = tensors
         if self.trace.incoming:
             given = [*tensors, *[_found(leaf, tensors)._grad for leaf in self.trace.incoming]]
         for buffer, k in self._staged:
