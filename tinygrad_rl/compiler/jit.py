@@ -341,13 +341,20 @@ class _Compiled:
         names = {
             id(v.tensor): v.name for v in [*self.trace.program.inputs, *self.trace.program.states]
         }
+        incoming = self.trace.incoming
+        for leaf, v in zip(incoming[::-1], self.trace.program.inputs[::-1], strict=False):
+            names.setdefault(id(leaf), v.name.removeprefix("grad_"))
         for t, flag in self.trace.flags:
             if t._flag is not flag:
                 return f"requires_grad of {names.get(id(t), 'a tensor')}: {flag} -> {t._flag}"
         for leaves, was in ((self.trace.absent, "None"), (self.trace.incoming, "there")):
             for leaf in leaves:
                 if (_found(leaf, tensors)._grad is None) != (was == "None"):
-                    name = f"argument {leaf}" if isinstance(leaf, int) else names.get(id(leaf), "?")
+                    name = (
+                        f"argument {leaf}"
+                        if isinstance(leaf, int)
+                        else names.get(id(leaf), "a leaf")
+                    )
                     return f".grad of {name}: {was} when it was traced"
         return "other arguments"
 
