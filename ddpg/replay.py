@@ -4,8 +4,9 @@
     index = replay.sample_indices(rng, 64)               # NumPy, outside the compiled update
     batch = replay.gather(tg.from_numpy(index))          # tensors, inside it
 
-Storage is allocated once, one row per transition, and read through tensors that share its memory,
-so a batch is five row lookups that autograd and the compiler see as ordinary operations.
+Storage is one table, allocated once, a row per transition: whoever draws a row at random waits for
+memory, and waits once for a row that lies in one place instead of five times for its parts. A batch
+is a lookup of rows, which autograd and the compiler see as an ordinary operation.
 """
 
 from typing import NamedTuple
@@ -29,7 +30,7 @@ class Batch(NamedTuple):
 
 
 class Replay:
-    """The last ``capacity`` transitions, in float32 arrays that are allocated once.
+    """The last ``capacity`` transitions, in a float32 table that is allocated once.
 
     Parameters
     ----------
@@ -43,7 +44,7 @@ class Replay:
     Attributes
     ----------
     obs, action, reward, next_obs, terminated
-        The storage as tensors, (capacity, width); they share the arrays that :meth:`add` writes.
+        The table's columns as tensors, (capacity, width); they share its memory.
     """
 
     def __init__(self, obs_dim: int, act_dim: int, capacity: int) -> None:
@@ -51,10 +52,12 @@ class Replay:
         self._size = 0
         self._next_row = 0
         # Scalars get a column of their own, so that they meet Q's (B, 1) without broadcasting.
-        self._columns = tuple(
-            np.zeros((capacity, width), dtype=np.float32)
-            for width in (obs_dim, act_dim, 1, obs_dim, 1)
-        )
+        widths = (obs_dim, act_dim, 1, obs_dim, 1)
+        ends = np.cumsum(widths).tolist()
+        self._parts = [slice(end - width, end) for end, width in zip(ends, widths, strict=True)]
+        table = np.zeros((capacity, ends[-1]), dtype=np.float32)
+        self._columns = tuple(table[:, part] for part in self._parts)
+        self._table = tg.from_numpy(table)
         self.obs, self.action, self.reward, self.next_obs, self.terminated = (
             tg.from_numpy(column) for column in self._columns
         )
@@ -116,8 +119,8 @@ class Replay:
 
     def gather(self, index: tg.Tensor) -> Batch:
         """The transitions at ``index``, an int64 tensor of shape (B,)."""
-        storage = (self.obs, self.action, self.reward, self.next_obs, self.terminated)
-        return Batch(*(tg.take(column, index, axis=0) for column in storage))
+        rows = tg.take(self._table, index, axis=0)
+        return Batch(*(rows[:, part] for part in self._parts))
 
 
 def _row(name: str, value: np.ndarray, width: int) -> np.ndarray:

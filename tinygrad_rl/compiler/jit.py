@@ -396,12 +396,15 @@ class _Compiled:
     def _leave_grads(self, tensors: Sequence[Tensor]) -> None:
         """Set the `.grad` of leaves as the function would have."""
         for leaf, g in self._grads:
-            if isinstance(leaf, int) and isinstance(g, np.ndarray):
-                g = wrap(g.copy())
+            if isinstance(g, Tensor):
+                if g._storage is not None:
+                    g._storage.version += 1
+                if isinstance(leaf, Tensor) and leaf._grad is g:
+                    continue
             elif isinstance(g, int):
                 g = tensors[g]
-            elif isinstance(g, Tensor) and g._storage is not None:
-                g._storage.version += 1
+            elif isinstance(leaf, int) and g is not None:
+                g = wrap(g.copy())
             object.__setattr__(_found(leaf, tensors), "_grad", g)
 
     def _builder(self, tree: Any) -> Callable[[Sequence[Tensor]], Any]:
