@@ -88,7 +88,7 @@ def run_by_python(text, stem, names=None):
 
 @pytest.fixture
 def by_python(monkeypatch):
-    monkeypatch.setattr(sys.modules["tinygrad_rl.compiler.jit"], "load", run_by_python)
+    monkeypatch.setattr(sys.modules["tinygrad_rl.compiler.compiled"], "load", run_by_python)
 
 
 def by_numpy(function, *args):

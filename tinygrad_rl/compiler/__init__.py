@@ -1,8 +1,8 @@
 """The compiler: a traced program becomes one Numba function that is fast and can be read.
 
 `passes.py` rewrites the program, `schedule.py` decides what runs together and where numbers live,
-`codegen.py` (with `source.py`, `loops.py`, `steps.py`) writes the function, `jit.py` runs it in the
-user's function's place.
+`codegen.py` (with `source.py`, `loops.py`, `steps.py`) writes the function, `compiled.py` holds it
+with its memory, `jit.py` puts it in the user's function's place.
 """
 
 from tinygrad_rl.compiler.jit import Jitted as Jitted
