@@ -1,0 +1,353 @@
+"""One compiled form of a function: its memory, its arguments, and what a call leaves behind.
+
+    compiled = Compiled(trace(function, args))
+    compiled.run(tensors)                 # what the function would have returned
+
+Everything that can be prepared is prepared when it is made: a call copies small arguments, runs the
+Numba function, and counts what was written.
+"""
+
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.lib.array_utils import byte_bounds
+
+from tinygrad_rl.compiler.codegen import generate, render
+from tinygrad_rl.compiler.passes import simplify
+from tinygrad_rl.compiler.schedule import make_plan
+from tinygrad_rl.compiler.source import Source
+from tinygrad_rl.core import FlagChanges, Node, Tensor, caller, storage_of, wrap
+from tinygrad_rl.core import Plan as GradPlan
+from tinygrad_rl.kernels.cache import load
+from tinygrad_rl.program import Outside, Program, Result, Trace, TraceError, Value
+
+Array = np.ndarray[Any, Any]
+
+_SMALL = 1 << 15
+"""Bytes up to which an argument is copied: cheaper than its address and what it overlaps."""
+
+
+class Compiled:
+    """A compiled function with its memory, ready to run."""
+
+    def __init__(self, traced: Trace) -> None:
+        self.trace = traced
+        _check_result(traced.result)
+        _refuse_overlaps(traced.program)
+        self.plan = make_plan(simplify(traced.program))
+        source = generate(self.plan)
+        self.text = render(source)
+        kernels = {
+            name: njit(kernel, error_model="numpy", nogil=True)
+            for name, kernel in source.kernels.items()
+        }
+        module = load(self.text, f"jit_{traced.program.name}", kernels)
+        self._function = getattr(module, source.function)
+        self.file = Path(str(module.__file__))
+        self._flags_seen = FlagChanges.count
+        self._lay_out(source)
+        self._place_results()
+        self._writes = _Writes(traced)
+        self._build = self._builder(traced.result)
+
+    def _lay_out(self, source: Source) -> None:
+        """Give every block of memory its address; arguments get theirs at each call."""
+        self._memory = np.zeros(len(source.blocks), np.int64)
+        self._shared = np.empty(self.plan.size + 64, np.uint8)
+        self._inputs: list[tuple[int, int]] = []  # block, number of the input
+        self._staged: list[tuple[Array, int]] = []  # where a small input is copied to, its number
+        written = {s for s, _ in self.trace.program.writes}
+        self._arrays: dict[Any, Array] = {}
+        for n, (kind, what) in enumerate(source.blocks):
+            if isinstance(what, Value) and kind == "input":
+                k = self.trace.program.inputs.index(what)
+                if what.nbytes <= _SMALL and what not in written:
+                    self._staged.append((np.empty(what.shape, what.dtype), k))
+                    self._memory[n] = self._staged[-1][0].ctypes.data
+                else:
+                    self._inputs.append((n, k))
+            elif isinstance(what, Value) and kind == "state":
+                assert what.tensor is not None
+                self._memory[n] = what.tensor._array.ctypes.data
+            elif kind == "shared":
+                self._memory[n] = -(-self._shared.ctypes.data // 64) * 64
+            else:
+                shape: Any = len(self._scalars(what)) if kind == "scalars" else what.shape
+                array = np.empty(shape, what if isinstance(what, np.dtype) else what.dtype)
+                self._arrays[what] = array
+                self._memory[n] = array.ctypes.data
+
+    def _scalars(self, dtype: Any) -> list[Value]:
+        """The 0-d outputs of a dtype, which share one array."""
+        return [v for v in self.plan.program.outputs if not v.shape and v.dtype == dtype]
+
+    def _array_of(self, v: Value) -> Array:
+        if v.shape:
+            return self._arrays[v]
+        return self._arrays[v.dtype][self._scalars(v.dtype).index(v) :][:1].reshape(())
+
+    def _place_results(self) -> None:
+        """Where each result and each gradient is found after a call."""
+        final = dict(zip(self.trace.program.outputs, self.plan.program.outputs, strict=True))
+        self._results = {v: self._array_of(final[v]) for v in self.trace.program.outputs}
+        # A parameter's gradient stays in its place, and every call writes over it.
+        self._grads: list[tuple[Outside, Any]] = []
+        for leaf, g in self.trace.grads:
+            if isinstance(g, Value):
+                array = self._results[g]
+                self._grads.append((leaf, array if isinstance(leaf, int) else wrap(array)))
+            else:
+                self._grads.append((leaf, g))
+
+    def fits(self, tensors: Sequence[Tensor]) -> bool:
+        """Whether flags and gradients are as they were when this form was traced."""
+        if self._flags_seen != FlagChanges.count:
+            if any(t._flag is not flag for t, flag in self.trace.flags):
+                return False
+            self._flags_seen = FlagChanges.count
+        return all(_found(leaf, tensors)._grad is None for leaf in self.trace.absent) and all(
+            _found(leaf, tensors)._grad is not None for leaf in self.trace.incoming
+        )
+
+    def why_not(self, tensors: Sequence[Tensor]) -> str:
+        """Which flag or gradient differs."""
+        names = {
+            id(v.tensor): v.name for v in [*self.trace.program.inputs, *self.trace.program.states]
+        }
+        incoming = self.trace.incoming
+        for leaf, v in zip(incoming[::-1], self.trace.program.inputs[::-1], strict=False):
+            names.setdefault(id(leaf), v.name.removeprefix("grad_"))
+        for t, flag in self.trace.flags:
+            if t._flag is not flag:
+                return f"requires_grad of {names.get(id(t), 'a tensor')}: {flag} -> {t._flag}"
+        for leaves, was in ((self.trace.absent, "None"), (self.trace.incoming, "there")):
+            for leaf in leaves:
+                if (_found(leaf, tensors)._grad is None) != (was == "None"):
+                    name = (
+                        f"argument {leaf}"
+                        if isinstance(leaf, int)
+                        else names.get(id(leaf), "a leaf")
+                    )
+                    return f".grad of {name}: {was} when it was traced"
+        return "other arguments"
+
+    def run(self, tensors: list[Tensor]) -> Any:
+        """Run on these arguments; the result has the form of the function's own."""
+        given: list[Any] = tensors
+        if self.trace.incoming:
+            given = [*tensors, *[_found(leaf, tensors)._grad for leaf in self.trace.incoming]]
+        for buffer, k in self._staged:
+            array = given[k]._array
+            if self._writes.may_touch(array):
+                self._writes.check(given, (k,))
+            buffer[...] = array
+        copies = self._point_to(given) if self._inputs else ()
+        try:
+            self._function(self._memory)
+        finally:  # an index out of range comes when something may be written already
+            self._writes.note(given)
+        for k, array, copy in copies:
+            if k in self._writes.inputs:
+                array[...] = copy
+        if self._grads:
+            self._leave_grads(tensors)
+        for leaf, flag in self.trace.new_flags:
+            _found(leaf, tensors).requires_grad = flag
+        return self._build(tensors)
+
+    def _point_to(self, given: Sequence[Tensor]) -> list[tuple[int, Array, Array]]:
+        """Give the function the addresses of its large arguments, or of copies it can read."""
+        self._writes.check(given, [k for _, k in self._inputs])
+        copies = []
+        for block, k in self._inputs:
+            array = given[k]._array
+            if not (array.flags.c_contiguous and array.flags.aligned):
+                copies.append((k, array, array := np.array(array, order="C")))
+            self._memory[block] = array.ctypes.data
+        return copies
+
+    def _leave_grads(self, tensors: Sequence[Tensor]) -> None:
+        """Set the `.grad` of leaves as the function would have."""
+        for leaf, g in self._grads:
+            if isinstance(g, Tensor):
+                if g._storage is not None:
+                    g._storage.version += 1
+                if isinstance(leaf, Tensor) and leaf._grad is g:
+                    continue
+            elif isinstance(g, int):
+                g = tensors[g]
+            elif isinstance(leaf, int) and g is not None:
+                g = wrap(g.copy())
+            object.__setattr__(_found(leaf, tensors), "_grad", g)
+
+    def _builder(self, tree: Any) -> Callable[[Sequence[Tensor]], Any]:
+        """A function that makes the result anew, in the form of what the traced call returned."""
+        if isinstance(tree, Result):
+            return self._result(tree)
+        if isinstance(tree, dict):
+            items = [(k, self._builder(v)) for k, v in tree.items()]
+            return lambda tensors: {k: build(tensors) for k, build in items}
+        if isinstance(tree, (list, tuple)):
+            builds = [self._builder(v) for v in tree]
+            form = tree._make if hasattr(tree, "_make") else type(tree)
+            return lambda tensors: form([build(tensors) for build in builds])
+        return lambda tensors: tree
+
+    def _result(self, r: Result) -> Callable[[Sequence[Tensor]], Tensor]:
+        if r.value is None:
+            assert r.outside is not None
+            outside = r.outside
+            return lambda tensors: _found(outside, tensors)
+        array = self._results[r.value]
+        if not r.flag:
+            return lambda tensors: wrap(array.copy())
+
+        def with_history(tensors: Sequence[Tensor]) -> Tensor:
+            out = wrap(array.copy())
+            object.__setattr__(out, "_node", _boundary(out))
+            object.__setattr__(out, "_flag", True)
+            return out
+
+        return with_history
+
+
+def _found(outside: Outside, tensors: Sequence[Tensor]) -> Tensor:
+    return tensors[outside] if isinstance(outside, int) else outside
+
+
+def _check_result(tree: Any) -> None:
+    if isinstance(tree, dict):
+        tree = tuple(tree.values())
+    if isinstance(tree, (list, tuple)):
+        for v in tree:
+            _check_result(v)
+    elif not isinstance(tree, (Result, int, float, str, type(None))):
+        raise TypeError(
+            "a jitted function returns tensors, numbers, strings, None, or lists, tuples and dicts "
+            f"of them, not {type(tree).__name__}, which would be the one of the first call forever"
+        )
+
+
+class _Writes:
+    """What memory a compiled function writes to; no argument may lie in it by another name."""
+
+    def __init__(self, traced: Trace) -> None:
+        program = traced.program
+        states = [s for s, _ in program.writes if s.kind == "state" and s.tensor is not None]
+        self.storages = [storage_of(s.tensor) for s in states if s.tensor is not None]
+        self.inputs = {program.inputs.index(s) for s, _ in program.writes if s.kind == "input"}
+        self.ranges = sorted((*_bounds(s), s.name) for s in states if s.nbytes)
+        self._starts = [first for first, _, _ in self.ranges]
+        self._read = sorted((*_bounds(v), v.name) for v in program.states if v.nbytes)
+        self._names = [v.name for v in program.inputs]
+        self._owners = {id(_owner(s.tensor._array)) for s in states if s.tensor is not None}
+        if self.inputs and not self.ranges:
+            self.ranges = [(0, 0, "")]
+
+    def may_touch(self, array: Array) -> bool:
+        """Whether an array might lie in memory that is written: a quick look at who owns it."""
+        owner = array if array.base is None else array.base
+        return id(owner) in self._owners or not (type(owner) is np.ndarray and owner.base is None)
+
+    def check(self, given: Sequence[Tensor], numbers: Sequence[int]) -> None:
+        """Refuse arguments that share memory with what is written under another name."""
+        if not self.ranges:
+            return
+        for k in numbers:
+            array = given[k]._array
+            first, last = array.ctypes.data, array.ctypes.data + array.nbytes
+            if not array.flags.c_contiguous:
+                first, last = byte_bounds(array)
+            n = bisect_left(self._starts, last)
+            if n and self.ranges[n - 1][1] > first and array.nbytes:
+                raise _shared(self._names[k], self.ranges[n - 1][2])
+            if k in self.inputs:
+                if not array.flags.writeable:
+                    raise RuntimeError(f"{self._names[k]} is read-only and can't be written to")
+                others = [(self._names[i], o._array) for i, o in enumerate(given) if i != k]
+                for name, other in others:
+                    if np.may_share_memory(array, other):
+                        raise _shared(self._names[k], name)
+                for low, high, name in self._read:
+                    if low < last and first < high:
+                        raise _shared(self._names[k], name)
+
+    def note(self, given: Sequence[Tensor]) -> None:
+        """Count the writes, so that a gradient that needs the old numbers is refused."""
+        storages = self.storages
+        if self.inputs:
+            storages = [*storages, *[storage_of(given[k]) for k in self.inputs]]
+        if storages:
+            where = caller()
+            for storage in storages:
+                storage.version += 1
+                storage.changed = where
+
+
+def _owner(array: Array) -> Any:
+    """What the array's memory belongs to."""
+    while array.base is not None:
+        array = array.base
+    return array
+
+
+def _bounds(v: Value) -> tuple[int, int]:
+    assert v.tensor is not None
+    low, high = byte_bounds(v.tensor._array)
+    return int(low), int(high)
+
+
+def _refuse_overlaps(program: Program) -> None:
+    """Two tensors on one memory, one of them written: the order of accesses would be lost."""
+    written = {state for state, _ in program.writes}
+    spans = sorted(
+        ((*_bounds(v), v) for v in program.states if v.tensor is not None and v.nbytes),
+        key=lambda span: span[:2],
+    )
+    open_spans: list[tuple[int, Value]] = []
+    for low, high, v in spans:
+        open_spans = [(end, o) for end, o in open_spans if end > low]
+        for _, o in open_spans:
+            if v in written or o in written:
+                raise _shared(o.name, v.name)
+        open_spans.append((high, v))
+
+
+def _shared(a: str, b: str) -> TraceError:
+    return TraceError(
+        f"{a} and {b} share memory and one of them is written inside a jitted function: use one of "
+        "the two only, or a copy()"
+    )
+
+
+def _stop(g: Tensor) -> Tensor:
+    raise RuntimeError(
+        "this gradient would have to go back through a jitted function, which keeps no history: "
+        "call backward() inside it, or detach() its result"
+    )
+
+
+_NOWHERE = wrap(np.zeros(()))
+
+
+class _Ended:
+    """Stands in the place of an op at the end of a result's history."""
+
+    name = "jitted"
+
+
+def _boundary(out: Tensor) -> Node:
+    """History that says where it ends, for a result that would have had one."""
+    node = Node()
+    node.op, node.params = _Ended, {}  # type: ignore[assignment]
+    node.plan = GradPlan((0,), ((_stop, ("g",)),), (), (), False, ())
+    node.parents = (_NOWHERE,)
+    node.saved = node.versions = ()
+    node.output = node.shapes = node.hooks = node.retained = None
+    node.released = node.unflagged = None
+    node.shape, node.dtype, node.sequence, node.where = out.shape, out.dtype, 0, None
+    return node
