@@ -231,12 +231,14 @@ def prune_columns(program: Program) -> Program:
 def thin_products(program: Program) -> Program:
     """A product with a side of 1 is a sum of scaled rows: a loop that fuses with its neighbours."""
     out: list[Instruction] = []
+    made = {i.out: i for i in program.instructions}
     for i in program.instructions:
         if i.op.name != "matmul" or len(i.out.shape) != 2 or i.out.dtype.kind != "f":
             out.append(i)
             continue
         a, b = i.inputs
         (m, k), n = a.shape, b.shape[1]
+        turned_b = b in made and made[b].op.name == "permute"
         build = _Builder(i)
         if k == 1:
             build.add("mul", (a, b), (m, n), i.out)
@@ -244,6 +246,10 @@ def thin_products(program: Program) -> Program:
             turned = build.add("permute", (b,), (1, k), params={"axes": (1, 0)})
             scaled = build.add("mul", (a, turned), (m, k))
             build.add("sum", (scaled,), (m, 1), i.out, {"axis": (1,), "keepdims": True})
+        elif m == 1 and turned_b:  # a row by a layer's weight: read the weight in its own order
+            scaled = build.add("mul", (a, made[b].inputs[0]), (n, k))
+            row = build.add("sum", (scaled,), (n, 1), None, {"axis": (1,), "keepdims": True})
+            build.add("reshape", (row,), (1, n), i.out, {"shape": (1, n)})
         elif m == 1:
             turned = build.add("permute", (a,), (k, 1), params={"axes": (1, 0)})
             scaled = build.add("mul", (turned, b), (k, n))
