@@ -22,6 +22,7 @@ from tinygrad_rl.compiler.schedule import make_plan
 from tinygrad_rl.compiler.source import Source
 from tinygrad_rl.core import FlagChanges, Node, Tensor, caller, storage_of, wrap
 from tinygrad_rl.core import Plan as GradPlan
+from tinygrad_rl.kernels import gemm
 from tinygrad_rl.kernels.cache import load
 from tinygrad_rl.program import Outside, Program, Result, Trace, TraceError, Value
 
@@ -45,6 +46,8 @@ class Compiled:
             name: njit(kernel, error_model="numpy", nogil=True)
             for name, kernel in source.kernels.items()
         }
+        for dtype in source.products:
+            gemm.install(dtype)
         module = load(self.text, f"jit_{traced.program.name}", kernels)
         self._function = getattr(module, source.function)
         self.file = Path(str(module.__file__))

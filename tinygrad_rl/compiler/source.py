@@ -52,6 +52,7 @@ class Source:
         self.declared: dict[str, str] = {}  # array name -> its declaration
         self.blocks: list[tuple[str, Value | np.dtype]] = [("shared", np.dtype(np.uint8))]
         self.used: set[str] = set()
+        self.products: set[np.dtype] = set()  # dtypes of the matrix products
         self.kernels: dict[str, Callable[..., None]] = {}
 
     # Names.

@@ -35,6 +35,7 @@ def _write_matmul(source: Source, i: Instruction) -> None:
     function = source.call(
         "matmul" + {"00": "", "01": "_nt", "10": "_tn", "11": "_tt"}[f"{flip_a:d}{flip_b:d}"]
     )
+    source.products.add(i.out.dtype)
     out = source.array(i.out)
 
     def body(index: tuple[str, ...]) -> list[str]:
@@ -49,7 +50,7 @@ def _write_matmul(source: Source, i: Instruction) -> None:
 
 
 def _write_plain_matmul(source: Source, i: Instruction) -> None:
-    """Products of integers and booleans, which BLAS does not know, and sums of nothing."""
+    """Products of integers and booleans, and sums of nothing."""
     a, b = i.inputs
     kind = TYPES[i.out.dtype.name]
     logical = i.out.dtype.kind == "b"
@@ -69,7 +70,7 @@ def _write_plain_matmul(source: Source, i: Instruction) -> None:
 
 
 def _operand(source: Source, v: Value) -> tuple[str, bool]:
-    """The array and whether BLAS shall read it transposed."""
+    """The array and whether it shall be read transposed."""
     i = source.plan.made_by.get(v)
     if i is not None and i.op.name == "permute":
         return source.expression(i.inputs[0]), True

@@ -15,7 +15,9 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 from numba.np.arrayobj import make_array, populate_array
 
-_CHAR, _INT, _SIZE = ir.IntType(8), ir.IntType(32), ir.IntType(64)
+from tinygrad_rl.kernels.gemm import ARGUMENTS, symbol
+
+_SIZE = ir.IntType(64)
 _BYTES = cgutils.voidptr_t
 
 
@@ -103,66 +105,31 @@ def plus(typing_context, total, value):
     return total(total, total), codegen
 
 
-def _gemm(flip_a: bool, flip_b: bool) -> Any:
-    """`out = a @ b` through BLAS, an operand read transposed where its flag says so."""
+def _matmul(flip_a: bool, flip_b: bool) -> Any:
+    """`out = a @ b`, an operand read transposed where its flag says so."""
 
     def codegen(context, builder, signature, arguments):
         out, a, b = (
             make_array(kind)(context, builder, value)
             for kind, value in zip(signature.args, arguments, strict=True)
         )
-        single = signature.args[0].dtype == types.float32
-        itemsize = ir.Constant(_SIZE, 4 if single else 8)
-        number = ir.FloatType() if single else ir.DoubleType()
+        itemsize = signature.args[0].dtype.bitwidth // 8
 
-        def sides(x):
-            return cgutils.unpack_tuple(builder, x.shape, 2)
+        def pair(numbers, flip=False):
+            first, second = cgutils.unpack_tuple(builder, numbers, 2)
+            return (second, first) if flip else (first, second)
 
-        def lead(x):  # elements from one row to the next
-            step = builder.sdiv(cgutils.unpack_tuple(builder, x.strides, 2)[0], itemsize)
-            return builder.select(
-                builder.icmp_signed(">", step, ir.Constant(_SIZE, 0)), step, ir.Constant(_SIZE, 1)
-            )
+        def steps(x, flip=False):
+            return [builder.sdiv(n, ir.Constant(_SIZE, itemsize)) for n in pair(x.strides, flip)]
 
-        def data(x):
-            return builder.bitcast(x.data, _BYTES)
-
-        def letter(flip):
-            return ir.Constant(_CHAR, ord("t" if flip else "n"))
-
-        def pointer_to(value):
-            return builder.bitcast(
-                cgutils.alloca_once_value(builder, ir.Constant(number, value)), _BYTES
-            )
-
-        rows, columns = sides(out)
-        inner = sides(a)[0 if flip_a else 1]
-        function = cgutils.get_or_insert_function(
-            builder.module,
-            ir.FunctionType(
-                _INT,
-                [_CHAR] * 3
-                + [_SIZE] * 3
-                + [_BYTES, _BYTES, _SIZE, _BYTES, _SIZE]
-                + [_BYTES] * 2
-                + [_SIZE],
-            ),
-            "numba_xxgemm",  # what Numba's own np.dot calls: SciPy's BLAS
-        )
-        # BLAS counts columns first: to it our row-major out = a @ b is out.T = b.T @ a.T.
-        builder.call(
-            function,
-            [
-                ir.Constant(_CHAR, ord("s" if single else "d")),
-                letter(flip_b),
-                letter(flip_a),
-                *(columns, rows, inner),
-                pointer_to(1.0),
-                *(data(b), lead(b), data(a), lead(a)),
-                pointer_to(0.0),
-                *(data(out), lead(out)),
-            ],
-        )
+        rows, columns = pair(out.shape)
+        _, terms = pair(a.shape, flip_a)
+        name = symbol(np.dtype(signature.args[0].dtype.name))
+        kind = ir.FunctionType(ir.VoidType(), [_SIZE] * ARGUMENTS)
+        function = cgutils.get_or_insert_function(builder.module, kind, name)
+        addresses = [builder.ptrtoint(x.data, _SIZE) for x in (out, a, b)]
+        sizes = [rows, columns, terms, steps(out)[0], *steps(a, flip_a), *steps(b, flip_b)]
+        builder.call(function, [*addresses, *sizes])
         return context.get_dummy_value()
 
     def typing(typing_context, out, a, b):
@@ -171,7 +138,7 @@ def _gemm(flip_a: bool, flip_b: bool) -> Any:
     return typing
 
 
-matmul = intrinsic(_gemm(False, False))
-matmul_nt = intrinsic(_gemm(False, True))
-matmul_tn = intrinsic(_gemm(True, False))
-matmul_tt = intrinsic(_gemm(True, True))
+matmul = intrinsic(_matmul(False, False))
+matmul_nt = intrinsic(_matmul(False, True))
+matmul_tn = intrinsic(_matmul(True, False))
+matmul_tt = intrinsic(_matmul(True, True))
