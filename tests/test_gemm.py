@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tinygrad_rl.kernels import gemm
 
 
-def product(a, b, out):
+def product(a, b, out, all_rows=None):
     """`out[...] = a @ b` through the machine code that compiled functions call."""
     gemm.install(out.dtype)
     address = llvmlite.binding.address_of_symbol(gemm.symbol(out.dtype))
@@ -21,7 +21,8 @@ def product(a, b, out):
         return [step // x.itemsize for step in x.strides]
 
     addresses = [x.ctypes.data for x in (out, a, b)]
-    function(*addresses, *out.shape, a.shape[1], steps(out)[0], *steps(a), *steps(b))
+    strides = [steps(out)[0], *steps(a), *steps(b)]
+    function(*addresses, *out.shape, a.shape[1], *strides, all_rows or len(out))
 
 
 def matrix(rng, rows, columns, dtype, layout):
@@ -75,14 +76,15 @@ def test_more_terms_than_are_added_in_one_go(dtype, sizes, layout_a, layout_b):
 @pytest.mark.parametrize("layout_a", ["plain", "transposed"])
 @pytest.mark.parametrize("layout_b", ["plain", "transposed"])
 @pytest.mark.parametrize("columns", [1, 6, 20, 50])
-def test_rows_computed_apart_are_the_same_bits(layout_a, layout_b, columns):
+@pytest.mark.parametrize("share", [16, 5])
+def test_rows_computed_apart_are_the_same_bits(layout_a, layout_b, columns, share):
     rng = np.random.default_rng(0)
     a = matrix(rng, 64, 300, np.float32, layout_a)
     b = matrix(rng, 300, columns, np.float32, layout_b)
     whole, parts = np.empty((2, 64, columns), np.float32)
     product(a, b, whole)
-    for first in range(0, 64, 16):
-        product(a[first : first + 16], b, parts[first : first + 16])
+    for first in range(0, 64, share):
+        product(a[first : first + share], b, parts[first : first + share], 64)
     assert np.array_equal(whole, parts)
 
 

@@ -52,7 +52,7 @@ def render(source: Source) -> str:
         head.append(f"from tinygrad_rl.kernels.scalar import {', '.join(sorted(words))}")
     return (
         "\n".join(head)
-        + '\n\n\n@njit(void(int64[::1]), cache=True, error_model="numpy", nogil=True)\n'
+        + '\n\n\n@njit(void(int64), cache=True, error_model="numpy", nogil=True)\n'
         + f"def {source.function}(memory):\n{text or '    pass'}\n"
     )
 

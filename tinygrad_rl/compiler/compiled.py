@@ -60,6 +60,7 @@ class Compiled:
     def _lay_out(self, source: Source) -> None:
         """Give every block of memory its address; arguments get theirs at each call."""
         self._memory = np.zeros(len(source.blocks), np.int64)
+        self._address = self._memory.ctypes.data
         self._shared = np.empty(self.plan.size + 64, np.uint8)
         self._inputs: list[tuple[int, int]] = []  # block, number of the input
         self._staged: list[tuple[Array, int]] = []  # where a small input is copied to, its number
@@ -150,7 +151,7 @@ class Compiled:
             buffer[...] = array
         copies = self._point_to(given) if self._inputs else ()
         try:
-            self._function(self._memory)
+            self._function(self._address)
         finally:  # an index out of range comes when something may be written already
             self._writes.note(given)
         for k, array, copy in copies:

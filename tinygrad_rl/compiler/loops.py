@@ -3,8 +3,8 @@
 import numpy as np
 
 from tinygrad_rl.compiler.schedule import Loop
-from tinygrad_rl.compiler.source import TYPES, Source, broadcast_index
-from tinygrad_rl.compiler.views import REDUCTIONS
+from tinygrad_rl.compiler.source import TYPES, Source
+from tinygrad_rl.compiler.views import REDUCTIONS, broadcast_index
 from tinygrad_rl.ops.define import Elementwise
 from tinygrad_rl.program import Instruction
 

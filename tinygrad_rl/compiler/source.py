@@ -8,10 +8,10 @@ from collections.abc import Callable
 import numpy as np
 
 from tinygrad_rl.compiler.schedule import Plan
-from tinygrad_rl.compiler.views import keeps_axes
+from tinygrad_rl.compiler.views import keeps_axes, source_index
 from tinygrad_rl.core import Op
 from tinygrad_rl.kernels import scalar
-from tinygrad_rl.program import Instruction, Value
+from tinygrad_rl.program import Value
 
 NATIVE = (
     "array",
@@ -22,6 +22,10 @@ NATIVE = (
     "matmul_nt",
     "matmul_tn",
     "matmul_tt",
+    "matmul_rows",
+    "matmul_nt_rows",
+    "matmul_tn_rows",
+    "matmul_tt_rows",
     "plus",
 )
 TYPES = {
@@ -210,34 +214,3 @@ def number_text(v: Value) -> str:
         # The shortest text that is the same number in this dtype: 0.1, not 0.10000000149011612.
         text = str(np.dtype(v.dtype).type(number)) if v.dtype.kind == "f" else repr(number)
     return f"{kind}({text})"
-
-
-def source_index(i: Instruction, index: tuple[str, ...]) -> tuple[str, ...]:
-    """Where a view reads its input, for one place in its output."""
-    shape = i.inputs[0].shape
-    if i.op.name == "permute":
-        out = [""] * len(shape)
-        for position, axis in enumerate(i.params["axes"]):
-            out[axis] = index[position]
-        return tuple(out)
-    if i.op.name == "broadcast_to":
-        return broadcast_index(shape, index)
-    if i.op.name == "slice":
-        return tuple(
-            shifted(k, first) for k, (first, _, _) in zip(index, i.params["bounds"], strict=True)
-        )
-    moving = iter([k for k, n in zip(index, i.out.shape, strict=True) if n != 1])
-    return tuple("0" if n == 1 else next(moving) for n in shape)
-
-
-def broadcast_index(shape: tuple[int, ...], index: tuple[str, ...]) -> tuple[str, ...]:
-    """Where an operand of this shape is read for one place in the result that it broadcasts to."""
-    index = index[len(index) - len(shape) :]
-    return tuple("0" if n == 1 else k for n, k in zip(shape, index, strict=True))
-
-
-def shifted(index: str, by: int) -> str:
-    """`index + by`, as short as it can be written."""
-    if not by:
-        return index
-    return str(int(index) + by) if index.isdigit() else f"{index} + {by}"

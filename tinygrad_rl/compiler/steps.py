@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from tinygrad_rl.compiler.loops import converted
-from tinygrad_rl.compiler.source import AXES, TYPES, Source, broadcast_index, shifted
+from tinygrad_rl.compiler.source import AXES, TYPES, Source
+from tinygrad_rl.compiler.views import broadcast_index, shifted
 from tinygrad_rl.program import Instruction, Value
 
 

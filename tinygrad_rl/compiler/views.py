@@ -27,3 +27,34 @@ def without_ones(shape: tuple[int, ...]) -> tuple[int, ...]:
 def keeps_axes(i: Instruction) -> bool:
     """A reshape that only puts in or takes out axes of size 1: readable at other indices."""
     return without_ones(i.inputs[0].shape) == without_ones(i.out.shape)
+
+
+def source_index(i: Instruction, index: tuple[str, ...]) -> tuple[str, ...]:
+    """Where a view reads its input, for one place in its output."""
+    shape = i.inputs[0].shape
+    if i.op.name == "permute":
+        out = [""] * len(shape)
+        for position, axis in enumerate(i.params["axes"]):
+            out[axis] = index[position]
+        return tuple(out)
+    if i.op.name == "broadcast_to":
+        return broadcast_index(shape, index)
+    if i.op.name == "slice":
+        return tuple(
+            shifted(k, first) for k, (first, _, _) in zip(index, i.params["bounds"], strict=True)
+        )
+    moving = iter([k for k, n in zip(index, i.out.shape, strict=True) if n != 1])
+    return tuple("0" if n == 1 else next(moving) for n in shape)
+
+
+def broadcast_index(shape: tuple[int, ...], index: tuple[str, ...]) -> tuple[str, ...]:
+    """Where an operand of this shape is read for one place in the result that it broadcasts to."""
+    index = index[len(index) - len(shape) :]
+    return tuple("0" if n == 1 else k for n, k in zip(shape, index, strict=True))
+
+
+def shifted(index: str, by: int) -> str:
+    """`index + by`, as short as it can be written."""
+    if not by:
+        return index
+    return str(int(index) + by) if index.isdigit() else f"{index} + {by}"

@@ -8,9 +8,9 @@ high-performance matrix multiplication", 2008, without the outer loops that only
 the caches need.)
 
 Each element of `out` is summed in the order of its terms, a fused multiply-add each, wherever it
-lies in a block; thin products go by inner products in vectors instead. Which of the two depends on
-the number of columns and on whether there are more than `FEW` rows: rows may be divided among
-threads, and the result is the same to the last bit.
+lies in a block; thin products go by inner products in vectors instead. Rows may be divided among
+threads: which of the two it is depends on the shape of the whole product only, so that the result
+is the same to the last bit.
 """
 
 from functools import cache
@@ -287,12 +287,17 @@ def _put_turned(kind, s, out, tile, rows, columns, out_row, tile_row, more):
 
 
 @njit(error_model="numpy")
-def product(kind, s, out, a, b, rows, columns, terms, out_row, a_row, a_term, b_term, b_column):
-    """`out[rows, columns] = a[rows, terms] @ b[terms, columns]`; columns of out are contiguous."""
+def product(
+    kind, s, out, a, b, rows, columns, terms, out_row, a_row, a_term, b_term, b_column, all_rows
+):
+    """`out[rows, columns] = a[rows, terms] @ b[terms, columns]`; columns of out are contiguous.
+
+    The rows may be some of those of a larger product, which has `all_rows`.
+    """
     width = _PANEL * BYTES // s
     panel, tile = _panel_memory(kind), _tile_memory(kind)
     out_column = 1
-    thin = a_term == 1 and (columns <= FEW or (rows <= FEW and b_term == 1))
+    thin = a_term == 1 and (columns <= FEW or (all_rows <= FEW and b_term == 1))
     # A few columns leave a panel half empty: better compute out.T, whose panels are full.
     turned = a_row == 1 and 4 * columns <= 3 * width and columns < rows and not thin
     if turned or (thin and columns > FEW):
@@ -339,13 +344,13 @@ from tinygrad_rl.kernels.gemm import product
 
 
 @cfunc(void({arguments}), cache=True, nopython=True, error_model="numpy")
-def gemm(out, a, b, rows, columns, terms, out_row, a_row, a_term, b_term, b_column):
+def gemm(out, a, b, rows, columns, terms, out_row, a_row, a_term, b_term, b_column, all_rows):
     product(
         {kind}, {itemsize}, out, a, b, rows, columns, terms, out_row, a_row, a_term, b_term,
-        b_column,
+        b_column, all_rows,
     )
 """
-ARGUMENTS = 11
+ARGUMENTS = 12
 
 
 def symbol(dtype: np.dtype[Any]) -> str:

@@ -43,9 +43,10 @@ def _fill(context: Any, builder: Any, kind: Any, data: Any, shape: Any, strides:
     return array._getvalue()
 
 
-def _address(context: Any, builder: Any, memory_type: Any, memory: Any, block: Any) -> Any:
-    table = make_array(memory_type)(context, builder, memory)
-    return builder.load(builder.gep(table.data, [block]))
+def _start(builder: Any, memory: Any, block: Any) -> Any:
+    """The address of a block, from the table of addresses at `memory`."""
+    table = builder.inttoptr(memory, _SIZE.as_pointer())
+    return builder.load(builder.gep(table, [block]))
 
 
 @intrinsic
@@ -55,7 +56,7 @@ def array(typing_context, memory, block, offset, shape, dtype):
 
     def codegen(context, builder, signature, arguments):
         memory_, block_, offset_, shape_, _ = arguments
-        start = _address(context, builder, signature.args[0], memory_, block_)
+        start = _start(builder, memory_, block_)
         data = builder.inttoptr(builder.add(start, offset_), _BYTES)
         return _fill(context, builder, kind, data, shape_)
 
@@ -69,7 +70,7 @@ def strided(typing_context, memory, block, shape, strides, dtype):
 
     def codegen(context, builder, signature, arguments):
         memory_, block_, shape_, strides_, _ = arguments
-        start = _address(context, builder, signature.args[0], memory_, block_)
+        start = _start(builder, memory_, block_)
         return _fill(context, builder, kind, builder.inttoptr(start, _BYTES), shape_, strides_)
 
     return kind(memory, types.int64, shape, strides, dtype), codegen
@@ -106,12 +107,15 @@ def plus(typing_context, total, value):
 
 
 def _matmul(flip_a: bool, flip_b: bool) -> Any:
-    """`out = a @ b`, an operand read transposed where its flag says so."""
+    """`out = a @ b`, an operand read transposed where its flag says so; two forms of it.
+
+    The second takes two more arguments and computes these rows only, from first to before last.
+    """
 
     def codegen(context, builder, signature, arguments):
         out, a, b = (
             make_array(kind)(context, builder, value)
-            for kind, value in zip(signature.args, arguments, strict=True)
+            for kind, value in zip(signature.args[:3], arguments[:3], strict=True)
         )
         itemsize = signature.args[0].dtype.bitwidth // 8
 
@@ -122,23 +126,34 @@ def _matmul(flip_a: bool, flip_b: bool) -> Any:
         def steps(x, flip=False):
             return [builder.sdiv(n, ir.Constant(_SIZE, itemsize)) for n in pair(x.strides, flip)]
 
-        rows, columns = pair(out.shape)
+        all_rows, columns = pair(out.shape)
         _, terms = pair(a.shape, flip_a)
+        first, last = arguments[3:] or (ir.Constant(_SIZE, 0), all_rows)
+        rows = builder.sub(last, first)
         name = symbol(np.dtype(signature.args[0].dtype.name))
         kind = ir.FunctionType(ir.VoidType(), [_SIZE] * ARGUMENTS)
         function = cgutils.get_or_insert_function(builder.module, kind, name)
-        addresses = [builder.ptrtoint(x.data, _SIZE) for x in (out, a, b)]
+        addresses = [
+            builder.add(builder.ptrtoint(x.data, _SIZE), builder.mul(first, step))
+            for x, step in ((out, pair(out.strides)[0]), (a, pair(a.strides, flip_a)[0]))
+        ]
+        addresses.append(builder.ptrtoint(b.data, _SIZE))
         sizes = [rows, columns, terms, steps(out)[0], *steps(a, flip_a), *steps(b, flip_b)]
-        builder.call(function, [*addresses, *sizes])
+        builder.call(function, [*addresses, *sizes, all_rows])
         return context.get_dummy_value()
 
-    def typing(typing_context, out, a, b):
+    @intrinsic
+    def whole(typing_context, out, a, b):
         return types.void(out, a, b), codegen
 
-    return typing
+    @intrinsic
+    def rows(typing_context, out, a, b, first, last):
+        return types.void(out, a, b, types.int64, types.int64), codegen
+
+    return whole, rows
 
 
-matmul = intrinsic(_matmul(False, False))
-matmul_nt = intrinsic(_matmul(False, True))
-matmul_tn = intrinsic(_matmul(True, False))
-matmul_tt = intrinsic(_matmul(True, True))
+matmul, matmul_rows = _matmul(False, False)
+matmul_nt, matmul_nt_rows = _matmul(False, True)
+matmul_tn, matmul_tn_rows = _matmul(True, False)
+matmul_tt, matmul_tt_rows = _matmul(True, True)
