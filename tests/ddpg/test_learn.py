@@ -1,3 +1,5 @@
+import gc
+
 import gymnasium
 import numpy as np
 import pytest
@@ -101,3 +103,20 @@ def test_diverged_networks_end_the_run_by_name():
     env = Corridor(reward=1e30)
     with pytest.raises(TrainingError, match=r"step 3: critic_loss is inf: the networks diverged"):
         list(learn(make(env, warmup_steps=2), env, 5, seed=0))
+
+
+@pytest.mark.parametrize("compile_", [False, True])
+def test_steps_leave_no_cycles_behind(compile_):
+    """The command line lets the garbage collector run seldom, because there is nothing for it."""
+    env = Corridor()
+    agent = make(env, warmup_steps=4, compile=compile_)
+    steps = learn(agent, env, 40, seed=0)
+    for _ in range(10):
+        next(steps)
+    gc.collect()
+    gc.disable()
+    try:
+        assert [step.number for step in steps] == list(range(11, 41))
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
