@@ -55,12 +55,14 @@ class Replay:
         widths = (obs_dim, act_dim, 1, obs_dim, 1)
         ends = np.cumsum(widths).tolist()
         self._parts = [slice(end - width, end) for end, width in zip(ends, widths, strict=True)]
-        table = np.zeros((capacity, ends[-1]), dtype=np.float32)
-        self._columns = tuple(table[:, part] for part in self._parts)
-        self._table = tg.from_numpy(table)
+        self._rows = np.zeros((capacity, ends[-1]), dtype=np.float32)
+        self._table = tg.from_numpy(self._rows)
         self.obs, self.action, self.reward, self.next_obs, self.terminated = (
-            tg.from_numpy(column) for column in self._columns
+            tg.from_numpy(self._rows[:, part]) for part in self._parts
         )
+        # A row before it is checked, and where in it the parts lie.
+        self._incoming = np.zeros(ends[-1])
+        self._incoming_parts = [self._incoming[part] for part in self._parts]
 
     def __len__(self) -> int:
         return self._size
@@ -92,16 +94,16 @@ class Replay:
         UsageError
             (a ``ValueError``) for a wrong shape, a NaN or an infinite value; nothing is stored.
         """
-        storage = self._columns
-        rows: tuple[np.ndarray | float, ...] = (
-            _row("obs", obs, storage[0].shape[1]),
-            _row("action", action, storage[1].shape[1]),
-            _number("reward", reward),
-            _row("next_obs", next_obs, storage[3].shape[1]),
-            _flag("terminated", terminated),
-        )
-        for column, row in zip(storage, rows, strict=True):
-            column[self._next_row] = row
+        obs_, action_, reward_, next_obs_, terminated_ = self._incoming_parts
+        obs_[:] = _vector("obs", obs, obs_.shape)
+        action_[:] = _vector("action", action, action_.shape)
+        reward_[0] = _number("reward", reward)
+        next_obs_[:] = _vector("next_obs", next_obs, next_obs_.shape)
+        terminated_[0] = _flag("terminated", terminated)
+        # Compared this way round, a NaN fails too.
+        if not np.abs(self._incoming).max() <= _LARGEST:
+            raise self._not_finite()
+        self._rows[self._next_row] = self._incoming
         self._next_row = (self._next_row + 1) % self.capacity
         self._size = min(self._size + 1, self.capacity)
 
@@ -122,25 +124,26 @@ class Replay:
         rows = tg.take(self._table, index, axis=0)
         return Batch(*(rows[:, part] for part in self._parts))
 
+    def _not_finite(self) -> UsageError:
+        """Name the first of the incoming numbers that float32 cannot hold."""
+        for name, part in zip(Batch._fields, self._incoming_parts, strict=True):
+            for n, number in enumerate(part.tolist()):
+                if not abs(number) <= _LARGEST:
+                    place = name if name == "reward" else f"{name}[{n}]"
+                    return UsageError(f"{place} is {number}, which is not a finite float32")
+        raise AssertionError("every number is finite")
 
-def _row(name: str, value: np.ndarray, width: int) -> np.ndarray:
-    row = np.asarray(value, dtype=np.float64)
-    if row.shape != (width,):
-        raise UsageError(f"{name} must have shape ({width},), got {row.shape}")
-    # Compared this way round, a NaN fails too.
-    if not np.abs(row).max() <= _LARGEST:
-        bad = int(np.flatnonzero(~(np.abs(row) <= _LARGEST))[0])
-        raise UsageError(f"{name}[{bad}] is {row[bad]}, which is not a finite float32")
-    return row
+
+def _vector(name: str, value: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    if np.shape(value) != shape:
+        raise UsageError(f"{name} must have shape {shape}, got {np.shape(value)}")
+    return value
 
 
 def _number(name: str, value: float) -> float:
-    if np.ndim(value) != 0:
+    if type(value) is not float and np.ndim(value) != 0:
         raise UsageError(f"{name} must be a single number, got shape {np.shape(value)}")
-    number = float(value)
-    if not abs(number) <= _LARGEST:
-        raise UsageError(f"{name} is {number}, which is not a finite float32")
-    return number
+    return float(value)
 
 
 def _flag(name: str, value: bool) -> bool:
