@@ -141,8 +141,8 @@ class DDPG:
             if the replay is empty.
         """
         index = self.replay.sample_indices(self._sampling_rng, self.config.batch_size)
-        metrics = self._run_step(tg.from_numpy(index))
-        return {name: metrics[name].item() for name in METRICS}
+        metrics = self._run_step(tg.from_numpy(index)).tolist()
+        return dict(zip(METRICS, metrics, strict=True))
 
     def state_dict(self) -> dict[str, Any]:
         """Everything an update changes but the replay: nested dicts and lists of arrays."""
@@ -171,13 +171,16 @@ class DDPG:
         rng.set_state(self._sampling_rng, state["sampling_rng"])
         self._steps_explored = int(state["steps_explored"])
 
-    def _step(self, index: tg.Tensor) -> dict[str, tg.Tensor]:
-        """The whole update as a function of tensors, so that it can be compiled as one."""
+    def _step(self, index: tg.Tensor) -> tg.Tensor:
+        """The whole update as a function of tensors, so that it can be compiled as one.
+
+        Gives :data:`METRICS` as one tensor, which is read at once.
+        """
         batch = self.replay.gather(index)
         metrics = self.critic_step(batch) | self.actor_step(batch)
         optim.polyak(self.target_actor, self.actor, self.config.tau)
         optim.polyak(self.target_critic, self.critic, self.config.tau)
-        return metrics
+        return tg.stack([metrics[name] for name in METRICS])
 
     def critic_step(self, batch: Batch) -> dict[str, tg.Tensor]:
         """Move Q towards the reward plus its own (slow copy's) opinion of what follows."""
