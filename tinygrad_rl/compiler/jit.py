@@ -87,18 +87,19 @@ class Jitted:
         if mode.observers:
             # Whoever watches ops (another trace, a FLOP count, an explanation) wants to see them.
             return self._function(*args, **kwargs)
-        args, kwargs = _as_tensors(args), _as_tensors(kwargs)
+        args, kwargs = _as_tensors(args), _as_tensors(kwargs) if kwargs else kwargs
         tensors = tensors_in((args, kwargs)) if kwargs else tensors_in(args)
         key: tuple[Any, ...] = (mode.grad, _signature(args), _signature(kwargs) if kwargs else ())
         if len(tensors) > 1 and len({id(t) for t in tensors}) < len(tensors):
             tensors, pattern = _once(tensors)
             key = (*key, pattern)
         with self._lock:
-            compiled = next((c for c in self._entries.get(key, ()) if c.fits(tensors)), None)
-            if compiled is None:
-                compiled = self._compile(key, args, kwargs, tensors)
+            for compiled in self._entries.get(key, ()):
+                if compiled.fits(tensors):
+                    self._hits += 1
+                    break
             else:
-                self._hits += 1
+                compiled = self._compile(key, args, kwargs, tensors)
             self._last = compiled
             return compiled.run(tensors)
 
@@ -147,6 +148,8 @@ class Jitted:
 
 
 def _as_tensors(tree: Any) -> Any:
+    if type(tree) is Tensor:  # first, because this is what a call has most of
+        return tree
     if isinstance(tree, (np.ndarray, np.generic)):
         return from_numpy(np.asarray(tree))
     if type(tree) is tuple:
