@@ -232,10 +232,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _seldom_collect() -> None:
     """Do not search what a command has loaded for garbage again and again, nor at its very end.
 
-    Numba, matplotlib and the rest are half a million objects that stay as long as the process, and
-    looking through them took a third of a short run. Training itself leaves no cycles behind.
+    Numba, matplotlib and the rest stay as long as the process, and there are fewer of their objects
+    than the threshold below. Training itself leaves no cycles behind.
     """
-    gc.set_threshold(100_000)
+    gc.set_threshold(400_000)
     atexit.register(gc.freeze)
 
 

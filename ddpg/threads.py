@@ -22,7 +22,7 @@ def blas_threads(threads: int) -> threadpool_limits:
 
 
 def _load_scipy_blas() -> None:
-    """Import the one library that Numba asks for, without the package around it (0.15 s)."""
+    """Import the one library that Numba asks for, without the large package around it."""
     if _SCIPY_BLAS in sys.modules:
         return
     folder = str(Path(scipy.__file__).parent / "linalg")
