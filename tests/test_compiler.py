@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 
 import tinygrad_rl as tg
+from tinygrad_rl.compiler import phases
 from tinygrad_rl.core import REGISTRY, mode
 from tinygrad_rl.derive.scalar import _NUMPY
 
@@ -34,7 +35,7 @@ GRAPHS = int(os.environ.get("TINYGRAD_RL_GRAPHS", 320))
 def strided(memory, block, shape, strides, dtype, offset=0):
     length = 1 + sum((n - 1) * abs(s) for n, s in zip(shape, strides, strict=True)) + 16
     first = sum((n - 1) * s for n, s in zip(shape, strides, strict=True) if s < 0)
-    start = int(memory[block]) + offset
+    start = ctypes.c_int64.from_address(memory + 8 * block).value + offset
     if 0 in shape or not start:
         return np.zeros(shape, dtype)
     raw = np.frombuffer((ctypes.c_char * length).from_address(start + first), np.uint8)
@@ -51,13 +52,11 @@ def cell(value, dtype):
 
 
 def product(flip_a, flip_b):
-    def run(out, a, b):
-        assert out.dtype == a.dtype == b.dtype, "BLAS knows one dtype"
-        for x in (out, a, b):
-            assert not x.size or x.strides[-1] == x.itemsize or x.shape[-1] < 2, (
-                "its rows are contiguous"
-            )
-        out[...] = (a.T if flip_a else a) @ (b.T if flip_b else b)
+    def run(out, a, b, first=0, last=None):
+        assert out.dtype == a.dtype == b.dtype, "products know one dtype"
+        assert not out.size or out.strides[-1] == out.itemsize or out.shape[-1] < 2
+        a, b = (a.T if flip_a else a), (b.T if flip_b else b)
+        out[first:last] = a[first:last] @ b
 
     return run
 
@@ -65,9 +64,12 @@ def product(flip_a, flip_b):
 NATIVE = {
     "array": array, "strided": strided, "cell": cell,
     "reshaped": lambda a, shape: a.reshape(shape, copy=False),
-    "plus": lambda a, b: a + b, "matmul": product(0, 0), "matmul_nt": product(0, 1),
-    "matmul_tn": product(1, 0), "matmul_tt": product(1, 1), "boolean": np.bool_,
-    "inf": np.inf, "nan": np.nan,
+    "plus": lambda a, b: a + b, "boolean": np.bool_, "inf": np.inf, "nan": np.nan,
+    **{
+        f"matmul{flips}{rows}": product("t" in flips[:2], "t" in flips[2:])
+        for flips in ("", "_nt", "_tn", "_tt")
+        for rows in ("", "_rows")
+    },
     **{name: getattr(np, name) for name in ("float32", "float64", "int32", "int64", "uint8")},
 }  # fmt: skip
 
@@ -79,9 +81,9 @@ def run_by_python(text, stem, names=None):
     exec(compile(body, f"<{stem}>", "exec"), space)
     name = body.split("(")[0].removeprefix("\ndef ")
 
-    def quietly(memory):
+    def quietly(*arguments):
         with np.errstate(all="ignore"):
-            space[name](memory)
+            space[name](*arguments)
 
     return SimpleNamespace(**{name: quietly}, __file__="")
 
@@ -89,6 +91,31 @@ def run_by_python(text, stem, names=None):
 @pytest.fixture
 def by_python(monkeypatch):
     monkeypatch.setattr(sys.modules["tinygrad_rl.compiler.compiled"], "load", run_by_python)
+
+
+class InAnyOrder:
+    """In the place of a team of threads: the parts of a phase one after the other, in any order."""
+
+    rng = np.random.default_rng(0)
+
+    def __init__(self, function, phases, parts):
+        self.function, self.phases, self.parts = function, phases, parts
+
+    def __call__(self, memory):
+        for phase in range(self.phases):
+            for part in self.rng.permutation(self.parts):
+                self.function(memory, phase, int(part))
+
+
+@pytest.fixture(params=[1, 2, 3])
+def divided(monkeypatch, request):
+    """Every program is divided, however small: what one part needs of another's must be there."""
+    monkeypatch.setattr(phases, "WORTH", 0)
+    monkeypatch.setattr(phases, "ROWS", 2)
+    monkeypatch.setattr(phases, "BLOCK", 1)
+    compiled = sys.modules["tinygrad_rl.compiler.compiled"]
+    monkeypatch.setattr(compiled, "Team", InAnyOrder)
+    monkeypatch.setattr(compiled, "get_num_threads", lambda: request.param)
 
 
 def by_numpy(function, *args):
@@ -202,6 +229,12 @@ CASES = {"elementwise": elementwise_cases, "other": other_cases, "indexing": ind
 def test_every_op_as_generated(kind, by_reference, by_python):
     for group in groups(CASES[kind](), 16):
         check(group, by_reference)
+
+
+@pytest.mark.parametrize("kind", CASES)
+def test_every_op_divided(kind, by_python, divided):
+    for group in groups(CASES[kind](), 16):
+        check(group, by_reference=False)
 
 
 @pytest.mark.parametrize("kind, step", [("elementwise", 4), ("other", 2), ("indexing", 7)])
@@ -354,6 +387,12 @@ def compare_random_programs(seeds):
 @pytest.mark.parametrize("first", range(0, GRAPHS, 40))
 def test_random_programs_as_generated(first, by_python):
     for seed in range(first, first + 40, 2):
+        compare_random_programs([seed, seed + 1])
+
+
+@pytest.mark.parametrize("first", range(0, GRAPHS, 80))
+def test_random_programs_divided(first, by_python, divided):
+    for seed in range(first, first + 80, 4):
         compare_random_programs([seed, seed + 1])
 
 

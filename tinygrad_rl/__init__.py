@@ -40,6 +40,8 @@ from tinygrad_rl.grad_mode import no_grad as no_grad
 from tinygrad_rl.grad_mode import set_grad_enabled as set_grad_enabled
 from tinygrad_rl.io import load as load
 from tinygrad_rl.io import save as save
+from tinygrad_rl.kernels.team import get_num_threads as get_num_threads
+from tinygrad_rl.kernels.team import set_num_threads as set_num_threads
 from tinygrad_rl.nn.functional import (
     binary_cross_entropy_with_logits as binary_cross_entropy_with_logits,
 )
@@ -242,6 +244,7 @@ __all__ = [
     "grad",
     "gradcheck",
     "gradgradcheck",
+    "get_num_threads",
     "gradient_contract",
     "greater",
     "greater_equal",
@@ -311,6 +314,7 @@ __all__ = [
     "save",
     "selu",
     "set_grad_enabled",
+    "set_num_threads",
     "sigmoid",
     "sign",
     "silu",

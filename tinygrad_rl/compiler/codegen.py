@@ -11,7 +11,7 @@ hand.
 import numpy as np
 
 from tinygrad_rl.compiler.loops import write_loop
-from tinygrad_rl.compiler.schedule import Loop, Plan, Step
+from tinygrad_rl.compiler.plan import Loop, Plan, Step, instructions
 from tinygrad_rl.compiler.source import SCALAR_FUNCTIONS, TYPES, Source, shape_text
 from tinygrad_rl.compiler.steps import kernel_digest, write_step
 from tinygrad_rl.program import Value
@@ -20,14 +20,42 @@ from tinygrad_rl.program import Value
 def generate(plan: Plan) -> Source:
     """The whole function; its text is `render(source)`."""
     source = Source(plan)
-    for step in plan.steps:
-        source.write("", *_comment(step))
-        if isinstance(step, Loop):
-            write_loop(source, step)
-        else:
-            write_step(source, step)
-    _write_ends(source)
+    if plan.phases:
+        for number, steps in enumerate(plan.phases):
+            _write_phase(source, number, steps)
+        with source.block_of(f"if phase == {len(plan.phases)} and part == 0:"):
+            _write_ends(source)
+    else:
+        for step in plan.steps:
+            _write_one(source, step)
+        _write_ends(source)
     return source
+
+
+def phases(plan: Plan) -> int:
+    """How many phases the function has: those of the plan, and one to leave the results."""
+    return len(plan.phases) + 1 if plan.phases else 0
+
+
+def _write_phase(source: Source, number: int, steps: list[Step]) -> None:
+    """Steps whose parts may run at the same time; what is not divided is the first part's."""
+    with source.block_of(f"if phase == {number}:"):
+        for step in steps:
+            source.axis = source.plan.axes[step]
+            if source.axis is None:
+                with source.block_of("if part == 0:"):
+                    _write_one(source, step)
+            else:
+                _write_one(source, step)
+        source.axis = None
+
+
+def _write_one(source: Source, step: Step) -> None:
+    source.write("", *_comment(step))
+    if isinstance(step, Loop):
+        write_loop(source, step)
+    else:
+        write_step(source, step)
 
 
 def render(source: Source) -> str:
@@ -50,17 +78,18 @@ def render(source: Source) -> str:
         head.append(f"from tinygrad_rl.kernels.native import {', '.join(sorted(source.used))}")
     if words:
         head.append(f"from tinygrad_rl.kernels.scalar import {', '.join(sorted(words))}")
+    arguments = ["memory", "phase", "part"] if plan.phases else ["memory"]
+    kind = f"void({', '.join(['int64'] * len(arguments))})"
     return (
         "\n".join(head)
-        + '\n\n\n@njit(void(int64), cache=True, error_model="numpy", nogil=True)\n'
-        + f"def {source.function}(memory):\n{text or '    pass'}\n"
+        + f'\n\n\n@njit({kind}, cache=True, error_model="numpy", nogil=True)\n'
+        + f"def {source.function}({', '.join(arguments)}):\n{text or '    pass'}\n"
     )
 
 
 def _comment(step: Step) -> list[str]:
-    members = step.members if isinstance(step, Loop) else [step]
     lines = []
-    for i in members:
+    for i in instructions(step):
         note = f"# {i}: {i.out.spec}"
         lines.append(f"{note[:110]}  ({i.line})")
     return lines

@@ -16,7 +16,7 @@ import numpy as np
 from numba import njit
 from numpy.lib.array_utils import byte_bounds
 
-from tinygrad_rl.compiler.codegen import generate, render
+from tinygrad_rl.compiler.codegen import generate, phases, render
 from tinygrad_rl.compiler.passes import simplify
 from tinygrad_rl.compiler.schedule import make_plan
 from tinygrad_rl.compiler.source import Source
@@ -24,6 +24,7 @@ from tinygrad_rl.core import FlagChanges, Node, Tensor, caller, storage_of, wrap
 from tinygrad_rl.core import Plan as GradPlan
 from tinygrad_rl.kernels import gemm
 from tinygrad_rl.kernels.cache import load
+from tinygrad_rl.kernels.team import Team, get_num_threads
 from tinygrad_rl.program import Outside, Program, Result, Trace, TraceError, Value
 
 Array = np.ndarray[Any, Any]
@@ -39,7 +40,7 @@ class Compiled:
         self.trace = traced
         _check_result(traced.result)
         _refuse_overlaps(traced.program)
-        self.plan = make_plan(simplify(traced.program))
+        self.plan = make_plan(simplify(traced.program), get_num_threads())
         source = generate(self.plan)
         self.text = render(source)
         kernels = {
@@ -50,6 +51,8 @@ class Compiled:
             gemm.install(dtype)
         module = load(self.text, f"jit_{traced.program.name}", kernels)
         self._function = getattr(module, source.function)
+        if self.plan.parts:
+            self._function = Team(self._function, phases(self.plan), self.plan.parts)
         self.file = Path(str(module.__file__))
         self._flags_seen = FlagChanges.count
         self._lay_out(source)

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinygrad_rl.compiler.compiled import Compiled
-from tinygrad_rl.compiler.schedule import Plan
+from tinygrad_rl.compiler.plan import Plan
 from tinygrad_rl.core import Tensor, from_numpy, mode
 from tinygrad_rl.names import replaced, tensors_in
 from tinygrad_rl.program import Program, trace

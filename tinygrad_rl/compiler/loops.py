@@ -2,16 +2,16 @@
 
 import numpy as np
 
-from tinygrad_rl.compiler.schedule import Loop
+from tinygrad_rl.compiler.plan import Loop
 from tinygrad_rl.compiler.source import TYPES, Source
-from tinygrad_rl.compiler.views import REDUCTIONS, broadcast_index
+from tinygrad_rl.compiler.views import REDUCTIONS, broadcast_index, reduced_index
 from tinygrad_rl.ops.define import Elementwise
 from tinygrad_rl.program import Instruction
 
 
 def write_loop(source: Source, loop: Loop) -> None:
     """One loop nest: compute each member at one place, then store what is needed later."""
-    heads, index = source.loops(loop.shape)
+    heads, index = source.loops(loop.shape, axis=source.axis)
     depth = len(heads)
     before: list[list[str]] = [[] for _ in range(depth + 1)]
     after: list[list[str]] = [[] for _ in range(depth + 1)]
@@ -25,7 +25,7 @@ def write_loop(source: Source, loop: Loop) -> None:
         name = source.unique(_temporary(source, i)) if stored else source.name(i.out)
         body.append(f"{name} = {computation(source, i, index)}")
         if stored:
-            stores.append(f"{source.array(i.out)}[{', '.join(index)}] = {name}")
+            stores.append(f"{source.target(i.out, index)} = {name}")
         source.temporaries[i.out] = (name, index)
     body += stores
     for level in range(depth):
@@ -35,8 +35,8 @@ def write_loop(source: Source, loop: Loop) -> None:
     source.write(*("    " * depth + line for line in [*before[depth], *body, *after[depth]]))
     for level in reversed(range(depth)):
         source.write(*("    " * level + line for line in after[level]))
-    if loop.shape:
-        for i in loop.members:
+    for i in loop.members:
+        if loop.shape or i.out in source.plan.offsets:
             source.temporaries.pop(i.out, None)
 
 
@@ -97,21 +97,20 @@ def _write_reduction(
     value = converted(source.element(i.inputs[0], index), i.inputs[0].dtype, i.out.dtype)
     loops = [a for a, n in enumerate(shape) if n != 1]
     kept = [a for a in loops if a not in axes]
-    place = tuple(k for a, k in enumerate(index) if a not in axes)
-    if len(i.out.shape) == len(shape):
-        place = tuple("0" if a in axes else k for a, k in enumerate(index))
+    place = reduced_index(i, index)
+    stored = i.out in source.plan.stored
     if kept == loops[: len(kept)]:
         level = len(kept)
-        total = source.unique(f"{i.out.name}_total") if i.out.shape else source.name(i.out)
+        total = source.unique(f"{i.out.name}_total") if stored else source.name(i.out)
         before[level].append(f"{total} = {_start(i, kind)}")
         body.append(f"{total} = {_combine(source, i, total, value)}")
-        if i.out.shape:
-            after[level].append(f"{source.array(i.out)}[{', '.join(place)}] = {total}")
+        if stored:
+            after[level].append(f"{source.target(i.out, place)} = {total}")
     else:
-        target = f"{source.array(i.out)}[{', '.join(place)}]"
+        target = source.target(i.out, place)
+        shared = None if source.axis is None else place.index(index[source.axis])
         source.nest(
-            i.out.shape,
-            lambda at: [f"{source.array(i.out)}[{', '.join(at)}] = {_start(i, kind)}"],
+            i.out.shape, lambda at: [f"{source.target(i.out, at)} = {_start(i, kind)}"], shared
         )
         body.append(f"{target} = {_combine(source, i, target, value)}")
 

@@ -3,11 +3,13 @@
 import keyword
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import numpy as np
 
-from tinygrad_rl.compiler.schedule import Plan
+from tinygrad_rl.compiler import phases
+from tinygrad_rl.compiler.plan import Plan
 from tinygrad_rl.compiler.views import keeps_axes, source_index
 from tinygrad_rl.core import Op
 from tinygrad_rl.kernels import scalar
@@ -39,7 +41,20 @@ TYPES = {
 AXES = (*"ijklmnop", *(f"i{k}" for k in range(2, 58)))  # NumPy's arrays have up to 64 axes
 SCALAR_FUNCTIONS = tuple(n for n in vars(scalar) if not n.startswith("_"))
 _RESERVED = {*keyword.kwlist, *NATIVE, *TYPES.values(), *AXES, *SCALAR_FUNCTIONS}
-_RESERVED |= {"memory", "njit", "void", "inf", "nan", "row", "range", "math", "np", "numba"}
+_RESERVED |= {
+    "memory",
+    "phase",
+    "part",
+    "njit",
+    "void",
+    "inf",
+    "nan",
+    "row",
+    "range",
+    "math",
+    "np",
+    "numba",
+}
 
 
 class Source:
@@ -50,6 +65,9 @@ class Source:
         name = plan.program.name
         self.function = f"{name}_" if name in _RESERVED or name[0].isdigit() else name
         self.lines: list[str] = []
+        self.axis: int | None = None  # of the step being written, along which it is divided
+        self._indent = ""
+        self._shares: dict[int, tuple[str, str]] = {}
         self.names: dict[Value, str] = {}
         self.taken = set(_RESERVED)
         self.temporaries: dict[Value, tuple[str, tuple[str, ...]]] = {}
@@ -142,7 +160,7 @@ class Source:
             if v.kind in ("state", "input"):
                 return f"{self.array(v)}[0]"
             if not self.plan.is_view(v):
-                return self.name(v)
+                return f"{self.array(v)}[0]" if v in self.plan.offsets else self.name(v)
         i = self.plan.made_by.get(v)
         if i is not None and self.plan.is_view(v):
             if i.op.name == "reshape" and not keeps_axes(i):
@@ -153,13 +171,14 @@ class Source:
     def _alias(self, v: Value) -> str:
         name = self.name(v)
         if name not in self.declared:
-            self.declared[name] = ""
-            self.lines.append(f"{name} = {self.expression(v)}")
+            self.declared[name] = self.expression(v)
         return name
 
     def target(self, v: Value, index: tuple[str, ...]) -> str:
         """Where one element of a result is written: a place in its array, or a variable."""
-        return f"{self.array(v)}[{', '.join(index)}]" if v.shape else self.name(v)
+        if not v.shape and v not in self.plan.offsets:
+            return self.name(v)
+        return f"{self.array(v)}[{', '.join(index) or '0'}]"
 
     def kernel(self, op: Op) -> str:
         """The name under which the function finds a user's kernel."""
@@ -172,25 +191,56 @@ class Source:
         return name
 
     def write(self, *lines: str) -> None:
-        """Add lines at the level of the function."""
-        self.lines += lines
+        """Add lines to the function."""
+        self.lines += [f"{self._indent}{line}" if line else "" for line in lines]
 
-    def loops(self, shape: tuple[int, ...], start: int = 0) -> tuple[list[str], tuple[str, ...]]:
-        """Headers of loops over the axes larger than 1, and the index that they spell."""
+    @contextmanager
+    def block_of(self, head: str) -> Iterator[None]:
+        """What is written inside stands below this line."""
+        self.write("", head)
+        start, before = len(self.lines), self._indent
+        self._indent += "    "
+        yield
+        if len(self.lines) == start:
+            self.write("pass")
+        self._indent = before
+
+    def share(self, n: int) -> tuple[str, str]:
+        """The variables that hold the first of a part's places on an axis, and the one behind."""
+        if n not in self._shares:
+            first, last = self._shares[n] = self.unique(f"first_{n}"), self.unique(f"last_{n}")
+            size = -(-n // (phases.BLOCK * self.plan.parts)) * phases.BLOCK
+            self.declared[first] = f"min({size} * part, {n})"
+            self.declared[last] = f"min({size} * part + {size}, {n})"
+        return self._shares[n]
+
+    def loops(
+        self, shape: tuple[int, ...], start: int = 0, axis: int | None = None
+    ) -> tuple[list[str], tuple[str, ...]]:
+        """Headers of loops over the axes larger than 1, and the index that they spell.
+
+        Of `axis`, a part runs over its share.
+        """
         heads: list[str] = []
         index: list[str] = []
-        for n in shape:
+        for a, n in enumerate(shape):
             if n == 1:
                 index.append("0")
             else:
                 var = AXES[start + len(heads)]
-                heads.append(f"for {var} in range({n}):")
+                places = ", ".join(self.share(n)) if a == axis else n
+                heads.append(f"for {var} in range({places}):")
                 index.append(var)
         return heads, tuple(index)
 
-    def nest(self, shape: tuple[int, ...], body: Callable[[tuple[str, ...]], list[str]]) -> None:
+    def nest(
+        self,
+        shape: tuple[int, ...],
+        body: Callable[[tuple[str, ...]], list[str]],
+        axis: int | None = None,
+    ) -> None:
         """A whole loop nest with one body."""
-        heads, index = self.loops(shape)
+        heads, index = self.loops(shape, axis=axis)
         inside = body(index)  # may declare what it reads, before the loop
         for depth, head in enumerate(heads):
             self.write("    " * depth + head)

@@ -33,9 +33,9 @@ def _write_matmul(source: Source, i: Instruction) -> None:
         _write_plain_matmul(source, i)
         return
     (a, flip_a), (b, flip_b) = (_operand(source, v) for v in i.inputs)
-    function = source.call(
-        "matmul" + {"00": "", "01": "_nt", "10": "_tn", "11": "_tt"}[f"{flip_a:d}{flip_b:d}"]
-    )
+    flips = {"00": "", "01": "_nt", "10": "_tn", "11": "_tt"}[f"{flip_a:d}{flip_b:d}"]
+    rows = () if source.axis is None else source.share(i.out.shape[0])
+    function = source.call(f"matmul{flips}{'_rows' if rows else ''}")
     source.products.add(i.out.dtype)
     out = source.array(i.out)
 
@@ -45,7 +45,8 @@ def _write_matmul(source: Source, i: Instruction) -> None:
             return f"{name}[{', '.join(places)}]" if places else name
 
         target = f"{out}[{', '.join(index)}]" if index else out
-        return [f"{function}({target}, {part(a, i.inputs[0])}, {part(b, i.inputs[1])})"]
+        operands = [target, part(a, i.inputs[0]), part(b, i.inputs[1]), *rows]
+        return [f"{function}({', '.join(operands)})"]
 
     source.nest(i.out.shape[:-2], body)
 
@@ -94,7 +95,7 @@ def _write_kernel(source: Source, i: Instruction) -> None:
     params = [_param_text(i.params[p]) for p in i.op.params]
     source.write(f"{name}({', '.join([*operands, *params])})")
     if not i.out.shape:
-        source.write(f"{source.name(i.out)} = {operands[0]}[()]")
+        source.write(f"{source.target(i.out, ())} = {operands[0]}[()]")
 
 
 def _param_text(param: Any) -> str:
@@ -121,7 +122,7 @@ def _row(source: Source, rows: Value, index: tuple[str, ...], size: int) -> list
 
 def _write_take(source: Source, i: Instruction) -> None:
     x, rows = i.inputs
-    heads, index = source.loops(rows.shape)
+    heads, index = source.loops(rows.shape, axis=source.axis)
     inner, rest = source.loops(x.shape[1:], len(heads))
     body = [f"{source.target(i.out, (*index, *rest))} = {source.element(x, ('row', *rest))}"]
     _write_rows(source, heads, _row(source, rows, index, x.shape[0]), inner, body)
@@ -189,7 +190,7 @@ def _write_concatenate(source: Source, i: Instruction) -> None:
             value = converted(source.element(part, at), part.dtype, i.out.dtype)
             return [f"{out}[{', '.join(place)}] = {value}"]
 
-        source.nest(part.shape, body)
+        source.nest(part.shape, body, source.axis)
         start += part.shape[axis]
 
 

@@ -58,3 +58,11 @@ def shifted(index: str, by: int) -> str:
     if not by:
         return index
     return str(int(index) + by) if index.isdigit() else f"{index} + {by}"
+
+
+def reduced_index(i: Instruction, index: tuple[str, ...]) -> tuple[str, ...]:
+    """Where a reduction writes what it reads at this place."""
+    axes = i.params["axis"]
+    if len(i.out.shape) == len(index):
+        return tuple("0" if a in axes else k for a, k in enumerate(index))
+    return tuple(k for a, k in enumerate(index) if a not in axes)

@@ -1,0 +1,65 @@
+"""What the compiler decides about a program before it writes it: steps, phases, memory."""
+
+from dataclasses import dataclass, field
+
+from tinygrad_rl.compiler.views import is_view
+from tinygrad_rl.program import Instruction, Program, Value
+
+
+@dataclass(eq=False)
+class Loop:
+    """Instructions that run in one loop nest over `shape`."""
+
+    shape: tuple[int, ...]
+    members: list[Instruction] = field(default_factory=list)
+
+    @property
+    def made(self) -> set[Value]:
+        """What its members compute."""
+        return {i.out for i in self.members}
+
+
+Step = Loop | Instruction
+
+
+@dataclass(eq=False)
+class Plan:
+    """The steps in order, who runs them when, and where each value that needs memory has it."""
+
+    program: Program
+    made_by: dict[Value, Instruction]
+    steps: list[Step]
+    # Of a program that is divided among threads:
+    parts: int = 0  # how many run a phase together; 0 where the program is not divided
+    phases: list[list[Step]] = field(default_factory=list)
+    axes: dict[Step, int | None] = field(default_factory=dict)  # along which each is divided
+    # Memory:
+    stored: set[Value] = field(default_factory=set)  # results that are kept in memory
+    homes: dict[Value, Value] = field(default_factory=dict)  # written straight into a state's
+    direct: set[Value] = field(default_factory=set)  # outputs, computed where the caller finds them
+    offsets: dict[Value, int] = field(default_factory=dict)  # bytes into the shared block
+    size: int = 0  # of the shared block, in bytes
+
+    def is_view(self, v: Value) -> bool:
+        """True when reads of `v` are reads of another value at other places."""
+        return v in self.made_by and is_view(self.made_by[v])
+
+    def root(self, v: Value) -> Value:
+        """The value whose memory `v` is read from."""
+        while self.is_view(v):
+            v = self.made_by[v].inputs[0]
+        return v
+
+    def order(self) -> list[Step]:
+        """The steps as the function has them, phase after phase."""
+        return [s for steps in self.phases for s in steps] or self.steps
+
+    def times(self) -> dict[Step, int]:
+        """When each step runs: those of one phase at the same time."""
+        times = self.phases or [[step] for step in self.steps]
+        return {step: k for k, steps in enumerate(times) for step in steps}
+
+
+def instructions(step: Step) -> list[Instruction]:
+    """What a step consists of."""
+    return step.members if isinstance(step, Loop) else [step]
