@@ -106,8 +106,8 @@ ELEMENTWISE = {
     "first_moment": (lambda m, g, weight: m + weight * (g - m), X, Y, U),
     "second_moment": (lambda v, g, beta: beta * v + (1 - beta) * g * g, P, X, U),
     "adam_step": (
-        lambda p, m, v, size, root, eps: p - size * m / (np.sqrt(v) / root + eps),
-        *(X, Y, P, P[::-1], P.T.reshape(2, 3), P[:, ::-1]),
+        lambda p, m, v, size, eps: p - size * m / (np.sqrt(v) + eps),
+        *(X, Y, P, P[::-1], P.T.reshape(2, 3)),
     ),
     "polyak_step": (lambda target, source, tau: (1 - tau) * target + tau * source, X, Y, U),
     "equal": (np.equal, X, np.where(MASK, X, Y)),

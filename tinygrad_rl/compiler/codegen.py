@@ -8,6 +8,9 @@ which op it is and which line of user code it came from, and the loops are what 
 hand.
 """
 
+from contextlib import nullcontext
+from itertools import groupby
+
 import numpy as np
 
 from tinygrad_rl.compiler.loops import write_loop
@@ -39,15 +42,14 @@ def phases(plan: Plan) -> int:
 
 def _write_phase(source: Source, number: int, steps: list[Step]) -> None:
     """Steps whose parts may run at the same time; what is not divided is the first part's."""
+    axes = source.plan.axes
     with source.block_of(f"if phase == {number}:"):
-        for step in steps:
-            source.axis = source.plan.axes[step]
-            if source.axis is None:
-                with source.block_of("if part == 0:"):
+        for whole, group in groupby(steps, key=lambda step: axes[step] is None):
+            with source.block_of("if part == 0:") if whole else nullcontext():
+                for step in group:
+                    source.axis = axes[step]
                     _write_one(source, step)
-            else:
-                _write_one(source, step)
-        source.axis = None
+    source.axis = None
 
 
 def _write_one(source: Source, step: Step) -> None:
