@@ -13,6 +13,7 @@ import inspect
 import math
 import re
 import statistics
+import textwrap
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -170,9 +171,9 @@ def _backward_code(source: str, here: str) -> list[str]:
     chosen = [block for block in source.split("\n\n") if f"({here})\n" in block]
     places = re.compile(r"  \(\w+\.py:\d+\)$")
     return [
-        places.sub("", line.removeprefix("    "))
+        places.sub("", line)
         for block in chosen
-        for line in block.splitlines()
+        for line in textwrap.dedent(block).splitlines()
         if line
     ]
 

@@ -12,7 +12,7 @@ import numpy as np
 from tinygrad_rl.core import Tensor
 from tinygrad_rl.grad_mode import collect_tensors, no_grad
 from tinygrad_rl.ops.define import builtin
-from tinygrad_rl.ops.elementwise import sqrt
+from tinygrad_rl.ops.elementwise import maximum, sqrt
 
 
 class Optimizer:
@@ -37,8 +37,8 @@ class Optimizer:
             name: [Tensor(np.zeros(p.shape, p.dtype)) for p in self.params]
             for name in self.state_names
         }
-        # float64, as counting in float32 would stop at 2**24
-        self.steps = [Tensor(np.zeros((), np.float64)) for _ in self.params]
+        # How often each was moved: in float64, as counting in float32 would stop at 2**24.
+        self.steps = Tensor(np.zeros(len(self.params), np.float64))
 
     @property
     def lr(self) -> float:
@@ -59,20 +59,24 @@ class Optimizer:
     @no_grad()
     def step(self) -> None:
         """Move each parameter that requires a gradient and has one."""
+        moves = np.array([p.requires_grad and p.grad is not None for p in self.params])
+        self.steps.add_(1.0 if moves.all() else Tensor(moves.astype(np.float64)))
+        self._prepare()
         for i, p in enumerate(self.params):
-            if p.requires_grad and p.grad is not None:
-                self.steps[i].add_(1.0)
+            if moves[i]:
+                assert p.grad is not None
                 self._move(i, p, p.grad)
+
+    def _prepare(self) -> None:
+        """Compute what a step needs once for all parameters."""
 
     def _move(self, i: int, p: Tensor, g: Tensor) -> None:
         raise NotImplementedError
 
     def state_dict(self) -> dict[str, Any]:
         """Copies of the state: `step` and the moments, a list with an entry for each parameter."""
-        return {
-            name: [t.numpy().copy() for t in tensors]
-            for name, tensors in {"step": self.steps, **self.state}.items()
-        }
+        moments = {name: [t.numpy().copy() for t in ts] for name, ts in self.state.items()}
+        return {"step": [np.array(n) for n in self.steps.numpy()], **moments}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take over a saved state; everything is checked before anything is changed.
@@ -81,29 +85,29 @@ class Optimizer:
         ------
         ValueError : naming the entry, when names, numbers or shapes differ.
         """
-        mine = {"step": self.steps, **self.state}
+        mine = self.state_dict()
         if set(state) != set(mine):
             raise ValueError(
                 f"optimizer state has entries {sorted(state)}, expected {sorted(mine)}"
             )
-        pairs = []
-        for name, tensors in mine.items():
-            if len(state[name]) != len(tensors):
+        checked = {}
+        for name, known in mine.items():
+            if len(state[name]) != len(known):
                 raise ValueError(
-                    f"{name!r} has {len(state[name])} entries for {len(tensors)} parameters"
+                    f"{name!r} has {len(state[name])} entries for {len(known)} parameters"
                 )
-            for i, (t, new) in enumerate(zip(tensors, state[name], strict=True)):
-                array = np.asarray(new)
-                if array.shape != t.shape or array.dtype.kind not in "fiu":
+            checked[name] = [np.asarray(new) for new in state[name]]
+            for i, (old, new) in enumerate(zip(known, checked[name], strict=True)):
+                if new.shape != old.shape or new.dtype.kind not in "fiu":
                     raise ValueError(
-                        f"{name}[{i}] is {array.dtype} of shape {array.shape}, expected {t.dtype} "
-                        "of "
-                        f"shape {t.shape}"
+                        f"{name}[{i}] is {new.dtype} of shape {new.shape}, expected {old.dtype} of "
+                        f"shape {old.shape}"
                     )
-                pairs.append((t, array.astype(t.dtype)))
         with no_grad():
-            for t, array in pairs:
-                t.assign_(array)
+            self.steps.assign_(np.array(checked.pop("step"), np.float64))
+            for name, arrays in checked.items():
+                for t, array in zip(self.state[name], arrays, strict=True):
+                    t.assign_(array.astype(t.dtype))
 
 
 def _check_number(name: str, value: float, low: float, below: float = float("inf")) -> None:
@@ -167,17 +171,26 @@ class Adam(Optimizer):
             g = g + self.weight_decay * p
         self._adam(i, p, g)
 
+    def _prepare(self) -> None:
+        # The corrections for the start are numbers of the step alone, computed in float64. To
+        # correct the size and eps by the root of the second one saves a division for each number
+        # of a parameter (the last remark of section 2 of the paper).
+        beta1, beta2 = self.betas
+        t = maximum(self.steps, 1.0)  # what never moved is not asked, but must not divide by 0
+        root = sqrt(1 - beta2**t)
+        size = self.rate * root / (1 - beta1**t)
+        self._corrections = {
+            dtype: (size.astype(dtype), (self.eps * root).astype(dtype))
+            for dtype in {p.dtype for p in self.params}
+        }
+
     def _adam(self, i: int, p: Tensor, g: Tensor) -> None:
         beta1, beta2 = self.betas
-        t, m, v = self.steps[i], self.state["exp_avg"][i], self.state["exp_avg_sq"][i]
+        m, v = self.state["exp_avg"][i], self.state["exp_avg_sq"][i]
         m.assign_(first_moment(m, g, 1 - beta1))
         v.assign_(second_moment(v, g, beta2))
-        # The corrections for the start are numbers of the step alone: computed in float64, once for
-        # a tensor. To correct the size and eps by the root saves a division for each parameter
-        # (the last remark of section 2 of the paper).
-        root = sqrt(1 - beta2**t)
-        size = (self.rate * root / (1 - beta1**t)).astype(p.dtype)
-        p.assign_(adam_step(p, m, v, size, (self.eps * root).astype(p.dtype)))
+        size, eps = self._corrections[p.dtype]
+        p.assign_(adam_step(p, m, v, size[i], eps[i]))
 
 
 class AdamW(Adam):

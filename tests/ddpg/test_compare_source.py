@@ -70,8 +70,9 @@ def test_the_code_is_the_generated_one_in_other_names(steps):
         # `in` takes from the iterator what it passes, so the order counts as well.
         assert all(without_names(line) in given for line in step.code)
     frozen, unfrozen = steps["frozen"].code, steps["unfrozen"].code
-    assert "matmul(d_critic_h1, d_critic_z2, critic_W2)" in frozen
-    assert "matmul_tn(d_critic_W2, d_critic_z2, critic_h1)" in unfrozen
+    mine = "first_256, last_256"  # this step is large enough to be divided among threads
+    assert f"matmul_rows(d_critic_h1, d_critic_z2, critic_W2, {mine})" in frozen
+    assert f"matmul_tn_rows(d_critic_W2, d_critic_z2, critic_h1, {mine})" in unfrozen
     assert not any("d_critic_W2" in line for line in frozen)
     assert not any(re.search(r"\bt\d+", line) for step in steps.values() for line in step.code)
 

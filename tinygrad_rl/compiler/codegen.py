@@ -19,6 +19,8 @@ from tinygrad_rl.compiler.source import SCALAR_FUNCTIONS, TYPES, Source, shape_t
 from tinygrad_rl.compiler.steps import kernel_digest, write_step
 from tinygrad_rl.program import Value
 
+_OPTIONS = 'cache=True, error_model="numpy", nogil=True'
+
 
 def generate(plan: Plan) -> Source:
     """The whole function; its text is `render(source)`."""
@@ -72,6 +74,7 @@ def render(source: Source) -> str:
         "",
         "from numba import boolean, float32, float64, int32, int64, njit, uint8, void",
         "from numpy import inf, nan",
+        "from tinygrad_rl.kernels.pipeline import Straight",
     ]
     for name, kernel in source.kernels.items():
         digest = kernel_digest(kernel)
@@ -81,12 +84,10 @@ def render(source: Source) -> str:
     if words:
         head.append(f"from tinygrad_rl.kernels.scalar import {', '.join(sorted(words))}")
     arguments = ["memory", "phase", "part"] if plan.phases else ["memory"]
-    kind = f"void({', '.join(['int64'] * len(arguments))})"
-    return (
-        "\n".join(head)
-        + f'\n\n\n@njit({kind}, cache=True, error_model="numpy", nogil=True)\n'
-        + f"def {source.function}({', '.join(arguments)}):\n{text or '    pass'}\n"
-    )
+    numbers = ", ".join(["int64"] * len(arguments))
+    head += ["", "", f"@njit(void({numbers}), pipeline_class=Straight, {_OPTIONS})"]
+    head.append(f"def {source.function}({', '.join(arguments)}):")
+    return "\n".join([*head, text or "    pass", ""])
 
 
 def _comment(step: Step) -> list[str]:

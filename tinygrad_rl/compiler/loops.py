@@ -6,7 +6,7 @@ from tinygrad_rl.compiler.plan import Loop
 from tinygrad_rl.compiler.source import TYPES, Source
 from tinygrad_rl.compiler.views import REDUCTIONS, broadcast_index, reduced_index
 from tinygrad_rl.ops.define import Elementwise
-from tinygrad_rl.program import Instruction
+from tinygrad_rl.program import Instruction, Value
 
 
 def write_loop(source: Source, loop: Loop) -> None:
@@ -17,6 +17,7 @@ def write_loop(source: Source, loop: Loop) -> None:
     after: list[list[str]] = [[] for _ in range(depth + 1)]
     body: list[str] = []
     stores: list[str] = []
+    numbers = _hoist_numbers(source, loop, before)
     for i in loop.members:
         if i.op.name in REDUCTIONS:
             _write_reduction(source, i, index, before, body, after)
@@ -35,9 +36,23 @@ def write_loop(source: Source, loop: Loop) -> None:
     source.write(*("    " * depth + line for line in [*before[depth], *body, *after[depth]]))
     for level in reversed(range(depth)):
         source.write(*("    " * level + line for line in after[level]))
-    for i in loop.members:
-        if loop.shape or i.out in source.plan.offsets:
-            source.temporaries.pop(i.out, None)
+    for v in (*numbers, *(i.out for i in loop.members)):
+        if loop.shape or v in source.plan.offsets:
+            source.temporaries.pop(v, None)
+
+
+def _hoist_numbers(source: Source, loop: Loop, before: list[list[str]]) -> list[Value]:
+    """Single numbers that a loop needs are read from memory once, not for each element."""
+    hoisted: list[Value] = []
+    for v in dict.fromkeys(v for i in loop.members for v in i.inputs):
+        if loop.shape and not v.shape and v.kind != "literal" and v not in loop.made:
+            text = source.element(v, ())
+            if text.endswith("]"):
+                name = source.unique(f"{v.name or 'number'}_")
+                before[0].append(f"{name} = {text}")
+                source.temporaries[v] = (name, ())
+                hoisted.append(v)
+    return hoisted
 
 
 def _temporary(source: Source, i: Instruction) -> str:

@@ -1,1 +1,1 @@
-"""Numba loops and BLAS calls: arrays in, arrays out; nothing here knows about tensors."""
+"""Machine code: loops, products, threads. Arrays in, arrays out; nothing knows about tensors."""
