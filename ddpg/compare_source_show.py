@@ -17,6 +17,8 @@ _PRESENT, _ABSENT = "■", "·"
 def print_source(steps: Sequence[Step], console: Console) -> None:
     """The generated code, then its operations in groups with their costs, then the sums."""
     console.print(Text("The generated code of the backward pass", "bold"))
+    if any("last_" in line for step in steps for line in step.code):
+        console.print("(first_ to last_: the rows of one of the threads that share the work)")
     _print_merged(diff([step.code for step in steps]), steps, console, code=True)
     for group, title in GROUPS.items():
         console.print(Text(f"\nThe gradient runs {title}", "bold"))
