@@ -7,8 +7,8 @@ into a panel, where what is read together lies together. (Goto and van de Geijn,
 high-performance matrix multiplication", 2008, without the outer loops that only matrices beyond
 the caches need.)
 
-Each element of `out` is summed in the order of its terms, a fused multiply-add each, wherever it
-lies in a block; thin products go by inner products in vectors instead. Rows may be divided among
+Each element of `out` is summed in the order of its terms, a multiply-add each, wherever it lies
+in a block; thin products go by inner products in vectors instead. Rows may be divided among
 threads: which of the two it is depends on the shape of the whole product only, so that the result
 is the same to the last bit.
 """

@@ -92,8 +92,8 @@ class Vectors:
         return self.builder.select(condition, mask, ir.Constant(self.mask_type, [0] * self.width))
 
     def fma(self, a: ir.Value, b: ir.Value, c: ir.Value) -> ir.Value:
-        """`a * b + c` with one rounding."""
-        return self._call("fma", self.type, [a, b, c])
+        """`a * b + c`: with one rounding where the processor can, else with two."""
+        return self._call("fmuladd", self.type, [a, b, c])
 
     def total(self, vector: ir.Value) -> ir.Value:
         """The sum of the lanes, neighbours in halves: always in the same order."""
