@@ -29,7 +29,6 @@ import gymnasium as gym
 import numpy as np
 from ddpg import DDPG, DDPGConfig
 from threadpoolctl import threadpool_limits
-import scipy.linalg.cython_blas
 
 loaded = [m for m in sys.modules if m.startswith("tinygrad_rl.explain_")]
 assert bool(loaded) == (sys.argv[1] == "with"), loaded

@@ -122,7 +122,7 @@ class Compare:
     picture: Path = Path("compare.png")
     """Where the picture goes."""
     threads: int = 1
-    """Threads of the matrix products."""
+    """Threads of an update, where the networks are wide enough to gain by it."""
     json: tyro.conf.FlagCreatePairsOff[bool] = False
     """Print all numbers as one JSON object instead of the tables."""
     source: tyro.conf.FlagCreatePairsOff[bool] = False
@@ -162,11 +162,11 @@ class Compare:
         from ddpg.progress import StageProgress
         from ddpg.report import PARTS, gather, write
         from ddpg.report_html import render
-        from ddpg.threads import blas_threads
+        from ddpg.threads import limited_threads
 
         seeds = range(self.seed, self.seed + (1 if self.report is None else self.seeds))
         size, rows, runs = Size(), [], {}
-        with blas_threads(self.threads), StageProgress(Console(stderr=True)) as progress:
+        with limited_threads(self.threads), StageProgress(Console(stderr=True)) as progress:
             progress.stage("one update, eight ways", len(CASES))
             for row in measure(size, self.seed):
                 rows.append(row)

@@ -96,7 +96,7 @@ class TrainConfig:
     eval_episodes: int = 10
     """Episodes of one evaluation, always from the same start states."""
     threads: int = 1
-    """Threads of the matrix products; more than 1 pays off only for wide networks."""
+    """Threads of an update; more than 1 pays off, and is used, only for wide networks."""
     ddpg: DDPGConfig = field(default_factory=DDPGConfig)
 
     def __post_init__(self) -> None:

@@ -1,34 +1,23 @@
-"""How many threads matrix products may use: for small networks, more than one is slower.
+"""How many threads a run may use.
 
-with blas_threads(1): ...
+with limited_threads(1): ...
 """
 
-import sys
-from importlib.machinery import PathFinder
-from importlib.util import module_from_spec
-from pathlib import Path
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-import scipy
 from threadpoolctl import threadpool_limits
 
-_SCIPY_BLAS = "scipy.linalg.cython_blas"
+import tinygrad_rl as tg
 
 
-def blas_threads(threads: int) -> threadpool_limits:
-    """Limit NumPy's and SciPy's BLAS inside the block."""
-    # Numba loads SciPy's when it first needs it; a limit holds only for what is loaded by then.
-    _load_scipy_blas()
-    return threadpool_limits(threads, user_api="blas")
-
-
-def _load_scipy_blas() -> None:
-    """Import the one library that Numba asks for, without the large package around it."""
-    if _SCIPY_BLAS in sys.modules:
-        return
-    folder = str(Path(scipy.__file__).parent / "linalg")
-    spec = PathFinder.find_spec(_SCIPY_BLAS, [folder])
-    assert spec is not None
-    assert spec.loader is not None
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    sys.modules[_SCIPY_BLAS] = module
+@contextmanager
+def limited_threads(threads: int) -> Iterator[None]:
+    """Limit large compiled functions, and NumPy's matrix products, inside the block."""
+    before = tg.get_num_threads()
+    tg.set_num_threads(threads)
+    try:
+        with threadpool_limits(threads, user_api="blas"):
+            yield
+    finally:
+        tg.set_num_threads(before)

@@ -19,7 +19,7 @@ from ddpg.learn import learn
 from ddpg.progress import TrainProgress
 from ddpg.runlog import RunLog
 from ddpg.spaces import make_env
-from ddpg.threads import blas_threads
+from ddpg.threads import limited_threads
 
 
 def train(config: TrainConfig, run_dir: Path, console: Console | None = None) -> RunLog:
@@ -54,7 +54,7 @@ def train(config: TrainConfig, run_dir: Path, console: Console | None = None) ->
         env, evaluation_env = make_env(config.env_id), make_env(config.env_id)
         stack.callback(env.close)
         stack.callback(evaluation_env.close)
-        stack.enter_context(blas_threads(config.threads))
+        stack.enter_context(limited_threads(config.threads))
         agent_seed, env_seed = rng.spawn(config.seed, 2)
         agent = DDPG(env.observation_space, env.action_space, config.ddpg, agent_seed)
         checkpoint.create_run(run_dir, config)
