@@ -5,7 +5,7 @@ import pytest
 
 import tinygrad_rl as tg
 from tinygrad_rl.core import mode
-from tinygrad_rl.program import TraceError
+from tinygrad_rl.trace import TraceError
 
 
 def close(a, b, rtol=1e-5):

@@ -7,7 +7,7 @@ import tinygrad_rl as tg
 from tinygrad_rl.compiler import passes
 from tinygrad_rl.compiler.schedule import make_plan
 from tinygrad_rl.core import constant, mode
-from tinygrad_rl.program import trace
+from tinygrad_rl.trace import trace
 
 
 def program(function, *args):

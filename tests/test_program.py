@@ -8,7 +8,7 @@ import pytest
 
 import tinygrad_rl as tg
 from tinygrad_rl.compiler import passes
-from tinygrad_rl.program import trace
+from tinygrad_rl.trace import trace
 
 SIZE, OBS, ACT, WIDTH = 256, 17, 6, 256
 

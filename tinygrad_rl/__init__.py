@@ -166,11 +166,11 @@ from tinygrad_rl.ops.shape import squeeze as squeeze
 from tinygrad_rl.ops.shape import stop_gradient as stop_gradient
 from tinygrad_rl.ops.shape import swapaxes as swapaxes
 from tinygrad_rl.ops.shape import transpose as transpose
-from tinygrad_rl.program import TraceError as TraceError
 from tinygrad_rl.random import rand as rand
 from tinygrad_rl.random import randint as randint
 from tinygrad_rl.random import randn as randn
 from tinygrad_rl.random import randperm as randperm
+from tinygrad_rl.trace import TraceError as TraceError
 from tinygrad_rl.transforms import hessian as hessian
 from tinygrad_rl.transforms import hvp as hvp
 from tinygrad_rl.transforms import jacobian as jacobian

@@ -25,7 +25,8 @@ from tinygrad_rl.core import Plan as GradPlan
 from tinygrad_rl.kernels import gemm
 from tinygrad_rl.kernels.cache import load
 from tinygrad_rl.kernels.team import Team, get_num_threads
-from tinygrad_rl.program import Outside, Program, Result, Trace, TraceError, Value
+from tinygrad_rl.program import Program, Value
+from tinygrad_rl.trace import Outside, Result, Trace, TraceError
 
 Array = np.ndarray[Any, Any]
 

@@ -21,7 +21,8 @@ from tinygrad_rl.compiler.compiled import Compiled
 from tinygrad_rl.compiler.plan import Plan
 from tinygrad_rl.core import Tensor, from_numpy, mode
 from tinygrad_rl.names import replaced, tensors_in
-from tinygrad_rl.program import Program, trace
+from tinygrad_rl.program import Program
+from tinygrad_rl.trace import trace
 
 
 class CacheInfo(NamedTuple):

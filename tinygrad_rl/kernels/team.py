@@ -3,8 +3,8 @@
     run = Team(function, phases=4, parts=2)
     run(memory)                           # function(memory, phase, part) for all of both
 
-A phase's parts may run at the same time, phases follow each other. Threads meet about ten times a
-millisecond, too often for locks: each part of a phase is claimed by writing its number to memory.
+A phase's parts may run at the same time, phases follow each other. Threads meet several times
+a millisecond, too often for locks: each part of a phase is claimed by writing its number to memory.
 The calling thread takes the first part, and then every part that nobody has claimed yet. So
 nothing waits for a helper that is asleep, that has no core to run on, or that does not exist in a
 process after `fork`: only what a helper has begun is waited for.
