@@ -204,6 +204,26 @@ def test_the_seal_lists_every_compiled_file(folder: Path) -> None:
     assert set(sealed) == {f.name for f in folder.rglob("probe*.nb[ic]")}
 
 
+SCIPY = """
+import sys
+import numpy as np
+import tinygrad_rl as tg
+square = tg.jit(lambda x: x @ x)
+assert np.array_equal(square(2 * np.eye(3)), 4 * np.eye(3))
+assert "scipy.linalg" not in sys.modules
+import scipy.linalg, scipy.optimize
+from scipy.linalg import cython_blas
+from numba import njit
+eye = np.eye(2)
+assert (njit(lambda a: np.dot(a, a))(eye) == scipy.linalg.inv(eye)).all()
+"""
+
+
+def test_only_a_library_of_scipy_is_loaded_and_the_rest_can_be_later() -> None:
+    done = subprocess.run([sys.executable, "-c", SCIPY], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
 def test_importing_the_package_compiles_nothing(tmp_path: Path) -> None:
     code = "import tinygrad_rl, sys; sys.exit('torch' in sys.modules or 'jax' in sys.modules)"
     env = {**os.environ, "TINYGRAD_RL_CACHE": str(tmp_path)}

@@ -31,6 +31,8 @@ import llvmlite.binding
 import numba
 import numpy as np
 
+from tinygrad_rl.kernels.blas import load_blas_alone
+
 try:
     import fcntl
 except ImportError:  # Windows
@@ -101,6 +103,7 @@ def load(source: str, stem: str, names: Mapping[str, Any] | None = None) -> Modu
     names : objects that the module finds among its globals; the source must identify them, since
         the cache knows only the source.
     """
+    load_blas_alone()
     digest = hashlib.sha256(f"{_environment()}\n{source}".encode()).hexdigest()[:20]
     name = f"{stem}_{digest}"
     with _lock:
