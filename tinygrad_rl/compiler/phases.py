@@ -21,8 +21,10 @@ from tinygrad_rl.compiler.views import (
 )
 from tinygrad_rl.program import Program, Value
 
-WORTH = 10_000_000
-"""FLOPs of matrix products from which a program is divided: 0.1 ms of one core."""
+WORTH = 50_000_000
+"""FLOPs of matrix products from which a program is divided: half a millisecond of one core.
+
+Below it, the meetings cost what the threads gain."""
 ROWS = 16
 """An axis shorter than this is not divided."""
 BLOCK = 8
