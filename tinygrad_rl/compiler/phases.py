@@ -22,9 +22,8 @@ from tinygrad_rl.compiler.views import (
 from tinygrad_rl.program import Program, Value
 
 WORTH = 50_000_000
-"""FLOPs of matrix products from which a program is divided: half a millisecond of one core.
-
-Below it, the meetings cost what the threads gain."""
+"""FLOPs of matrix products from which a program is divided: half a millisecond of one core. Below,
+waiting for each other costs what the threads gain."""
 ROWS = 16
 """An axis shorter than this is not divided."""
 BLOCK = 8
