@@ -340,7 +340,7 @@ def _tensor(v: Value) -> Tensor:
 
 
 def _is_matrix(v: Value, made: dict[Value, Instruction]) -> bool:
-    """Something BLAS can read: an array or a block of one, its last two axes perhaps exchanged."""
+    """What a product can read: an array or a block of one, its last two axes perhaps exchanged."""
     if v in made and made[v].op.name == "permute":
         n = len(v.shape)
         if made[v].params["axes"] != (*range(n - 2), n - 1, n - 2):
