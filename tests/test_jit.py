@@ -415,6 +415,20 @@ def test_a_result_with_history_ends_the_way_back_with_an_error():
     assert not tg.jit(lambda x: (x * w).sum().detach())(tg.ones(2)).requires_grad
 
 
+@pytest.mark.parametrize("allow_unused", [False, True])
+def test_no_gradient_is_a_part_of_itself_because_the_rest_went_through_a_jitted_function(
+    allow_unused,
+):
+    w = weights(2)
+    y = tg.jit(lambda x: (x * w).sum())(tg.ones(2))
+    with pytest.raises(RuntimeError, match="jitted function, which keeps no history"):
+        tg.grad(y * 2, [w], allow_unused=allow_unused)
+    with pytest.raises(RuntimeError, match="jitted function, which keeps no history"):
+        tg.grad(y + w.sum(), [w], allow_unused=allow_unused)
+    (g,) = tg.grad(y.detach() + w.sum(), [w], allow_unused=allow_unused)
+    close(g, [1, 1])
+
+
 def test_an_outer_graph_that_needs_overwritten_numbers_is_refused():
     w = weights(2)
     loss = (w * w).sum()

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_rl.core import (
+    LOST,
     Node,
     Tensor,
     as_tensor,
@@ -427,7 +428,7 @@ def grad(
 
 
 def _between(outputs: Sequence[Tensor], targets: Collection[Sink]) -> set[Sink]:
-    """The nodes and leaves that lie on a path from the outputs to a target."""
+    """The nodes and leaves that lie on a path from the outputs to a target, or to lost history."""
     seen: set[Sink] = set()
     stack = [_sink(o) for o in outputs]
     while stack:
@@ -436,7 +437,7 @@ def _between(outputs: Sequence[Tensor], targets: Collection[Sink]) -> set[Sink]:
             seen.add(sink)
             if type(sink) is Node:
                 stack.extend(sink.parents)
-    useful = {s for s in seen if s in targets}
+    useful = {s for s in seen if s in targets or s is LOST}
     for node in sorted((s for s in seen if type(s) is Node), key=lambda n: n.sequence):
         if any(p in useful for p in node.parents):
             useful.add(node)

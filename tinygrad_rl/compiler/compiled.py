@@ -20,7 +20,7 @@ from tinygrad_rl.compiler.codegen import generate, phases, render
 from tinygrad_rl.compiler.passes import simplify
 from tinygrad_rl.compiler.schedule import make_plan
 from tinygrad_rl.compiler.source import Source
-from tinygrad_rl.core import FlagChanges, Node, Tensor, caller, storage_of, wrap
+from tinygrad_rl.core import LOST, FlagChanges, Node, Tensor, caller, storage_of, wrap
 from tinygrad_rl.core import Plan as GradPlan
 from tinygrad_rl.kernels import gemm
 from tinygrad_rl.kernels.cache import load
@@ -339,9 +339,6 @@ def _stop(g: Tensor) -> Tensor:
     )
 
 
-_NOWHERE = wrap(np.zeros(()))
-
-
 class _Ended:
     """Stands in the place of an op at the end of a result's history."""
 
@@ -353,7 +350,7 @@ def _boundary(out: Tensor) -> Node:
     node = Node()
     node.op, node.params = _Ended, {}  # type: ignore[assignment]
     node.plan = GradPlan((0,), ((_stop, ("g",)),), (), (), False, ())
-    node.parents = (_NOWHERE,)
+    node.parents = (LOST,)
     node.saved = node.versions = ()
     node.output = node.shapes = node.hooks = node.retained = None
     node.released = node.unflagged = None

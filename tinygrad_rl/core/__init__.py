@@ -21,6 +21,7 @@ from tinygrad_rl.core.context import mode as mode
 from tinygrad_rl.core.context import next_in_sequence as next_in_sequence
 from tinygrad_rl.core.context import place as place
 from tinygrad_rl.core.context import warn as warn
+from tinygrad_rl.core.op import LOST as LOST
 from tinygrad_rl.core.op import REGISTRY as REGISTRY
 from tinygrad_rl.core.op import Node as Node
 from tinygrad_rl.core.op import Op as Op

@@ -10,7 +10,15 @@ import numpy as np
 from numba import njit
 
 from tinygrad_rl.core.context import Cut, Where, caller, mode, next_in_sequence
-from tinygrad_rl.core.tensor import DTYPES, Storage, Tensor, _Bare, as_tensor, storage_of
+from tinygrad_rl.core.tensor import (
+    DTYPES,
+    Storage,
+    Tensor,
+    _Bare,
+    as_tensor,
+    storage_of,
+    wrap,
+)
 
 Rule = Callable[..., Tensor]
 
@@ -239,6 +247,10 @@ class Node:
         "versions",
         "where",
     )
+
+
+LOST = wrap(np.zeros(()))
+"""The parent of a node whose history was not kept: every leaf may lie behind it."""
 
 
 def record(
