@@ -429,6 +429,23 @@ def test_no_gradient_is_a_part_of_itself_because_the_rest_went_through_a_jitted_
     close(g, [1, 1])
 
 
+def test_zeros_of_an_unused_input_are_new_at_each_call():
+    w, unused = weights(2), weights(2)
+
+    def total(x):
+        (zeros,) = tg.grad((x * w).sum(), [unused], materialize_grads=True)
+        zeros.add_(x)
+        seed = tg.Tensor([2.0], requires_grad=True)
+        seed.backward()
+        seed.grad.add_(1.0)
+        return zeros + seed.grad
+
+    step = tg.jit(total)
+    for _ in range(3):
+        close(step(tg.ones(2)), total(tg.ones(2)))
+    assert step.cache_info().traces == 1
+
+
 def test_an_outer_graph_that_needs_overwritten_numbers_is_refused():
     w = weights(2)
     loss = (w * w).sum()

@@ -240,7 +240,7 @@ def _initial(output: Tensor, gradient: Any) -> Tensor:
             )
         if not output.shape:
             return constant(1.0, output.dtype)
-        return wrap(np.ones(output.shape, output.dtype))
+        return Tensor(np.ones(output.shape, output.dtype))
     gradient = as_tensor(gradient)
     if gradient.shape != output.shape:
         raise ValueError(
@@ -411,7 +411,7 @@ def grad(
     for i, t in enumerate(ins):
         g = found.get(_sink(t))
         if g is None and materialize_grads:
-            g = wrap(np.zeros(t.shape, t.dtype))
+            g = Tensor(np.zeros(t.shape, t.dtype))
         if g is None and not allow_unused:
             raise RuntimeError(
                 f"the outputs do not depend on input {i} of grad (shape {t.shape}): pass "

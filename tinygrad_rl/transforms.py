@@ -99,7 +99,7 @@ def _jacobian_of(out: Tensor, xs: Sequence[Tensor], create_graph: bool) -> list[
         rows.append(_gradients([out], xs, [seed], create_graph, retain_graph=True))
     shapes = [(*out.shape, *x.shape) for x in xs]
     if not rows:
-        return [wrap(np.zeros(s, x.dtype)) for s, x in zip(shapes, xs, strict=True)]
+        return [Tensor(np.zeros(s, x.dtype)) for s, x in zip(shapes, xs, strict=True)]
     columns = zip(*rows, strict=True)
     with enable_grad():
         return [reshape(stack(column), s) for column, s in zip(columns, shapes, strict=True)]
@@ -179,7 +179,7 @@ def _gradients(
     """As `grad`, with zeros wherever nothing depends on anything."""
     reached = [i for i, o in enumerate(outs) if o.requires_grad]
     if not reached:
-        return [wrap(np.zeros(x.shape, x.dtype)) for x in xs]
+        return [Tensor(np.zeros(x.shape, x.dtype)) for x in xs]
     with enable_grad():
         gradients = grad(
             [outs[i] for i in reached],
