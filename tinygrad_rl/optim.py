@@ -61,16 +61,16 @@ class Optimizer:
         """Move each parameter that requires a gradient and has one."""
         moves = np.array([p.requires_grad and p.grad is not None for p in self.params])
         self.steps.add_(1.0 if moves.all() else Tensor(moves.astype(np.float64)))
-        self._prepare()
+        shared = self._shared()
         for i, p in enumerate(self.params):
             if moves[i]:
                 assert p.grad is not None
-                self._move(i, p, p.grad)
+                self._move(i, p, p.grad, shared)
 
-    def _prepare(self) -> None:
-        """Compute what a step needs once for all parameters."""
+    def _shared(self) -> Any:
+        """What the moves of all parameters need, computed once in a step."""
 
-    def _move(self, i: int, p: Tensor, g: Tensor) -> None:
+    def _move(self, i: int, p: Tensor, g: Tensor, shared: Any) -> None:
         raise NotImplementedError
 
     def state_dict(self) -> dict[str, Any]:
@@ -135,7 +135,7 @@ class SGD(Optimizer):
             raise ValueError("nesterov needs a momentum above 0")
         self.momentum, self.weight_decay, self.nesterov = momentum, weight_decay, nesterov
 
-    def _move(self, i: int, p: Tensor, g: Tensor) -> None:
+    def _move(self, i: int, p: Tensor, g: Tensor, shared: Any) -> None:
         if self.weight_decay:
             g = g + self.weight_decay * p
         if self.momentum:
@@ -144,6 +144,10 @@ class SGD(Optimizer):
             )
             g = g + self.momentum * buffer if self.nesterov else buffer
         p.sub_(self.rate.astype(p.dtype) * g)
+
+
+_Corrections = dict[np.dtype[Any], tuple[Tensor, Tensor]]
+"""For each dtype of parameters their size of a step and their eps, a number for each parameter."""
 
 
 class Adam(Optimizer):
@@ -166,12 +170,12 @@ class Adam(Optimizer):
         _check_number("weight_decay", weight_decay, 0)
         self.betas, self.eps, self.weight_decay = betas, eps, weight_decay
 
-    def _move(self, i: int, p: Tensor, g: Tensor) -> None:
+    def _move(self, i: int, p: Tensor, g: Tensor, shared: Any) -> None:
         if self.weight_decay:
             g = g + self.weight_decay * p
-        self._adam(i, p, g)
+        self._adam(i, p, g, shared)
 
-    def _prepare(self) -> None:
+    def _shared(self) -> _Corrections:
         # The corrections for the start are numbers of the step alone, computed in float64. To
         # correct the size and eps by the root of the second one saves a division for each number
         # of a parameter (the last remark of section 2 of the paper).
@@ -179,17 +183,17 @@ class Adam(Optimizer):
         t = maximum(self.steps, 1.0)  # what never moved is not asked, but must not divide by 0
         root = sqrt(1 - beta2**t)
         size = self.rate * root / (1 - beta1**t)
-        self._corrections = {
+        return {
             dtype: (size.astype(dtype), (self.eps * root).astype(dtype))
             for dtype in {p.dtype for p in self.params}
         }
 
-    def _adam(self, i: int, p: Tensor, g: Tensor) -> None:
+    def _adam(self, i: int, p: Tensor, g: Tensor, corrections: _Corrections) -> None:
         beta1, beta2 = self.betas
         m, v = self.state["exp_avg"][i], self.state["exp_avg_sq"][i]
         m.assign_(first_moment(m, g, 1 - beta1))
         v.assign_(second_moment(v, g, beta2))
-        size, eps = self._corrections[p.dtype]
+        size, eps = corrections[p.dtype]
         p.assign_(adam_step(p, m, v, size[i], eps[i]))
 
 
@@ -206,9 +210,9 @@ class AdamW(Adam):
     ) -> None:
         super().__init__(params, lr, betas, eps, weight_decay)
 
-    def _move(self, i: int, p: Tensor, g: Tensor) -> None:
+    def _move(self, i: int, p: Tensor, g: Tensor, shared: Any) -> None:
         p.mul_((1 - self.rate * self.weight_decay).astype(p.dtype))
-        self._adam(i, p, g)
+        self._adam(i, p, g, shared)
 
 
 @builtin()

@@ -37,7 +37,7 @@ def generate(plan: Plan) -> Source:
     return source
 
 
-def phases(plan: Plan) -> int:
+def count_phases(plan: Plan) -> int:
     """How many phases the function has: those of the plan, and one to leave the results."""
     return len(plan.phases) + 1 if plan.phases else 0
 
@@ -65,7 +65,7 @@ def _write_one(source: Source, step: Step) -> None:
 def render(source: Source) -> str:
     """The module's text."""
     plan = source.plan
-    body = [f"{name} = {code}" for name, code in source.declared.items() if code]
+    body = [f"{name} = {code}" for name, code in source.declared.items()]
     body += source.lines
     text = "\n".join(f"    {line}" if line else "" for line in body)
     words = {word for word in SCALAR_FUNCTIONS if f"{word}(" in text}

@@ -16,7 +16,7 @@ import numpy as np
 from numba import njit
 from numpy.lib.array_utils import byte_bounds
 
-from tinygrad_rl.compiler.codegen import generate, phases, render
+from tinygrad_rl.compiler.codegen import count_phases, generate, render
 from tinygrad_rl.compiler.passes import simplify
 from tinygrad_rl.compiler.schedule import make_plan
 from tinygrad_rl.compiler.source import Source
@@ -53,7 +53,7 @@ class Compiled:
         module = load(self.text, f"jit_{traced.program.name}", kernels)
         self._function = getattr(module, source.function)
         if self.plan.parts:
-            self._function = Team(self._function, phases(self.plan), self.plan.parts)
+            self._function = Team(self._function, count_phases(self.plan), self.plan.parts)
         self.file = Path(str(module.__file__))
         self._flags_seen = FlagChanges.count
         self._lay_out(source)

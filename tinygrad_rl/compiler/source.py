@@ -118,8 +118,6 @@ class Source:
         return name
 
     def _declaration(self, v: Value) -> str:
-        if v in self.plan.made_by and self.plan.made_by[v].op.name == "reshape":
-            return ""  # an alias, written where it is first used
         shape, dtype = v.shape or (1,), TYPES[v.dtype.name]
         if v in self.plan.offsets:
             return f"{self.call('array')}(memory, 0, {self.plan.offsets[v]}, {shape}, {dtype})"
