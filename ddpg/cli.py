@@ -51,7 +51,7 @@ class Train:
 
     def run(self) -> int:
         """Exit status."""
-        from ddpg.train import train
+        from ddpg.run.train import train
 
         settings = self.settings
         run_dir = self.run_dir or Path("runs", f"{settings.env_id}-seed{settings.seed}")
@@ -80,8 +80,8 @@ class Evaluate:
 
     def run(self) -> int:
         """Exit status."""
-        from ddpg.checkpoint import load_agent
-        from ddpg.evaluate import evaluate
+        from ddpg.run.checkpoint import load_agent
+        from ddpg.run.evaluate import evaluate
         from ddpg.spaces import make_env
 
         _require(self.episodes >= 1, f"--episodes must be 1 or more, got {self.episodes}")
@@ -138,8 +138,8 @@ class Compare:
         return self._print_source() if self.source else self._compare()
 
     def _check(self) -> None:
-        from ddpg.compare_train import LEAST_STEPS
-        from ddpg.report import check_folder
+        from ddpg.compare.report.gather import check_folder
+        from ddpg.compare.training import LEAST_STEPS
 
         _require(self.seed >= 0, f"--seed must be 0 or more, got {self.seed}")
         _require(self.threads >= 1, f"--threads must be 1 or more, got {self.threads}")
@@ -156,13 +156,13 @@ class Compare:
     def _compare(self) -> int:
         from rich.console import Console
 
-        from ddpg.compare import CASES, Size, measure
-        from ddpg.compare_show import as_json, print_table, print_training, save_picture
-        from ddpg.compare_train import VARIANTS, train_variant
-        from ddpg.progress import StageProgress
-        from ddpg.report import PARTS, gather, write
-        from ddpg.report_html import render
-        from ddpg.threads import limited_threads
+        from ddpg.compare.cases import CASES, Size, measure
+        from ddpg.compare.report.gather import PARTS, gather, write
+        from ddpg.compare.report.html import render
+        from ddpg.compare.show import as_json, print_table, print_training, save_picture
+        from ddpg.compare.training import VARIANTS, train_variant
+        from ddpg.run.progress import StageProgress
+        from ddpg.run.threads import limited_threads
 
         seeds = range(self.seed, self.seed + (1 if self.report is None else self.seeds))
         size, rows, runs = Size(), [], {}
@@ -198,9 +198,9 @@ class Compare:
     def _print_source(self) -> int:
         from rich.console import Console
 
-        from ddpg.compare import Size
-        from ddpg.compare_source import CASES, compile_step
-        from ddpg.compare_source_show import print_source
+        from ddpg.compare.cases import Size
+        from ddpg.compare.source import CASES, compile_step
+        from ddpg.compare.source_show import print_source
 
         print_source([compile_step(name, Size(), self.seed) for name in CASES], Console())
         return 0

@@ -9,18 +9,12 @@ x.grad                                # 2x
 
 from tinygrad_rl import nn as nn
 from tinygrad_rl import optim as optim
-from tinygrad_rl.anomaly import detect_anomaly as detect_anomaly
 from tinygrad_rl.autodiff import grad as grad
-from tinygrad_rl.check import check_op as check_op
-from tinygrad_rl.check import gradcheck as gradcheck
-from tinygrad_rl.check import gradgradcheck as gradgradcheck
 from tinygrad_rl.compiler import jit as jit
-from tinygrad_rl.contract import GradientContractError as GradientContractError
-from tinygrad_rl.contract import gradient_contract as gradient_contract
+from tinygrad_rl.compiler.tracing import TraceError as TraceError
 from tinygrad_rl.core import Op as Op
 from tinygrad_rl.core import Tensor as Tensor
 from tinygrad_rl.core import from_numpy as from_numpy
-from tinygrad_rl.count import count_flops as count_flops
 from tinygrad_rl.creation import arange as arange
 from tinygrad_rl.creation import eye as eye
 from tinygrad_rl.creation import full as full
@@ -28,11 +22,24 @@ from tinygrad_rl.creation import full_like as full_like
 from tinygrad_rl.creation import linspace as linspace
 from tinygrad_rl.creation import ones as ones
 from tinygrad_rl.creation import ones_like as ones_like
+from tinygrad_rl.creation import rand as rand
+from tinygrad_rl.creation import randint as randint
+from tinygrad_rl.creation import randn as randn
+from tinygrad_rl.creation import randperm as randperm
 from tinygrad_rl.creation import zeros as zeros
 from tinygrad_rl.creation import zeros_like as zeros_like
+from tinygrad_rl.debug.anomaly import detect_anomaly as detect_anomaly
+from tinygrad_rl.debug.checks import check_op as check_op
+from tinygrad_rl.debug.checks import gradcheck as gradcheck
+from tinygrad_rl.debug.checks import gradgradcheck as gradgradcheck
+from tinygrad_rl.debug.contract import GradientContractError as GradientContractError
+from tinygrad_rl.debug.contract import gradient_contract as gradient_contract
+from tinygrad_rl.debug.flops import count_flops as count_flops
+from tinygrad_rl.debug.walkthrough import Trace as Trace
+from tinygrad_rl.debug.walkthrough import trace_backward as trace_backward
 from tinygrad_rl.derive import DeriveError as DeriveError
-from tinygrad_rl.explain import Explanation as Explanation
-from tinygrad_rl.explain import explain as explain
+from tinygrad_rl.explain.explanation import Explanation as Explanation
+from tinygrad_rl.explain.explanation import explain as explain
 from tinygrad_rl.grad_mode import enable_grad as enable_grad
 from tinygrad_rl.grad_mode import frozen as frozen
 from tinygrad_rl.grad_mode import is_grad_enabled as is_grad_enabled
@@ -40,8 +47,8 @@ from tinygrad_rl.grad_mode import no_grad as no_grad
 from tinygrad_rl.grad_mode import set_grad_enabled as set_grad_enabled
 from tinygrad_rl.io import load as load
 from tinygrad_rl.io import save as save
-from tinygrad_rl.kernels.team import get_num_threads as get_num_threads
-from tinygrad_rl.kernels.team import set_num_threads as set_num_threads
+from tinygrad_rl.kernels.pool import get_num_threads as get_num_threads
+from tinygrad_rl.kernels.pool import set_num_threads as set_num_threads
 from tinygrad_rl.nn.functional import (
     binary_cross_entropy_with_logits as binary_cross_entropy_with_logits,
 )
@@ -166,19 +173,12 @@ from tinygrad_rl.ops.shape import squeeze as squeeze
 from tinygrad_rl.ops.shape import stop_gradient as stop_gradient
 from tinygrad_rl.ops.shape import swapaxes as swapaxes
 from tinygrad_rl.ops.shape import transpose as transpose
-from tinygrad_rl.random import rand as rand
-from tinygrad_rl.random import randint as randint
-from tinygrad_rl.random import randn as randn
-from tinygrad_rl.random import randperm as randperm
-from tinygrad_rl.trace import TraceError as TraceError
 from tinygrad_rl.transforms import hessian as hessian
 from tinygrad_rl.transforms import hvp as hvp
 from tinygrad_rl.transforms import jacobian as jacobian
 from tinygrad_rl.transforms import jvp as jvp
 from tinygrad_rl.transforms import value_and_grad as value_and_grad
 from tinygrad_rl.transforms import vjp as vjp
-from tinygrad_rl.walkthrough import Trace as Trace
-from tinygrad_rl.walkthrough import trace_backward as trace_backward
 
 __all__ = [
     "DeriveError",

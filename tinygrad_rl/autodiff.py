@@ -21,6 +21,7 @@ import numpy as np
 
 from tinygrad_rl.core import (
     LOST,
+    CutKind,
     Node,
     Tensor,
     as_tensor,
@@ -254,7 +255,7 @@ def no_path(output: Tensor) -> RuntimeError:
     lines = [
         f"  {cut.kind}: {cut.detail}, {at(cut.where)}"
         for cut in output._cuts
-        if cut.kind != "thawed"
+        if cut.kind is not CutKind.UNFROZEN
     ]
     if not lines:
         lines = ["  nothing that went into it requires a gradient"]

@@ -1,6 +1,7 @@
-"""New tensors: constants, ranges, and the like of another tensor.
+"""New tensors: constants, ranges, random numbers, and the like of another tensor.
 
     zeros((2, 3))     zeros(2, 3)     full((2,), 7.0)     linspace(0, 1, 11, requires_grad=True)
+    randn(2, 3, generator=rng)        # from a generator of the caller's: there is no hidden state
 
 The default dtype is float32; NumPy's float64 is one `dtype=` away.
 """
@@ -91,3 +92,48 @@ def eye(
 ) -> Tensor:
     """The n by m matrix (n by n by default) with 1 on the diagonal and 0 elsewhere."""
     return _new(np.eye(n, m, dtype=dtype), requires_grad)
+
+
+# -- random numbers --------------------------------------------------------------------------------
+
+
+def _checked(generator: Any) -> np.random.Generator:
+    if not isinstance(generator, np.random.Generator):
+        raise TypeError(
+            "generator must be a numpy.random.Generator, such as numpy.random.default_rng(seed), "
+            f"not {type(generator).__name__}"
+        )
+    for observer in mode.observers:
+        observer.on_random()
+    return generator
+
+
+def rand(
+    *shape: Any,
+    generator: np.random.Generator,
+    dtype: Any = np.float32,
+    requires_grad: bool = False,
+) -> Tensor:
+    """Uniform in [0, 1)."""
+    return _new(_checked(generator).random(_shape(shape), np.dtype(dtype)), requires_grad)
+
+
+def randn(
+    *shape: Any,
+    generator: np.random.Generator,
+    dtype: Any = np.float32,
+    requires_grad: bool = False,
+) -> Tensor:
+    """Normal with mean 0 and standard deviation 1."""
+    numbers = _checked(generator).standard_normal(_shape(shape), np.dtype(dtype))
+    return _new(numbers, requires_grad)
+
+
+def randint(low: int, high: int, *shape: Any, generator: np.random.Generator) -> Tensor:
+    """Uniform integers (int64) in [low, high)."""
+    return _new(_checked(generator).integers(low, high, _shape(shape)), False)
+
+
+def randperm(n: int, *, generator: np.random.Generator) -> Tensor:
+    """The numbers below `n` in random order (int64)."""
+    return _new(_checked(generator).permutation(n), False)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from threading import get_ident
 from typing import Any
 
-from tinygrad_rl.core import Cut, Tensor, announce_flag, caller, mode
+from tinygrad_rl.core import Cut, CutKind, Tensor, announce_flag, caller, mode
 
 
 class GradMode:
@@ -136,7 +136,7 @@ class frozen:
 
     def __enter__(self) -> None:
         self._before.append([(t, t._flag, t._cuts) for t in self._tensors])
-        cuts = (Cut("frozen", "inside a frozen() block", caller()),)
+        cuts = (Cut(CutKind.FROZEN, "inside a frozen() block", caller()),)
         for t in self._tensors:
             _set_flag(t, False, cuts)
 

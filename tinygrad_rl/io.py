@@ -22,7 +22,7 @@ import safetensors
 import safetensors.numpy
 
 from tinygrad_rl.core import Tensor, as_array, wrap
-from tinygrad_rl.kernels.cache import write_atomically
+from tinygrad_rl.files import write_atomically
 
 Array = np.ndarray[Any, Any]
 _CODES = {"F32": "float32", "F64": "float64", "I64": "int64", "I32": "int32", "U8": "uint8"} | {

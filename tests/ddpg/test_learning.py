@@ -3,8 +3,8 @@
 import pytest
 
 from ddpg import DDPG, DDPGConfig
-from ddpg.evaluate import evaluate
 from ddpg.learn import learn
+from ddpg.run.evaluate import evaluate
 from ddpg.spaces import make_env
 
 

@@ -15,9 +15,9 @@ import numpy as np
 
 from tinygrad_rl.compiler.loops import write_loop
 from tinygrad_rl.compiler.plan import Loop, Plan, Step, instructions
+from tinygrad_rl.compiler.program import Value
 from tinygrad_rl.compiler.source import SCALAR_FUNCTIONS, TYPES, Source, shape_text
 from tinygrad_rl.compiler.steps import kernel_digest, write_step
-from tinygrad_rl.program import Value
 
 _OPTIONS = 'cache=True, error_model="numpy", nogil=True'
 

@@ -18,15 +18,15 @@ from numpy.lib.array_utils import byte_bounds
 
 from tinygrad_rl.compiler.codegen import count_phases, generate, render
 from tinygrad_rl.compiler.passes import simplify
+from tinygrad_rl.compiler.program import Program, Value
 from tinygrad_rl.compiler.schedule import make_plan
 from tinygrad_rl.compiler.source import Source
+from tinygrad_rl.compiler.tracing import Outside, Result, Trace, TraceError
 from tinygrad_rl.core import LOST, FlagChanges, Node, Tensor, caller, storage_of, wrap
 from tinygrad_rl.core import Plan as GradPlan
 from tinygrad_rl.kernels import gemm
 from tinygrad_rl.kernels.cache import load
-from tinygrad_rl.kernels.team import Team, get_num_threads
-from tinygrad_rl.program import Program, Value
-from tinygrad_rl.trace import Outside, Result, Trace, TraceError
+from tinygrad_rl.kernels.pool import Team, get_num_threads
 
 Array = np.ndarray[Any, Any]
 

@@ -4,8 +4,8 @@ Each operand of a loop is read once, and what is used only inside never reaches 
 """
 
 from tinygrad_rl.compiler.plan import Loop, Step
+from tinygrad_rl.compiler.program import Instruction, Program, Value
 from tinygrad_rl.compiler.views import REDUCTIONS, is_loop_op, is_view
-from tinygrad_rl.program import Instruction, Program, Value
 
 
 def fuse(program: Program, made_by: dict[Value, Instruction], apart: bool) -> list[Step]:

@@ -19,10 +19,10 @@ import numpy as np
 
 from tinygrad_rl.compiler.compiled import Compiled
 from tinygrad_rl.compiler.plan import Plan
+from tinygrad_rl.compiler.program import Program
+from tinygrad_rl.compiler.tracing import trace
 from tinygrad_rl.core import Tensor, from_numpy, mode
-from tinygrad_rl.names import replaced, tensors_in
-from tinygrad_rl.program import Program
-from tinygrad_rl.trace import trace
+from tinygrad_rl.tree import replaced, tensors_in
 
 
 class CacheInfo(NamedTuple):

@@ -3,10 +3,10 @@
 import numpy as np
 
 from tinygrad_rl.compiler.plan import Loop
+from tinygrad_rl.compiler.program import Instruction, Value
 from tinygrad_rl.compiler.source import TYPES, Source
 from tinygrad_rl.compiler.views import REDUCTIONS, broadcast_index, reduced_index
 from tinygrad_rl.ops.define import Elementwise
-from tinygrad_rl.program import Instruction, Value
 
 
 def write_loop(source: Source, loop: Loop) -> None:

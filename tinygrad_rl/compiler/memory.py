@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from tinygrad_rl.compiler.phases import MINE, accesses, length
 from tinygrad_rl.compiler.plan import Loop, Plan, Step, instructions
+from tinygrad_rl.compiler.program import Instruction, Value
 from tinygrad_rl.compiler.views import REDUCTIONS
-from tinygrad_rl.program import Instruction, Value
 
 _LINE = 64
 """Bytes of a cache line and of a vector: where each value starts."""

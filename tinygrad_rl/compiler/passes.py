@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_rl.compiler.program import Instruction, Program, Value
 from tinygrad_rl.compiler.views import is_view, keeps_axes
 from tinygrad_rl.core import REGISTRY, Op, Tensor, Where
 from tinygrad_rl.ops.define import Elementwise
-from tinygrad_rl.program import Instruction, Program, Value
 
 Pass = Callable[[Program], Program]
 

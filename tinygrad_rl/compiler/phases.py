@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from tinygrad_rl.compiler.plan import Loop, Plan, Step
+from tinygrad_rl.compiler.program import Program, Value
 from tinygrad_rl.compiler.views import (
     REDUCTIONS,
     broadcast_index,
@@ -19,7 +20,6 @@ from tinygrad_rl.compiler.views import (
     reduced_index,
     source_index,
 )
-from tinygrad_rl.program import Program, Value
 
 WORTH = 50_000_000
 """FLOPs of matrix products from which a program is divided: half a millisecond of one core. Below,

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass, field
 
+from tinygrad_rl.compiler.program import Instruction, Program, Value
 from tinygrad_rl.compiler.views import is_view
-from tinygrad_rl.program import Instruction, Program, Value
 
 
 @dataclass(eq=False)

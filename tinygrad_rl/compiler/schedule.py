@@ -6,7 +6,7 @@ plan = make_plan(program)             # steps in order, and a place for each val
 from tinygrad_rl.compiler import memory, phases
 from tinygrad_rl.compiler.fusion import fuse
 from tinygrad_rl.compiler.plan import Plan
-from tinygrad_rl.program import Program
+from tinygrad_rl.compiler.program import Program
 
 
 def make_plan(program: Program, parts: int = 1) -> Plan:

@@ -10,10 +10,10 @@ import numpy as np
 
 from tinygrad_rl.compiler import phases
 from tinygrad_rl.compiler.plan import Plan
+from tinygrad_rl.compiler.program import Value
 from tinygrad_rl.compiler.views import keeps_axes, source_index
 from tinygrad_rl.core import Op
 from tinygrad_rl.kernels import scalar
-from tinygrad_rl.program import Value
 
 NATIVE = (
     "array",

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from tinygrad_rl.compiler.loops import converted
+from tinygrad_rl.compiler.program import Instruction, Value
 from tinygrad_rl.compiler.source import AXES, TYPES, Source
 from tinygrad_rl.compiler.views import broadcast_index, shifted
-from tinygrad_rl.program import Instruction, Value
 
 
 def write_step(source: Source, i: Instruction) -> None:

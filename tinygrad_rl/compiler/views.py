@@ -1,8 +1,8 @@
 """Which instructions compute, which only say how to read what is there."""
 
+from tinygrad_rl.compiler.program import Instruction
 from tinygrad_rl.core import Op
 from tinygrad_rl.ops.define import Elementwise
-from tinygrad_rl.program import Instruction
 
 REDUCTIONS = {"sum", "max", "min", "prod"}
 

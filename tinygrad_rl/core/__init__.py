@@ -11,7 +11,6 @@ Read `tensor.py`, then `op.py`; `context.py` is the small print. After that `ops
 (what an op looks like), then `autodiff.py` (the way back).
 """
 
-from tinygrad_rl.core.context import Cut as Cut
 from tinygrad_rl.core.context import FlagChanges as FlagChanges
 from tinygrad_rl.core.context import Observer as Observer
 from tinygrad_rl.core.context import Where as Where
@@ -21,6 +20,9 @@ from tinygrad_rl.core.context import mode as mode
 from tinygrad_rl.core.context import next_in_sequence as next_in_sequence
 from tinygrad_rl.core.context import place as place
 from tinygrad_rl.core.context import warn as warn
+from tinygrad_rl.core.context import watching as watching
+from tinygrad_rl.core.cuts import Cut as Cut
+from tinygrad_rl.core.cuts import CutKind as CutKind
 from tinygrad_rl.core.op import LOST as LOST
 from tinygrad_rl.core.op import REGISTRY as REGISTRY
 from tinygrad_rl.core.op import Node as Node

@@ -4,10 +4,11 @@ import itertools
 import sys
 import threading
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import CodeType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tinygrad_rl.core.op import Node, Op
@@ -80,6 +81,17 @@ class Observer:
         """Before `.grad` of a tensor is read or set."""
 
 
+@contextmanager
+def watching(*observers: Observer) -> Iterator[None]:
+    """Show this thread's op calls to the observers inside the block, and no longer."""
+    before = mode.observers
+    mode.observers = (*before, *observers)
+    try:
+        yield
+    finally:
+        mode.observers = before
+
+
 # -- where in the user's code ----------------------------------------------------------------------
 
 
@@ -122,15 +134,6 @@ def at(where: Where | None) -> str:
     """`file.py:12`, for messages."""
     file, line = place(where)
     return f"{file}:{line}"
-
-
-class Cut(NamedTuple):
-    """Why no gradient passes through a tensor: kind, a word about it, and the line that did it."""
-
-    kind: str
-    detail: str
-    where: Where | None
-    when: int = 0  # in the count of recorded calls
 
 
 next_in_sequence = itertools.count().__next__

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import njit
 
-from tinygrad_rl.core.context import Cut, Where, caller, mode, next_in_sequence
+from tinygrad_rl.core.context import Where, caller, mode, next_in_sequence
+from tinygrad_rl.core.cuts import Cut, CutKind
 from tinygrad_rl.core.tensor import (
     DTYPES,
     Storage,
@@ -324,13 +325,13 @@ def _remember(
 
 def _note_cuts(op: Op, inputs: Sequence[Tensor], out: Any, wanted: bool) -> None:
     """Leave crumbs on a result without history: the lines where its paths were cut, no arrays."""
-    cuts = dict.fromkeys(cut for t in inputs for cut in t._cuts if cut.kind != "thawed")
+    cuts = dict.fromkeys(cut for t in inputs for cut in t._cuts if cut.kind is not CutKind.UNFROZEN)
     if wanted:
         if not mode.grad:
-            cut = Cut("no_grad", f"{op.name} was called with grad mode off", caller())
+            cut = Cut(CutKind.NO_GRAD, f"{op.name} was called with grad mode off", caller())
         elif op.name == "stop_gradient":
-            cut = Cut("detached", "stop_gradient or detach()", caller())
+            cut = Cut(CutKind.DETACHED, "stop_gradient or detach()", caller())
         else:
-            cut = Cut("not differentiable", f"{op.name} has no derivative", caller())
+            cut = Cut(CutKind.NOT_DIFFERENTIABLE, f"{op.name} has no derivative", caller())
         cuts[cut] = None
     object.__setattr__(out, "_cuts", tuple(cuts)[:8])

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinygrad_rl.core.context import (
-    Cut,
     FlagChanges,
     Observer,
     Where,
@@ -19,6 +18,7 @@ from tinygrad_rl.core.context import (
     next_in_sequence,
     warn,
 )
+from tinygrad_rl.core.cuts import Cut, CutKind
 
 if TYPE_CHECKING:
     from tinygrad_rl.core.op import Node, Op
@@ -138,8 +138,8 @@ class Tensor(_Bare):
             return  # nothing is set, so nothing is noted as set
         announce_flag(self)
         self._flag = bool(flag)
-        kind = "thawed" if flag else "frozen"
-        older = tuple(c for c in self._cuts if c.kind not in ("frozen", "thawed"))
+        kind = CutKind.UNFROZEN if flag else CutKind.FROZEN
+        older = tuple(c for c in self._cuts if c.kind not in (CutKind.FROZEN, CutKind.UNFROZEN))
         self._cuts = (
             Cut(kind, f"requires_grad set to {bool(flag)}", caller(), next_in_sequence()),
             *older,

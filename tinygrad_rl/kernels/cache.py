@@ -31,6 +31,7 @@ import llvmlite.binding
 import numba
 import numpy as np
 
+from tinygrad_rl.files import write_atomically
 from tinygrad_rl.kernels.blas import load_blas_alone
 
 try:
@@ -80,16 +81,6 @@ def _environment() -> str:
         hashlib.sha256(b"".join(f.read_bytes() for f in kernels)).hexdigest(),
     )
     return "\n".join(parts)
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write `data` so that a reader, or a crash, sees the old file or the new one, never a part."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.part")
-    try:
-        beside.write_bytes(data)
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 def load(source: str, stem: str, names: Mapping[str, Any] | None = None) -> ModuleType:

@@ -1,0 +1,120 @@
+"""Learning curves of several seeds: their mean, how sure it is, and a picture of both.
+
+band = bootstrap([curve.returns for curve in runs["frozen"]])
+band.mean, band.low, band.high                                # one number per point
+svg = draw_returns(runs)
+"""
+
+import io
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from ddpg.compare.training import Curve
+from ddpg.run.plots import BLUE, GREY, RED
+
+COLORS = {"frozen": BLUE, "blocked": GREY, "joint": RED}
+STYLES = {"frozen": "-", "blocked": "--", "joint": "-."}
+RESAMPLES, LEVEL = 2000, 0.95
+
+Runs = Mapping[str, Sequence[Curve]]
+"""The curves of each variant, one per seed."""
+
+
+class Band(NamedTuple):
+    """A mean and its confidence interval, an array of numbers each."""
+
+    mean: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+
+
+def bootstrap(values: Sequence[Sequence[float]]) -> Band:
+    """Mean over the runs at each point, with its 95 % percentile bootstrap interval.
+
+    Runs are drawn whole, with replacement (Efron 1979), from a generator of its own seed: the same
+    runs give the same interval.
+
+    Parameters
+    ----------
+    values
+        One sequence per run, of the same length.
+    """
+    runs = np.asarray(values, dtype=np.float64)
+    draws = np.random.default_rng(0).integers(len(runs), size=(RESAMPLES, len(runs)))
+    means = runs[draws].mean(axis=1)
+    low, high = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
+    return Band(runs.mean(axis=0), low, high)
+
+
+def last(runs: Sequence[Curve], values: Callable[[Curve], Sequence[float]]) -> Band:
+    """Mean and interval at the end of training."""
+    return bootstrap([[values(curve)[-1]] for curve in runs])
+
+
+def draw_returns(runs: Runs) -> str:
+    """What the policies earn over environment steps, as SVG."""
+    figure, axes = _figure()
+    for name, curves in runs.items():
+        _draw(axes, name, curves[0].steps, bootstrap([curve.returns for curve in curves]))
+    axes.set(xlabel="environment steps", ylabel="mean return of 10 episodes")
+    axes.legend(loc="best", frameon=False)
+    return _svg(figure, "returns", "Return over environment steps: " + _summary(runs, _returns))
+
+
+def draw_values(runs: Runs) -> str:
+    """What the critics believe over updates, against the bound that no true value exceeds."""
+    figure, axes = _figure()
+    for name, curves in runs.items():
+        _draw(axes, name, curves[0].updates, bootstrap([curve.mean_q for curve in curves]))
+    low, high = axes.get_ylim()
+    high = max(high, 0) + 0.1 * (high - low)
+    axes.axhspan(0, high, color=RED, alpha=0.08, linewidth=0)
+    axes.axhline(0, color="black", linewidth=1)
+    axes.set_ylim(low, high)
+    axes.text(0.02, 0.97, "impossible", transform=axes.transAxes, va="top", color=RED)
+    axes.set(xlabel="updates", ylabel="mean Q(s, mu(s))")
+    return _svg(figure, "values", "Mean Q over updates: " + _summary(runs, _values))
+
+
+def _returns(curve: Curve) -> Sequence[float]:
+    return curve.returns
+
+
+def _values(curve: Curve) -> Sequence[float]:
+    return curve.mean_q
+
+
+def _summary(runs: Runs, values: Callable[[Curve], Sequence[float]]) -> str:
+    ends = [f"{name} {last(curves, values).mean[0]:,.0f}" for name, curves in runs.items()]
+    return "in the end " + ", ".join(ends)
+
+
+def _figure() -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(5.4, 3.6), layout="constrained")
+    axes = figure.subplots()
+    axes.grid(alpha=0.25)
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure, axes
+
+
+def _draw(axes: Axes, name: str, x: Sequence[int], band: Band) -> None:
+    axes.fill_between(x, band.low, band.high, color=COLORS[name], alpha=0.2, linewidth=0)
+    axes.plot(x, band.mean, STYLES[name], color=COLORS[name], linewidth=2, label=name)
+
+
+def _svg(figure: Figure, prefix: str, title: str) -> str:
+    """The figure as an SVG element that may stand in a page beside others."""
+    text = io.StringIO()
+    nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": prefix, "font.size": 11}):
+        figure.savefig(text, format="svg", metadata=nothing)
+    svg = text.getvalue()
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{prefix}-", svg)
+    return svg.replace(">", f' role="img" aria-label="{title}">\n<title>{title}</title>', 1)

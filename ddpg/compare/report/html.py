@@ -1,0 +1,285 @@
+"""A :class:`ddpg.report.Report` as HTML: one function for each part of the page.
+
+The page itself, with its style sheet, is the template ``page.html``. Text that comes from outside
+goes through :func:`html.escape`; what is written here and the SVG pictures do not.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from html import escape
+from importlib import resources
+from pathlib import Path
+from string import Template
+
+import tinygrad_rl as tg
+from ddpg.compare.cases import Row
+from ddpg.compare.source import GROUPS, Step, diff
+from ddpg.compare.source import Row as DiffRow
+from ddpg.compare.source_show import blocks, cost_text, group_rows
+from ddpg.compare.training import ENV_ID
+from ddpg.compare.report.gather import MARK, Report, code_of
+from ddpg.compare.report.mistakes import ELSEWHERE, SEEN
+from ddpg.compare.report.curves import Band, bootstrap, draw_returns, draw_values, last
+
+_PROJECT = str(Path(__file__).parents[3]) + "/"
+
+
+def render(report: Report) -> str:
+    """The whole page."""
+    template = resources.files("ddpg.compare.report").joinpath("page.html").read_text("utf-8")
+    size = report.size
+    return Template(template).substitute(
+        mark=MARK,
+        size=f"{size.obs_dim} observations, {size.act_dim} actions, hidden layers of "
+        f"{' and '.join(map(str, size.hidden))}, a batch of {size.batch_size}",
+        seed=report.seeds[0],
+        seeds=f"{len(report.seeds)} seed{'s' * (len(report.seeds) > 1)}",
+        steps=f"{report.runs['frozen'][0].steps[-1]:,}",
+        env=ENV_ID,
+        **_answers(report),
+        table=_table(report.rows),
+        frozen_picture=_picture(report.explanations["frozen"], "module"),
+        blocked_picture=_picture(report.explanations["blocked action"], "module"),
+        outcomes=_outcomes(report),
+        returns=draw_returns(report.runs),
+        values=draw_values(report.runs),
+        cases="\n".join(_case(report, row) for row in report.rows),
+        groups="\n".join(_group(report.steps, group) for group in GROUPS),
+        costs=_costs(report.steps),
+        code=_marked(diff([step.code for step in report.steps]), report.steps, code=True),
+        sources="\n".join(_source(step) for step in report.steps),
+        elsewhere="\n".join(
+            f"<li><code>docs/cases/{escape(name)}</code>: {_prose(text)}</li>"
+            for name, text in ELSEWHERE
+        ),
+    )
+
+
+def _answers(report: Report) -> dict[str, str]:
+    """The numbers in the short answers at the top."""
+    row = {row.name: row for row in report.rows}
+    mega = {name: f"{r.backward_flops / 1e6:.2f}" for name, r in row.items()}
+    frozen, loose = row["frozen"].backward_flops, row["separate optimizers"].backward_flops
+    runs = report.runs
+    return {
+        "frozen_flops": mega["frozen"],
+        "loose_flops": mega["separate optimizers"],
+        "blocked_flops": mega["blocked action"],
+        "saved": f"{100 * (1 - frozen / loose):.0f}",
+        "frozen_ms": f"{row['frozen'].milliseconds:.1f}",
+        "loose_ms": f"{row['separate optimizers'].milliseconds:.1f}",
+        "joint_ms": f"{row['one joint optimizer'].milliseconds:.1f}",
+        "compiled_ms": ", ".join(
+            f"{step.milliseconds:.2f} ms {step.name}" for step in report.steps
+        ),
+        "blocked_start": _interval(bootstrap([[c.returns[0]] for c in runs["blocked"]])),
+        "actor_norm": _norm(row["frozen"].actor_gradient_norm),
+        "same": _difference(row["separate optimizers"]),
+        "updates": f"{runs['joint'][0].updates[-1]:,}",
+        **{f"{name}_q": _interval(last(runs[name], lambda c: c.mean_q)) for name in runs},
+        **{f"{name}_return": _interval(last(runs[name], lambda c: c.returns)) for name in runs},
+        "verdict": _verdict(last(runs["joint"], lambda c: c.mean_q)),
+    }
+
+
+def _verdict(q: Band) -> str:
+    if q.low[0] > 0:
+        return "No policy can earn that."
+    if q.mean[0] > 0:
+        return "On average that is more than any policy can earn."
+    return "In these runs it is not above 0 yet; train longer to see it rise."
+
+
+def _interval(band: Band) -> str:
+    """``-160 (-170 to -150)``."""
+    return f"{_number(band.mean[0])} ({_number(band.low[0])} to {_number(band.high[0])})"
+
+
+def _number(x: float) -> str:
+    text = f"{x:,.0f}" if abs(x) >= 10 else f"{x:,.1f}"
+    return text.replace("-", "−")
+
+
+# -- the table ----------------------------------------------------------------------------------
+
+
+def _table(rows: Sequence[Row]) -> str:
+    head = (
+        "case",
+        "actor’s gradient",
+        "against frozen",
+        "critic’s tensors with a gradient",
+        "critic moved by",
+        "backward, MFLOP",
+        "update, ms",
+    )
+    body = [
+        [
+            f'<a href="#{_anchor(row.name)}">{escape(row.name)}</a>',
+            _norm(row.actor_gradient_norm),
+            _difference(row),
+            str(len(row.critic_tensors) or "none"),
+            f"{row.critic_moved:.0e}" if row.critic_moved else "no",
+            f"{row.backward_flops / 1e6:.2f}",
+            f"{row.milliseconds:.1f}",
+        ]
+        for row in rows
+    ]
+    return _html_table(head, body, "One actor update in eight ways")
+
+
+def _norm(norm: float | None) -> str:
+    return "none" if norm is None else f"{norm:.2e}"
+
+
+def _difference(row: Row) -> str:
+    if row.difference is None:
+        return "–"
+    return "the same bits" if row.difference == 0 else f"{row.difference:.0e} apart"
+
+
+def _outcomes(report: Report) -> str:
+    head = ("variant", "return at the end", "mean Q at the end")
+    body = [
+        [
+            escape(name),
+            _interval(last(curves, lambda c: c.returns)),
+            _interval(last(curves, lambda c: c.mean_q)),
+        ]
+        for name, curves in report.runs.items()
+    ]
+    return _html_table(head, body, "Mean over seeds and its 95 % interval")
+
+
+def _html_table(head: Iterable[str], body: Iterable[Sequence[str]], caption: str) -> str:
+    """``body`` is HTML; the first cell of a row names the row."""
+    headers = "".join(f'<th scope="col">{cell}</th>' for cell in head)
+    lines = [
+        f'<tr><th scope="row">{row[0]}</th>{"".join(f"<td>{cell}</td>" for cell in row[1:])}</tr>'
+        for row in body
+    ]
+    return _scroll(
+        f"<table><caption>{caption}</caption><thead><tr>{headers}</tr></thead>"
+        f"<tbody>\n{chr(10).join(lines)}\n</tbody></table>",
+        caption,
+    )
+
+
+def _scroll(content: str, label: str) -> str:
+    """A box that is scrolled sideways by itself, by keyboard too."""
+    label = escape(label)
+    return f'<div class="scroll" role="region" tabindex="0" aria-label="{label}">{content}</div>'
+
+
+# -- the cases ----------------------------------------------------------------------------------
+
+
+def _case(report: Report, row: Row) -> str:
+    explanation = report.explanations[row.name]
+    said = f'<p class="said">{escape(_without_paths(row.remark))}</p>' if row.remark else ""
+    code, text = code_of(row.name), _without_paths(explanation.text(88))
+    return f"""<section class="case" id="{_anchor(row.name)}">
+<h3>{escape(row.name[:1].upper() + row.name[1:])}</h3>
+<p><strong>What is done.</strong> {_prose(row.meaning)}</p>
+{_scroll(f"<pre><code>{escape(code)}</code></pre>", f"Code of the case {row.name}")}
+{said}
+<p><strong>Where the gradient goes.</strong> {escape(_headline(explanation))}</p>
+{_picture(explanation, "layer" if row.name == "frozen" else "module")}
+<details><summary>All that <code>explain</code> says</summary>
+{_scroll(f"<pre>{escape(text)}</pre>", f"Explanation of the case {row.name}")}
+</details>
+<p><strong>What it costs.</strong> {_cost(row)}</p>
+<p><strong>Where it happened.</strong> {_prose(SEEN[row.name])}</p>
+</section>"""
+
+
+def _anchor(name: str) -> str:
+    return re.sub(r"\W+", "-", name).strip("-").lower()
+
+
+def _headline(explanation: tg.Explanation) -> str:
+    return explanation.to_dict()["headline"]
+
+
+def _without_paths(text: str) -> str:
+    """Messages name files by their full path; the page is read elsewhere."""
+    return text.replace(_PROJECT, "")
+
+
+def _cost(row: Row) -> str:
+    return (
+        f"{row.backward_flops / 1e6:.2f} MFLOP in the backward pass; "
+        f"{row.milliseconds:.1f} ms for the whole update, op by op, without compiling."
+    )
+
+
+def _picture(explanation: tg.Explanation, detail: str) -> str:
+    """The drawing, not smaller than can be read: on a phone it is scrolled instead."""
+    svg = explanation.svg(detail)
+    width = min(0.8 * int(re.search(r'width="(\d+)', svg)[1]), 560)  # type: ignore[index]
+    svg = svg.replace("<svg ", f'<svg style="min-width:{width:.0f}px" ', 1)
+    return f'<div class="card">{_scroll(svg, f"Picture of the case {explanation.title}")}</div>'
+
+
+def _prose(text: str) -> str:
+    """Plain text, in which `code` stands in backticks."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text))
+
+
+# -- the generated code -------------------------------------------------------------------------
+
+
+def _group(steps: Sequence[Step], group: str) -> str:
+    head = "".join(
+        f"<li><strong>{step.name}</strong>: {cost_text(*step.cost(group))}</li>" for step in steps
+    )
+    return (
+        f"<h3>The gradient runs {GROUPS[group]}</h3>\n"
+        f'<ul class="costs">{head}</ul>\n{_marked(group_rows(steps, group), steps)}'
+    )
+
+
+def _marked(rows: Sequence[DiffRow], steps: Sequence[Step], code: bool = False) -> str:
+    """A merged text, with a column that says for each case whether it has the line."""
+    head = "".join(f'<th scope="col">{escape(step.name)}</th>' for step in steps)
+    lines = []
+    for row in blocks(rows) if code else rows:
+        if row is None:
+            lines.append(f'<tr class="gap"><td colspan="{len(steps) + 1}"></td></tr>')
+            continue
+        marks = "".join(f"<td>{'■' if found else '·'}</td>" for found in row.found_in)
+        lines.append(
+            f'<tr class="{_kind(row)}">{marks}<td class="line">{escape(row.text)}</td></tr>'
+        )
+    table = (
+        f'<table class="diff"><thead><tr>{head}<th scope="col">line</th></tr></thead>'
+        f"<tbody>\n{chr(10).join(lines)}\n</tbody></table>"
+    )
+    return _scroll(table, "Lines of the backward pass, and which case has them")
+
+
+def _kind(row: DiffRow) -> str:
+    """Style of a line: ``saved`` by freezing, ``lost`` by blocking, or common to all."""
+    if all(row.found_in):
+        return "common"
+    return "lost" if row.found_in[0] else "saved"
+
+
+def _costs(steps: Sequence[Step]) -> str:
+    body = [
+        ["as autograd runs it, MFLOP", *(f"{step.recorded_flops / 1e6:.2f}" for step in steps)],
+        ["compiled, MFLOP", *(f"{step.flops / 1e6:.2f}" for step in steps)],
+        [
+            "compiled, forward and backward, ms",
+            *(f"{step.milliseconds:.2f}" for step in steps),
+        ],
+    ]
+    return _html_table(("", *(step.name for step in steps)), body, "The whole backward pass")
+
+
+def _source(step: Step) -> str:
+    return (
+        f"<details><summary>The generated function, {escape(step.name)}, word for word</summary>\n"
+        f"{_scroll(f'<pre>{escape(step.source)}</pre>', f'Generated function, {step.name}')}\n"
+        "</details>"
+    )

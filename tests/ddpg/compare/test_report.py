@@ -1,0 +1,264 @@
+import re
+from html.parser import HTMLParser
+from itertools import pairwise
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from ddpg import cli
+from ddpg.compare.cases import CASES, Size, measure
+from ddpg.compare.training import Curve
+from ddpg.errors import UsageError
+from ddpg.compare.report.gather import MARK, PAGE, PARTS, Report, check_folder, code_of, gather, write
+from ddpg.compare.report.mistakes import ELSEWHERE, SEEN
+from ddpg.compare.report.curves import bootstrap, draw_values
+from ddpg.compare.report.html import render
+
+SIZE = Size(3, 2, (8, 8), 16)
+STEPS, UPDATES = [1500, 2000], [250, 500, 750, 1000]
+RUNS = {
+    "frozen": [
+        Curve(STEPS, [-1200.0, -300.0], UPDATES, [-10.0, -20.0, -30.0, -40.0]),
+        Curve(STEPS, [-1100.0, -200.0], UPDATES, [-10.0, -20.0, -30.0, -60.0]),
+    ],
+    "blocked": [Curve(STEPS, [-1300.0, -1300.0], UPDATES, [-9.0, -19.0, -29.0, -39.0])] * 2,
+    "joint": [
+        Curve(STEPS, [-1400.0, -1410.0], UPDATES, [1.0, 20.0, 90.0, 200.0]),
+        Curve(STEPS, [-1400.0, -1420.0], UPDATES, [2.0, 30.0, 80.0, 300.0]),
+    ],
+}
+VOID = {"meta", "br", "img", "hr", "link", "input"}
+
+
+class Page(HTMLParser):
+    """Everything that the tests ask of a page; complains when tags are not closed in order."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.open, self.tags, self.attributes, self.headings = [], [], [], []
+        self.rows, self.text = [], []
+        self.feed(html)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes += [(tag, *pair) for pair in attrs]
+        if tag not in VOID:
+            self.open.append(tag)
+        if tag == "tr":
+            self.rows.append([])
+        if tag in ("td", "th"):
+            self.rows[-1].append("")
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes += [(tag, *pair) for pair in attrs]
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text.append(data)
+        if re.fullmatch(r"h[1-6]", self.open[-1] if self.open else ""):
+            self.headings.append((int(self.open[-1][1]), data))
+        if {"td", "th"} & set(self.open):
+            self.rows[-1][-1] += data
+
+
+@pytest.fixture(scope="module")
+def report():
+    counted = []
+    rows = list(measure(SIZE, repetitions=1))
+    gathered = gather(SIZE, range(2), rows, RUNS, lambda: counted.append(1))
+    assert len(counted) == PARTS
+    return gathered
+
+
+@pytest.fixture(scope="module")
+def html(report):
+    return render(report)
+
+
+@pytest.fixture(scope="module")
+def page(html):
+    return Page(html)
+
+
+def test_every_case_has_its_section(report, page):
+    names = {heading.lower() for level, heading in page.headings if level == 3}
+    assert {name.lower() for name in CASES} <= names
+    assert set(SEEN) == set(CASES)
+    text = " ".join("".join(page.text).split())
+    for name in CASES:
+        assert " ".join(code_of(name).split()) in text
+        headline = report.explanations[name].to_dict()["headline"]
+        assert text.count(headline) >= 3  # in prose, in the picture, in the whole explanation
+        seen = " ".join(re.sub("`", "", SEEN[name]).split())
+        assert seen in text
+    assert page.tags.count("svg") == len(CASES) + 4  # two on top, two of curves
+
+
+def test_headings_go_down_one_level_at_a_time(page):
+    levels = [level for level, _ in page.headings]
+    assert levels[0] == 1 and levels.count(1) == 1
+    assert all(b <= a + 1 for a, b in pairwise(levels))
+
+
+def test_links_and_names_are_of_the_page_and_unique(page):
+    ids = [value for _, name, value in page.attributes if name == "id"]
+    assert len(ids) == len(set(ids))
+    targets = [v for _, name, v in page.attributes if name in ("href", "xlink:href")]
+    assert targets and all(v.startswith("#") and v[1:] in ids for v in targets)
+
+
+def test_nothing_is_loaded_from_anywhere(html, page):
+    assert not {"script", "link", "img", "iframe", "object", "embed"} & set(page.tags)
+    assert not re.search(r"url\(\s*['\"]?(?!#)", html)
+    assert "@import" not in html
+    names = {name for _, name, value in page.attributes if value and "://" in value}
+    assert names <= {"xmlns", "xmlns:xlink"}  # names, not addresses
+
+
+def test_pictures_have_titles(html):
+    pictures = re.findall(r"<svg.*?</svg>", html, re.DOTALL)
+    assert all('role="img"' in svg and "<title>" in svg for svg in pictures)
+
+
+def test_numbers_are_those_of_the_data(report, page):
+    cells = {(row[0], len(row)): row[1:] for row in page.rows if row}
+    for row in report.rows:
+        norm = "none" if row.actor_gradient_norm is None else f"{row.actor_gradient_norm:.2e}"
+        shown = cells[row.name, 7]
+        assert shown[0] == norm
+        assert shown[2] == str(len(row.critic_tensors) or "none")
+        assert shown[4:] == [f"{row.backward_flops / 1e6:.2f}", f"{row.milliseconds:.1f}"]
+    recorded = cells["as autograd runs it, MFLOP", 4]
+    assert recorded == [f"{step.recorded_flops / 1e6:.2f}" for step in report.steps]
+    # Two seeds: the interval of the mean runs from the one to the other.
+    assert cells["frozen", 3] == ["−250 (−300 to −200)", "−50 (−60 to −40)"]
+    assert cells["joint", 3] == ["−1,415 (−1,420 to −1,410)", "250 (200 to 300)"]
+
+
+def test_the_verdict_on_the_joint_case_follows_the_data(report):
+    assert "No policy can earn that." in render(report)
+    modest = {**RUNS, "joint": RUNS["blocked"]}
+    text = render(Report(SIZE, range(2), report.rows, report.explanations, modest, report.steps))
+    assert "No policy can earn that." not in text
+    assert "it is not above 0 yet" in text
+
+
+def test_lines_that_vanish_are_marked(html):
+    saved = re.findall(r'<tr class="saved">(.*?)</tr>', html)
+    lost = re.findall(r'<tr class="lost">(.*?)</tr>', html)
+    assert saved and all(row.startswith("<td>·</td><td>■</td><td>■</td>") for row in saved)
+    assert lost and all(row.startswith("<td>■</td><td>■</td><td>·</td>") for row in lost)
+    assert any("d_critic_W2" in row for row in saved)
+    assert any("d_actor_W1" in row for row in lost)
+
+
+def test_text_is_escaped(report):
+    rows = [SimpleNamespace(**vars(row)) for row in report.rows]
+    rows[0].remark = "warning: <b>&"
+    text = render(Report(SIZE, range(2), rows, report.explanations, RUNS, report.steps))
+    assert "warning: &lt;b&gt;&amp;" in text
+    Page(text)
+
+
+def test_no_path_of_this_machine_is_in_it(html):
+    assert str(Path(__file__).parents[3]) not in html
+
+
+def test_mistakes_elsewhere_are_those_of_the_docs():
+    cases = {path.name for path in Path(__file__).parents[3].joinpath("docs/cases").glob("*.py")}
+    assert {name for name, _ in ELSEWHERE} <= cases
+
+
+def test_bootstrap_covers_the_mean_as_often_as_it_says():
+    rng = np.random.default_rng(3)
+    samples = rng.normal(size=(300, 40, 1))
+    bands = [bootstrap(runs) for runs in samples]
+    covered = np.mean([band.low[0] <= 0 <= band.high[0] for band in bands])
+    assert 0.90 <= covered <= 0.98
+
+
+def test_bootstrap_of_equal_runs_is_a_point():
+    band = bootstrap([[1.0, 2.0]] * 3)
+    assert band.mean.tolist() == band.low.tolist() == band.high.tolist() == [1.0, 2.0]
+
+
+def test_the_same_runs_give_the_same_picture():
+    assert draw_values(RUNS) == draw_values(RUNS)
+    assert draw_values(RUNS) != draw_values({**RUNS, "joint": RUNS["frozen"]})
+
+
+def test_a_report_replaces_a_report_and_nothing_else(tmp_path):
+    folder = tmp_path / "out"
+    check_folder(folder)
+    page = write(f"<html>{MARK} first</html>", folder)
+    assert page == folder / PAGE
+    check_folder(folder)
+    write(f"<html>{MARK} second</html>", folder)
+    assert "second" in page.read_text("utf-8")
+    assert [path.name for path in folder.iterdir()] == [PAGE]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "complaint"),
+    [
+        ("notes.txt", "mine", "holds something else"),
+        (PAGE, "<html>my own page</html>", "is no report"),
+    ],
+)
+def test_what_somebody_else_wrote_stays(tmp_path, name, text, complaint):
+    (tmp_path / name).write_text(text)
+    with pytest.raises(UsageError, match=complaint):
+        check_folder(tmp_path)
+
+
+def test_a_report_goes_into_a_folder(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UsageError, match="is a file"):
+        check_folder(tmp_path / "file")
+    with pytest.raises(UsageError, match="there is no folder"):
+        check_folder(tmp_path / "a" / "b")
+
+
+def run(*arguments):
+    with pytest.raises(SystemExit) as exit_:
+        cli.main([str(a) for a in arguments])
+    return exit_.value.code
+
+
+@pytest.mark.slow
+def test_the_command_writes_the_report(tmp_path, capsys):
+    folder, picture = tmp_path / "out", tmp_path / "compare.png"
+    command = "compare", "--report", folder, "--steps", 1500, "--seeds", 2, "--picture", picture
+    assert run(*command) == 0
+    assert f"The report is {folder / PAGE}" in capsys.readouterr().out
+    assert picture.exists()
+    page = Page((folder / PAGE).read_text("utf-8"))
+    text = " ".join("".join(page.text).split())
+    assert "trained on Pendulum-v1 for 1,500 steps, 2 seeds each" in text
+    assert "107.61 when the critic is: freezing saves 25 %" in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--report", ".", "--seeds", 0), "--seeds must be 1 or more, got 0"),
+        (("--report", "nowhere/out"), "there is no folder nowhere for the report's folder"),
+        (("--report", "."), "holds something else (notes.txt): choose an empty folder"),
+        (("--source", "--json"), "--source prints text: leave out --json"),
+    ],
+)
+def test_what_cannot_be_done_is_said_before_any_work(
+    tmp_path, monkeypatch, capsys, arguments, message
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "notes.txt").write_text("mine")
+    assert run("compare", *arguments) == 2
+    assert message in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]

@@ -1,0 +1,154 @@
+import json
+
+import numpy as np
+import pytest
+import safetensors.numpy
+
+from ddpg import DDPG, DDPGConfig, TrainConfig
+from ddpg.errors import UsageError
+from ddpg.run.checkpoint import (
+    CONFIG,
+    MODEL,
+    create_run,
+    flatten,
+    load_agent,
+    save_agent,
+    unflatten,
+)
+from ddpg.spaces import make_env
+
+CONFIGURATION = TrainConfig(ddpg=DDPGConfig(hidden=(8, 4), buffer_size=100, compile=False))
+
+
+@pytest.fixture
+def agent():
+    env = make_env("Pendulum-v1")
+    agent = DDPG(env.observation_space, env.action_space, CONFIGURATION.ddpg, seed=11)
+    for _ in range(10):
+        agent.replay.add(np.ones(3), np.ones(1), -1.0, np.zeros(3), False)
+    agent.update()
+    return agent
+
+
+@pytest.fixture
+def run_dir(tmp_path, agent):
+    create_run(tmp_path / "run", CONFIGURATION)
+    save_agent(agent, tmp_path / "run")
+    return tmp_path / "run"
+
+
+def test_a_loaded_agent_acts_and_goes_on_as_the_saved_one(agent, run_dir):
+    loaded, config = load_agent(run_dir)
+    assert config == CONFIGURATION
+    saved, restored = flatten(agent.state_dict()), flatten(loaded.state_dict())
+    assert saved.keys() == restored.keys()
+    for name, array in saved.items():
+        np.testing.assert_array_equal(restored[name], array, err_msg=name)
+    obs = np.array([0.1, 0.9, -3.0])
+    np.testing.assert_array_equal(loaded.act(obs), agent.act(obs))
+
+
+def test_other_programs_can_read_the_networks(run_dir):
+    arrays = safetensors.numpy.load_file(run_dir / MODEL)
+    assert arrays["actor.mlp.0.weight"].shape == (8, 3)
+    assert arrays["critic.mlp.0.weight"].shape == (8, 4)
+
+
+def test_files_have_the_usual_permissions(run_dir):
+    modes = {path.name: path.stat().st_mode for path in run_dir.iterdir()}
+    assert modes[MODEL] == modes[CONFIG]
+
+
+def test_same_state_same_bytes(agent, tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        save_agent(agent, tmp_path / name)
+    assert (tmp_path / "a" / MODEL).read_bytes() == (tmp_path / "b" / MODEL).read_bytes()
+
+
+@pytest.mark.parametrize("held", ["config.json", "metrics.csv", "model.safetensors"])
+def test_a_folder_with_a_run_is_refused_and_left_alone(tmp_path, held):
+    (tmp_path / held).write_text("mine")
+    with pytest.raises(UsageError, match=f"already holds a run \\({held}\\).*--run-dir"):
+        create_run(tmp_path, CONFIGURATION)
+    assert (tmp_path / held).read_text() == "mine"
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_file_in_the_folders_place_is_refused(tmp_path):
+    (tmp_path / "run").write_text("mine")
+    with pytest.raises(UsageError, match="is a file, not a folder"):
+        create_run(tmp_path / "run", CONFIGURATION)
+    with pytest.raises(UsageError, match="cannot be made: Not a directory"):
+        create_run(tmp_path / "run" / "below", CONFIGURATION)
+
+
+def test_folders_are_made_and_other_peoples_files_are_no_obstacle(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "notes.txt").write_text("mine")
+    create_run(tmp_path / "a", CONFIGURATION)
+    create_run(tmp_path / "b" / "c", CONFIGURATION)
+    assert json.loads((tmp_path / "b" / "c" / CONFIG).read_text())["hidden"] == [8, 4]
+
+
+def test_missing_run_is_refused(tmp_path):
+    with pytest.raises(UsageError, match="there is no run folder"):
+        load_agent(tmp_path / "nothing")
+    with pytest.raises(UsageError, match=r"config\.json does not exist"):
+        load_agent(tmp_path)
+
+
+def test_run_that_saved_nothing_is_refused(tmp_path):
+    create_run(tmp_path, CONFIGURATION)
+    with pytest.raises(UsageError, match="ended before its first save"):
+        load_agent(tmp_path)
+
+
+def damage(path, how):
+    if how == "truncated":
+        path.write_bytes(path.read_bytes()[:-100])
+    elif how == "no safetensors":
+        path.write_bytes(b"not a model at all, not even nearly")
+    else:
+        arrays = safetensors.numpy.load_file(path)
+        if how == "missing":
+            del arrays["critic.mlp.2.bias"]
+        elif how == "reshaped":
+            arrays["actor.mlp.0.weight"] = arrays["actor.mlp.0.weight"].T.copy()
+        safetensors.numpy.save_file(arrays, path)
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        ("truncated", "cannot be loaded"),
+        ("no safetensors", "cannot be loaded"),
+        ("missing", "has no entry 'critic.mlp.2.bias'"),
+        ("reshaped", r"'mlp.0.weight' has shape \(3, 8\)"),
+    ],
+)
+def test_a_damaged_model_is_refused_by_file_and_entry(run_dir, how, message):
+    damage(run_dir / MODEL, how)
+    with pytest.raises(UsageError, match=message) as error:
+        load_agent(run_dir)
+    assert str(run_dir / MODEL) in str(error.value)
+
+
+def test_a_model_of_other_networks_is_refused(run_dir):
+    values = json.loads((run_dir / CONFIG).read_text())
+    (run_dir / CONFIG).write_text(json.dumps({**values, "hidden": [8, 5]}))
+    with pytest.raises(UsageError, match="has shape"):
+        load_agent(run_dir)
+
+
+def test_flattening_keeps_zero_dimensions_and_comes_back():
+    state = {"a": {"b": [np.array(1.5), np.ones(2)]}, "c": np.array(3)}
+    flat = flatten(state)
+    assert {name: array.shape for name, array in flat.items()} == {
+        "a.b.0": (),
+        "a.b.1": (2,),
+        "c": (),
+    }
+    back = unflatten(flat, like=state)
+    assert back["a"]["b"][0] == 1.5
+    assert back["c"] == 3

@@ -1,0 +1,112 @@
+"""The pages are run: a snippet that no longer works fails here."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+README = ROOT / "README.md"
+PAGES = [README, *sorted((ROOT / "docs").glob("*.md"))]
+FENCE = re.compile(r"^ {0,3}(`{3,}|~{3,}) *([^`]*)$")
+
+
+def fenced_blocks(text: str) -> list[tuple[str, int, list[str]]]:
+    """Return (info string, index of the first line inside, lines) of each fenced block."""
+    blocks: list[tuple[str, int, list[str]]] = []
+    fence = ""
+    for index, line in enumerate(text.splitlines()):
+        match = FENCE.match(line)
+        if fence and match and match[1].startswith(fence) and not match[2].strip():
+            fence = ""
+        elif fence:
+            blocks[-1][2].append(line)
+        elif match:
+            fence = match[1]
+            blocks.append((match[2].strip(), index + 1, []))
+    assert not fence, f"the block that starts in line {blocks[-1][1]} is never closed"
+    return blocks
+
+
+def as_script(text: str) -> str:
+    """Return the page with all but its Python blanked out, so that line numbers stay the page's.
+
+    Only blocks marked `python no-run` are left out.
+    """
+    script = [""] * len(text.splitlines())
+    for info, start, lines in fenced_blocks(text):
+        if info == "python":
+            script[start : start + len(lines)] = lines
+        else:
+            allowed = info == "python no-run" or not info.lower().startswith(("python", "py"))
+            assert allowed, f"line {start}: a block is `python` or `python no-run`, not `{info}`"
+    return "\n".join(script) + "\n"
+
+
+def run_page(text: str, name: str, folder: Path) -> None:
+    """Run the page's snippets in one namespace, from a file that tracebacks can show."""
+    path = folder / f"{name}.py"
+    path.write_text(as_script(text), "utf-8")
+    exec(compile(path.read_text("utf-8"), str(path), "exec"), {"__name__": "__main__"})
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_snippets_run(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run_page(page.read_text("utf-8"), page.stem, tmp_path)
+
+
+def quick_start_commands(text: str) -> list[str]:
+    _, _, section = re.split(r"^(#+ *Quick start.*)$", text, maxsplit=1, flags=re.MULTILINE)
+    return fenced_blocks(section)[0][2]
+
+
+def test_quick_start_is_two_commands():
+    """CI runs the second of them, so that each has to be one line that needs nothing before it."""
+    commands = quick_start_commands(README.read_text("utf-8"))
+    assert len(commands) == 2
+    compare, tests = commands
+    assert "ddpg compare" in compare
+    assert "pytest" in tests
+    for command in commands:
+        assert "-m venv" in command
+        assert "install" in command
+        assert not command.endswith("\\")
+
+
+PAGE = """\
+# Title
+```bash
+false
+```
+```python
+x = 1
+```
+```python no-run
+this is not Python
+```
+Text
+```python
+assert x == {expected}
+```
+"""
+
+
+def test_blocks_share_a_namespace_and_others_are_left_out(tmp_path):
+    run_page(PAGE.format(expected=1), "page", tmp_path)
+
+
+def test_failing_snippet_fails_at_its_line(tmp_path):
+    with pytest.raises(AssertionError) as error:
+        run_page(PAGE.format(expected=2), "page", tmp_path)
+    assert error.traceback[-1].lineno + 1 == 13
+
+
+def test_other_ways_to_leave_out_a_block_are_refused(tmp_path):
+    with pytest.raises(AssertionError, match="python no-run"):
+        run_page("```python skip\nx\n```\n", "page", tmp_path)
+
+
+def test_unclosed_block_is_refused():
+    with pytest.raises(AssertionError, match="never closed"):
+        fenced_blocks("text\n```python\nx = 1\n")

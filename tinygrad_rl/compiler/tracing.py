@@ -1,0 +1,406 @@
+"""Run a function once and note every op call.
+
+    traced = trace(step, (x, y))
+    print(traced.program.listing())       # one line an op: result, op, operands, line of user code
+
+The forward pass, the backward sweep, the optimizer: all of them are op calls, so all of them stand
+in the listing, in the order in which they ran. What a `frozen` block saves is seen there as lines
+that are missing; what a stop_gradient cuts off, as a path that ends. What the run changed is undone
+at its end.
+"""
+
+import linecache
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tinygrad_rl.compiler.program import Instruction, Program, Value
+from tinygrad_rl.core import (
+    Node,
+    Observer,
+    Op,
+    Tensor,
+    Where,
+    at,
+    caller,
+    mode,
+    next_in_sequence,
+    place,
+    wrap,
+)
+from tinygrad_rl.naming import names_of
+from tinygrad_rl.tree import replaced
+
+
+class TraceError(RuntimeError):
+    """Something a straight-line program can't hold, such as a choice that depends on a number."""
+
+
+Outside = int | Tensor
+"""A tensor from outside the traced function: the number of an argument, or the tensor itself."""
+
+
+@dataclass
+class Result:
+    """Stands in a returned structure for one tensor."""
+
+    flag: bool
+    value: Value | None = None
+    outside: Outside | None = None  # it was not made inside: the very tensor is returned
+
+
+@dataclass
+class Trace:
+    """A program, and what the caller must know to run it again in the function's place.
+
+    Attributes
+    ----------
+    program : its inputs are the arguments first, then the gradients in `incoming`.
+    result : what the function returned, with a `Result` in the place of each tensor.
+    incoming : leaves whose `.grad` was there and was read before it was set: further inputs.
+    absent : leaves whose `.grad` was read and was None.
+    flags : the flag of each tensor from outside, at the start.
+    new_flags : the flags that the function leaves changed.
+    grads : leaves whose `.grad` the function changed, and to what: a value of the program, a tensor
+        from outside, or None.
+    """
+
+    program: Program
+    result: Any
+    incoming: list[Outside]
+    absent: list[Outside]
+    flags: list[tuple[Tensor, bool]]
+    new_flags: list[tuple[Outside, bool]]
+    grads: list[tuple[Outside, Value | Outside | None]]
+
+
+def trace(
+    function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any] | None = None
+) -> Trace:
+    """Run `function` once, recording every op, and undo what the run did to tensors.
+
+    Parameters
+    ----------
+    args, kwargs : its arguments; the tensors in them (also in lists, tuples and dicts) become
+        inputs. The function gets leaves in their place, which share their memory.
+
+    Raises
+    ------
+    TraceError : when the function does what a straight line of ops can't hold: it reads a number
+        out of a tensor that comes from outside or depends on one, draws random numbers, writes
+        through a view, sends a gradient back into history from outside.
+    """
+    recorder = _Recorder()
+    args, kwargs = replaced((args, kwargs or {}), Tensor, recorder.add_input)
+    before = mode.observers, mode.interpret, mode.grad
+    mode.observers, mode.interpret = (*mode.observers, recorder), True
+    try:
+        result = function(*args, **kwargs)
+        recorder.check_end(before[2])
+    finally:
+        mode.observers, mode.interpret, mode.grad = before
+        recorder.undo()
+    outer = names_of(function, args, kwargs)
+    return recorder.finish(getattr(function, "__name__", "step"), result, outer)
+
+
+class _Recorder(Observer):
+    def __init__(self) -> None:
+        # By the id of a tensor's array: a node that saved its output holds no tensor.
+        self.values: dict[int, Value] = {}
+        self.alive: list[Tensor] = []  # so that no id is used twice
+        self.start = next_in_sequence()
+        self.arguments: dict[int, tuple[int, Tensor]] = {}  # by the id of the leaf in its place
+        self.twins: dict[int, Tensor] = {}  # these leaves by the ids of the arguments
+        self.inputs: list[Value] = []
+        self.incoming: list[Tensor] = []
+        self.states: dict[int, Value] = {}
+        self.instructions: list[Instruction] = []
+        self.writes: dict[int, tuple[Value, Value]] = {}
+        self.flags: dict[int, tuple[Tensor, bool]] = {}
+        self.backup: list[tuple[Tensor, np.ndarray[Any, Any], tuple[Any, ...], Any]] = []
+        self.made: set[int] = set()
+        self.created: set[int] = set()
+        self.views: set[int] = set()
+        self.stale: dict[int, str] = {}
+        self.first_grads: dict[int, tuple[Tensor, Tensor | None, bool]] = {}
+        self.last_grads: dict[int, Tensor | None] = {}
+        self.last_flags: dict[int, bool] = {}
+
+    def add_input(self, tensor: Tensor) -> Tensor:
+        """A leaf in the place of an argument, so that its history and identity stay outside."""
+        if (twin := self.twins.get(id(tensor))) is not None:
+            return twin
+        twin = self.twins[id(tensor)] = wrap(tensor._array.view())
+        for slot in ("_flag", "_grad", "_cuts"):
+            object.__setattr__(twin, slot, getattr(tensor, slot))
+        k = len(self.arguments)
+        self.arguments[id(twin)] = k, tensor
+        value = Value("input", tensor.shape, tensor.dtype, f"arg{k}", twin)
+        self.inputs.append(value)
+        self._bind(twin, value)
+        return twin
+
+    def _bind(self, tensor: Tensor, value: Value) -> None:
+        self.values[id(tensor._array)] = value
+        self.alive.append(tensor)
+
+    def value(self, tensor: Tensor) -> Value:
+        """What a tensor holds; one that was not seen before comes from outside."""
+        key = id(tensor._array)
+        known = self.values.get(key)
+        if known is not None:
+            if key in self.stale:
+                raise TraceError(
+                    "inside a jitted function a view is read after its memory was changed in place "
+                    f"(at {self.stale[key]}): make the view anew, or a copy() before the change"
+                )
+            return known
+        if tensor._array.ndim == 0 and not tensor._array.flags.writeable:
+            value = Value("literal", (), tensor.dtype, number=tensor._array.item())
+        else:
+            value = Value("state", tensor.shape, tensor.dtype, f"state{len(self.states)}", tensor)
+            self.states[key] = value
+            self.on_flag(tensor)
+        self._bind(tensor, value)
+        return value
+
+    def _is_outside(self, tensor: Tensor) -> bool:
+        return id(tensor._array) not in self.made and id(tensor._array) not in self.created
+
+    # What the engine tells us.
+
+    def on_call(
+        self, op: Op, inputs: Sequence[Tensor], params: dict[str, Any], out: Tensor
+    ) -> None:
+        values = tuple(self.value(t) for t in inputs)
+        flops = op.flops(out._array, [t._array for t in inputs], params)
+        result = Value("result", out.shape, out.dtype, f"t{len(self.instructions)}")
+        self.instructions.append(Instruction(op, values, params, result, caller(), flops))
+        self._bind(out, result)
+        self.made.add(id(out._array))
+        if out._storage is not None:
+            self.views.add(id(out._array))
+
+    def on_create(self, tensor: Tensor) -> None:
+        self.created.add(id(tensor._array))
+        self.alive.append(tensor)
+
+    def on_random(self) -> None:
+        raise TraceError(
+            "random numbers drawn inside a jitted function would be the same at every call: draw "
+            "them outside and pass them as an argument"
+        )
+
+    def on_assign(self, target: Tensor, value: Tensor) -> None:
+        key = id(target._array)
+        if key in self.views:
+            raise TraceError(
+                "inside a jitted function a view can't be changed in place: change the tensor that "
+                "it is a view of, as in `x[index] = value`"
+            )
+        new = self.value(value)
+        old = self.value(target)
+        if key not in self.made:
+            if key not in self.writes:
+                storage = target._storage
+                slots = (target._node, target._flag, target._op, target._cuts)
+                version = None if storage is None else (storage.version, storage.changed)
+                self.backup.append((target, target._array.copy(), slots, version))
+            self.writes[key] = (self.writes[key][0] if key in self.writes else old, new)
+        if target._storage is not None and target._storage.shared:
+            for t in self.alive:
+                if t._array is not target._array and t._storage is target._storage:
+                    self.stale[id(t._array)] = at(caller())
+        self.values[key] = new
+
+    def on_read(self, tensor: Tensor, how: str) -> None:
+        key = id(tensor._array)
+        if key in self.created and key not in self.writes:
+            return  # numbers that are the same at every call
+        raise TraceError(
+            f"{how} on a traced tensor of shape {tensor.shape}: the compiled function would keep "
+            "this one number forever. Choose with tg.where(condition, a, b) instead of `if`, "
+            "return the tensor and read it outside, or pass a Python number as an argument"
+        )
+
+    def on_step(self, node: Node | None) -> None:
+        if node is not None and node.sequence <= self.start:
+            raise TraceError(
+                "a gradient goes back into history from outside the jitted function (to "
+                f"{node.op.name!r}, called at {at(node.where)}), which is another one at the next "
+                "call: compute that inside, or detach() it"
+            )
+
+    def on_flag(self, tensor: Tensor) -> None:
+        self.flags.setdefault(id(tensor), (tensor, tensor._flag))
+
+    def on_grad(self, leaf: Tensor, writing: bool) -> None:
+        if id(leaf) in self.first_grads:
+            return
+        g = leaf._grad
+        self.first_grads[id(leaf)] = (leaf, g, writing)
+        if g is None or writing or not self._is_outside(leaf):
+            return
+        if id(g._array) not in self.values:
+            value = Value("input", g.shape, g.dtype, f"grad{len(self.incoming)}", g)
+            self.incoming.append(leaf)
+            self.inputs.append(value)
+            self._bind(g, value)
+
+    # The end.
+
+    def check_end(self, grad_mode: bool) -> None:
+        """Refuse what is left behind outside and can't be left behind again by later calls."""
+        if mode.grad is not grad_mode:
+            raise TraceError("a jitted function can't leave grad mode changed: use `with`")
+        for tensor, *_ in self.backup:
+            if tensor._node is not None and tensor._node.sequence > self.start:
+                raise TraceError(
+                    f"a tensor of shape {tensor.shape} from outside gets a history inside a jitted "
+                    "function, which keeps none: change it in `with no_grad():`"
+                )
+
+    def undo(self) -> None:
+        """Give every tensor from outside its numbers, gradient and flag back, as nothing was."""
+        for tensor, array, slots, version in reversed(self.backup):
+            tensor._array[...] = array
+            for name, slot in zip(("_node", "_flag", "_op", "_cuts"), slots, strict=True):
+                object.__setattr__(tensor, name, slot)
+            storage = tensor._storage
+            if storage is not None:
+                storage.version, storage.changed = version or (0, None)
+        for leaf, before, _ in self.first_grads.values():
+            self.last_grads[id(leaf)] = leaf._grad
+            object.__setattr__(leaf, "_grad", before)
+        for tensor, flag in self.flags.values():
+            self.last_flags[id(tensor)] = tensor._flag
+            if tensor._flag is not flag and self._is_outside(tensor):
+                object.__setattr__(tensor, "_flag", flag)
+
+    def outside(self, tensor: Tensor) -> Outside | None:
+        """Where a later call finds this tensor, when it is one from outside."""
+        if id(tensor) in self.arguments:
+            return self.arguments[id(tensor)][0]
+        value = self.states.get(id(tensor._array))
+        if value is not None and value.tensor is tensor and self._is_outside(tensor):
+            return tensor
+        return None
+
+    def _leaf(self, leaf: Tensor) -> Outside:
+        if id(leaf) not in self.arguments:
+            return leaf
+        k, argument = self.arguments[id(leaf)]
+        if argument._node is not None:
+            raise TraceError(
+                f"a gradient reaches argument {k} of a jitted function, the result of "
+                f"{argument._node.op.name!r} (called at {at(argument._node.where)}), and can't go "
+                "on from there: detach() the argument, or compute it inside"
+            )
+        return k
+
+    def finish(self, name: str, result: Any, outer: dict[int, str]) -> Trace:
+        """The program, when the function is through and everything is as it was."""
+        outputs: list[Value] = []
+
+        def returned(tensor: Tensor) -> Result:
+            outside = self.outside(tensor)
+            if outside is None:
+                outputs.append(self.value(tensor))
+                return Result(tensor._flag, outputs[-1])
+            return Result(tensor._flag, outside=outside)
+
+        tree = replaced(result, Tensor, returned)
+        for leaf, before, _ in self.first_grads.values():
+            if before is not None and id(leaf) in outer:
+                outer[id(before)] = f"grad_{outer[id(leaf)]}"
+        grads: list[tuple[Outside, Value | Outside | None]] = []
+        for leaf, before, _ in self.first_grads.values():
+            g = self.last_grads[id(leaf)]
+            if g is before or not self._is_outside(leaf):
+                continue
+            where = self._leaf(leaf)
+            outside = None if g is None else self.outside(g)
+            if g is None or outside is not None:
+                grads.append((where, outside))
+                continue
+            value = self.value(g)
+            if value.kind == "result" and id(leaf) in outer:
+                outer[id(value)] = f"grad_{outer[id(leaf)]}"
+            outputs.append(value)
+            grads.append((where, value))
+        _name_values(self, outer)
+        program = Program(
+            re.sub(r"\W", "_", name),
+            self.inputs,
+            list(self.states.values()),
+            self.instructions,
+            outputs,
+            [w for key, w in self.writes.items() if key not in self.created],
+        )
+        return Trace(
+            program,
+            tree,
+            [self._leaf(leaf) for leaf in self.incoming],
+            [
+                self._leaf(leaf)
+                for leaf, g, writing in self.first_grads.values()
+                if g is None and not writing and self._is_outside(leaf)
+            ],
+            [
+                (t, flag)
+                for t, flag in self.flags.values()
+                if self._is_outside(t) and id(t) not in self.arguments
+            ],
+            [
+                (self._leaf(self.flags[key][0]), flag)
+                for key, flag in self.last_flags.items()
+                if flag is not self.flags[key][1] and self._is_outside(self.flags[key][0])
+            ],
+            grads,
+        )
+
+
+# -- names -----------------------------------------------------------------------------------------
+
+_ASSIGNMENT = re.compile(r"^\s*(\w+)\s*(?::[^=]+)?=[^=]")
+
+
+def _name_values(recorder: _Recorder, outer: dict[int, str]) -> None:
+    """Name values after the user's variables.
+
+    Tensors from outside by where they were found, results by the assignment on whose line they
+    were made last.
+    """
+    taken: set[str] = set()
+
+    def unique(name: str) -> str:
+        name = re.sub(r"\W+", "_", name).strip("_") or "t"
+        name = f"v{name}" if name[0].isdigit() else name
+        stem, k = name, 2
+        while name in taken:
+            name, k = f"{stem}_{k}", k + 1
+        taken.add(name)
+        return name
+
+    for value in [*recorder.inputs, *recorder.states.values()]:
+        assert value.tensor is not None
+        value.name = unique(outer.get(id(value.tensor), value.name))
+    last: dict[str, int] = {}
+    for k, i in enumerate(recorder.instructions):
+        if (name := _variable(i.where)) is not None:
+            following = recorder.instructions[k + 1 : k + 2]
+            if not following or _variable(following[0].where) != name:
+                last[f"{name}:{k}"] = k
+    named = {k: key.rpartition(":")[0] for key, k in last.items()}
+    for k, i in enumerate(recorder.instructions):
+        i.out.name = unique(outer.get(id(i.out)) or named.get(k, f"t{k}"))
+
+
+def _variable(where: Where | None) -> str | None:
+    file, line = place(where)
+    match = _ASSIGNMENT.match(linecache.getline(file, line))
+    return match[1] if match else None

@@ -1,0 +1,1 @@
+"""Checks, counts, contracts, and a backward pass with its numbers; nothing below knows them."""

@@ -1,0 +1,276 @@
+"""The backward pass as a worked example: every rule in the order in which it runs, with numbers.
+
+    print(trace_backward(loss))
+    for step in trace_backward(loss).steps: ...
+
+`autodiff.sweep` does the same work and throws the intermediate results away. Nothing is changed by
+looking: no `.grad` is written, no hook runs, and the graph can still be used for the real backward.
+"""
+
+import ast
+import functools
+import heapq
+import inspect
+import linecache
+import re
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tinygrad_rl import autodiff
+from tinygrad_rl.core import Node, Op, Tensor, mode, place
+from tinygrad_rl.debug.flops import count_flops
+from tinygrad_rl.explain.names import Names
+from tinygrad_rl.ops.define import Elementwise
+from tinygrad_rl.ops.elementwise import add
+
+Sink = Node | Tensor
+_SMALL = 6  # elements that are shown as numbers; above, shape and norm
+
+
+# -- the sweep, slowed down ------------------------------------------------------------------------
+
+
+class Visit(NamedTuple):
+    """One node's turn: the gradient of its output, and what its rules made of it for each input."""
+
+    node: Node
+    g: Tensor
+    sent: list[tuple[int, Sink, Tensor]]  # (position of the input, what made it, its gradient)
+    flops: int
+
+
+def gradients_of(outputs: Sequence[Tensor]) -> list[Tensor]:
+    """Ones to start from: the gradient of the sum of the outputs."""
+    return [Tensor(np.ones(t.shape, t.dtype)) for t in outputs]
+
+
+def visit(
+    outputs: Sequence[Tensor], gradients: Sequence[Tensor], inputs: Sequence[Tensor] | None = None
+) -> tuple[list[Visit], dict[Tensor, Tensor]]:
+    """Sweep back from the outputs and keep every step.
+
+    Parameters
+    ----------
+    outputs, gradients : where to start, and the gradient of each.
+    inputs : visit only what leads to these, as `grad` does; None for everything, as `backward`.
+
+    Returns
+    -------
+    The visits in order, and the gradient of each leaf.
+
+    Raises
+    ------
+    RuntimeError : as `backward`, for a graph that was used up or a saved tensor that was changed.
+    """
+    useful = None
+    if inputs is not None:
+        useful = autodiff._between(outputs, {autodiff._sink(t) for t in inputs})
+    pending: dict[Sink, Tensor] = {}
+    queue: list[tuple[int, Node]] = []
+    visits: list[Visit] = []
+
+    def send(sink: Sink, g: Tensor) -> None:
+        known = pending.get(sink)
+        if known is None and isinstance(sink, Node):
+            heapq.heappush(queue, (-sink.sequence, sink))
+        pending[sink] = g if known is None else add(known, g)
+
+    with autodiff.GradMode(False):
+        for tensor, g in zip(outputs, gradients, strict=True):
+            if useful is None or autodiff._sink(tensor) in useful:
+                send(autodiff._sink(tensor), g)
+        while queue:
+            node = heapq.heappop(queue)[1]
+            g = pending.pop(node)
+            wanted = [i for i, p in enumerate(node.parents) if useful is None or p in useful]
+            made: list[tuple[Sink, Tensor]] = []
+            with count_flops() as counter:
+                autodiff._step(node, g, useful, lambda *pair, made=made: made.append(pair))
+            positions = [node.plan.positions[i] for i in wanted]
+            sent = [(i, sink, out) for i, (sink, out) in zip(positions, made, strict=True)]
+            visits.append(Visit(node, g, sent, counter.total))
+            for _, sink, out in sent:
+                send(sink, out)
+    return visits, {leaf: g for leaf, g in pending.items() if isinstance(leaf, Tensor)}
+
+
+# -- the worked example ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Sent:
+    """What one rule made: the gradient of one input of a call.
+
+    Attributes
+    ----------
+    argument : the op's name of the input.
+    to : the leaf, or the call, that it goes to.
+    rule : the formula, in terms of `g` (the incoming gradient), `y` (the output) and the inputs.
+    value : the gradient, in the shape of the input.
+    """
+
+    argument: str
+    to: str
+    rule: str
+    value: np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One call's turn in the backward pass.
+
+    Attributes
+    ----------
+    number : 1 for the first step.
+    call : name of the call, such as `%3 mul`; higher numbers were called later.
+    file, line, code : where the user called it.
+    g : the gradient that came in: that of the call's output.
+    sent : what went out, for each input that wanted a gradient.
+    skipped : names of the inputs that wanted none, such as frozen ones: their rules did not run.
+    flops : matrix-product FLOPs of the rules.
+    """
+
+    number: int
+    call: str
+    file: str
+    line: int
+    code: str
+    g: np.ndarray[Any, Any]
+    sent: tuple[Sent, ...]
+    skipped: tuple[str, ...]
+    flops: int
+
+
+@dataclass(frozen=True)
+class Trace:
+    """The steps of a backward pass, and the gradient of each leaf at the end. Prints as a page."""
+
+    steps: tuple[Step, ...]
+    leaves: dict[str, np.ndarray[Any, Any]]
+
+    @property
+    def flops(self) -> int:
+        """Matrix-product FLOPs of the whole pass."""
+        return sum(step.flops for step in self.steps)
+
+    def __str__(self) -> str:
+        lines = [f"backward: {len(self.steps)} steps, {self.flops:,} matrix FLOPs", ""]
+        for s in self.steps:
+            lines.append(f"{s.number:3}  {s.call:<18} {Path(s.file).name}:{s.line}  {s.code}")
+            lines.append(f"       g = {shown(s.g)}")
+            for out in s.sent:
+                lines.append(f"       {out.argument}: {out.rule} = {shown(out.value)}  -> {out.to}")
+            if s.skipped:
+                lines.append(f"       not computed: {', '.join(s.skipped)}")
+        lines += ["", "leaves"]
+        lines += [f"     {name}: {shown(g)}" for name, g in self.leaves.items()]
+        return "\n".join(lines)
+
+
+def trace_backward(
+    loss: Tensor, gradient: Any = None, names: dict[str, Tensor] | None = None
+) -> Trace:
+    """Work through the backward pass of `loss`, without doing it: no `.grad` is written.
+
+    Parameters
+    ----------
+    loss : where to start.
+    gradient : the gradient of it; 1 when left out, for a scalar.
+    names : what to call leaves. Without it, they have the names of the caller's variables, and of
+        the parameters of the modules among these.
+
+    Raises
+    ------
+    RuntimeError : as `backward`, when there is no path, or the graph was used up.
+    """
+    autodiff._check_root(loss)
+    known = Names()
+    frame = sys._getframe(1)
+    for name, t in (names or {}).items():
+        known.add(name, t)
+    known.search_variables({**frame.f_globals, **frame.f_locals})
+    observers, mode.observers = mode.observers, ()
+    try:
+        visits, gradients = visit([loss], [autodiff._initial(loss, gradient)])
+    finally:
+        mode.observers = observers
+    order = {id(n): i for i, n in enumerate(sorted((v.node for v in visits), key=_sequence), 1)}
+    labels = {id(v.node): f"%{order[id(v.node)]} {v.node.op.name}" for v in visits}
+    for i, leaf in enumerate(gradients, 1):
+        labels[id(leaf)] = known.tensors.get(id(leaf), f"leaf {i} {leaf.shape}")
+    steps = tuple(_step(i, v, labels) for i, v in enumerate(visits, 1))
+    return Trace(steps, {labels[id(leaf)]: g._array for leaf, g in gradients.items()})
+
+
+def _sequence(node: Node) -> int:
+    return node.sequence
+
+
+def _step(number: int, v: Visit, labels: dict[int, str]) -> Step:
+    node = v.node
+    file, line = place(node.where)
+    sent = tuple(
+        Sent(node.op.arg_name(i), labels[id(sink)], rule_text(node.op, i), g._array)
+        for i, sink, g in v.sent
+    )
+    wanted = {node.op.arg_name(i) for i in node.plan.positions}
+    skipped = () if node.op.variadic else tuple(a for a in node.op.args if a not in wanted)
+    code = linecache.getline(file, line).strip()
+    return Step(number, labels[id(node)], file, line, code, v.g._array, sent, skipped, v.flops)
+
+
+def shown(array: np.ndarray[Any, Any]) -> str:
+    """Small arrays as numbers, others as shape and 2-norm."""
+    if array.size <= _SMALL:
+        return np.array2string(array, precision=5, separator=", ").replace("\n", "")
+    return f"<{'x'.join(map(str, array.shape))}, norm {np.linalg.norm(array):.4g}>"
+
+
+# -- rules as text ---------------------------------------------------------------------------------
+
+
+def rule_text(op: Op, position: int) -> str:
+    """The gradient rule of one input as its author wrote it, or as it was derived."""
+    arg = op.args[min(position, len(op.args) - 1)]
+    if isinstance(op, Elementwise):
+        return op.rule_scalar(arg).text
+    return _source_of(op.vjp[arg][0])
+
+
+@functools.lru_cache(maxsize=256)
+def _source_of(rule: Callable[..., Any]) -> str:
+    """The expression that a rule returns; its name when it takes more than one statement."""
+    wanted = list(inspect.signature(rule).parameters)
+    code = rule.__code__
+    for node in ast.walk(_tree(code.co_filename)):
+        if (
+            not isinstance(node, (ast.Lambda, ast.FunctionDef))
+            or node.lineno != code.co_firstlineno
+        ):
+            continue
+        if [a.arg for a in node.args.args] != wanted:
+            continue
+        if isinstance(node, ast.Lambda):
+            return _tidy(ast.unparse(node.body))
+        last = node.body[-1]
+        if len(node.body) == 1 and isinstance(last, ast.Return) and last.value is not None:
+            return _tidy(ast.unparse(last.value))
+    return _tidy(f"{rule.__name__}({', '.join(wanted)})")
+
+
+@functools.lru_cache(maxsize=32)
+def _tree(file: str) -> ast.Module:
+    try:
+        return ast.parse("".join(linecache.getlines(file)))
+    except SyntaxError:
+        return ast.parse("")
+
+
+def _tidy(text: str) -> str:
+    """Without the underscores that keep a name out of a module's public ones."""
+    return re.sub(r"\b_*([A-Za-z]\w*?)_*\(", r"\1(", text)

@@ -1,0 +1,11 @@
+"""Where the gradient goes, and where and why it stops: at the line of code.
+
+    print(explain(actor_loss, obs))       # runs it once, with everything recorded
+
+In the order to read it: `record.py` runs the function and keeps every call, `diagnose.py` finds
+what stops a gradient, `text.py` writes it down, `draw/` draws it; `explanation.py`
+holds the result.
+"""
+
+from tinygrad_rl.explain.explanation import Explanation as Explanation
+from tinygrad_rl.explain.explanation import explain as explain

@@ -1,0 +1,217 @@
+"""Where the gradient goes, and where and why it stops: at the line of code.
+
+    print(explain(actor_loss, obs))       # runs it once, with everything noted
+    explanation.to_dict()                 # the same for programs
+    explanation.save("actor.svg")         # the same as a picture
+
+Nothing of this costs anything when it is not used. How it works, in the order to read it:
+`explain_record.py` runs the function and keeps every call, `explain_diagnose.py` finds what stops a
+gradient, `explain_text.py` writes it down, and `explain_picture.py` draws it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tinygrad_rl.core import Tensor
+from tinygrad_rl.explain.diagnose import REACHED, Flow, Leaf, diagnose
+from tinygrad_rl.explain.draw.picture import draw
+from tinygrad_rl.explain.draw.scene import to_png, to_svg
+from tinygrad_rl.explain.names import Names
+from tinygrad_rl.explain.record import Cause, Line, Recorder, Root, run
+from tinygrad_rl.explain.text import headline, render
+from tinygrad_rl.files import write_atomically
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What `explain` found. Prints as text; shows itself as a picture in a notebook.
+
+    Attributes
+    ----------
+    title : name of the explained function.
+    value : the number that the gradient is of; None for a tensor with several.
+    leaves : the verdict on each tensor that requires a gradient, or did, or could.
+    data : names of the other tensors that went in.
+    error : what the engine raised on the way, or None.
+    """
+
+    title: str
+    value: float | None
+    leaves: tuple[Leaf, ...]
+    data: tuple[str, ...]
+    error: str | None
+    _flow: Flow = field(repr=False, compare=False)
+
+    def __getitem__(self, name: str) -> Leaf:
+        for leaf in self.leaves:
+            if leaf.name == name:
+                return leaf
+        known = ", ".join(leaf.name for leaf in self.leaves)
+        raise KeyError(f"no tensor is called {name!r} here; there are {known or 'none'}")
+
+    @property
+    def reached(self) -> list[str]:
+        """Names of the tensors that get a gradient other than zero."""
+        return [leaf.name for leaf in self.leaves if leaf.status == REACHED]
+
+    @property
+    def causes(self) -> list[Cause]:
+        """Every cause that stops a gradient somewhere, each once."""
+        return list(dict.fromkeys(c for leaf in self.leaves for c in leaf.causes))
+
+    def text(self, width: int = 80, color: bool = False) -> str:
+        """The report, wrapped to `width` columns; with terminal colours if `color`."""
+        return render(self, width, color)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything in the report as plain dicts, lists, strings and numbers, ready for JSON."""
+        return {
+            "title": self.title,
+            "headline": headline(self),
+            "value": self.value,
+            "error": self.error,
+            "data": list(self.data),
+            "leaves": [_leaf_dict(leaf) for leaf in self.leaves],
+        }
+
+    def svg(self, detail: str = "layer") -> str:
+        """The picture, a standalone SVG.
+
+        Parameters
+        ----------
+        detail : "layer" (linear, normalisation and activation are one box), "module" (a whole
+            network is one box) or "op" (a box for every op, a node for every tensor).
+        """
+        return to_svg(draw(self.title, self._flow, self.leaves, headline(self), detail))
+
+    def png(self, detail: str = "layer", scale: float = 2.0) -> bytes:
+        """The same picture as PNG, `scale` pixels for each SVG pixel."""
+        return to_png(draw(self.title, self._flow, self.leaves, headline(self), detail), scale)
+
+    def save(self, path: str | Path, detail: str = "layer") -> None:
+        """Write the picture to a `.svg` or `.png` file.
+
+        Raises
+        ------
+        ValueError : for another suffix.
+        """
+        path = Path(path)
+        if path.suffix == ".svg":
+            write_atomically(path, self.svg(detail).encode())
+        elif path.suffix == ".png":
+            write_atomically(path, self.png(detail))
+        else:
+            raise ValueError(
+                f"a picture is saved as .svg or .png, not {path.suffix or path.name!r}"
+            )
+
+    def _repr_svg_(self) -> str:
+        return self.svg()
+
+    def __str__(self) -> str:
+        return self.text()
+
+
+def explain(fn: Callable[..., Any], *args: Any) -> Explanation:
+    """Run `fn(*args)` once and report, for each tensor, whether a gradient reaches it, or why not.
+
+    The gradient is that of what `fn` returns; when `fn` calls `backward` itself, that of the
+    tensors it was called on. The function runs for real: what it changes stays changed. Tensor
+    hooks are not run for the report.
+
+    Parameters
+    ----------
+    fn : computes a loss. Tensors are found, and named, in its arguments, its closure, the globals
+        that it uses, and the object that it is a method of.
+    args : its arguments.
+
+    Raises
+    ------
+    TypeError : when `fn` neither returns a tensor nor calls `backward`.
+    """
+    if not callable(fn):
+        raise TypeError(f"explain takes the function that computes the loss, not {_kind(fn)}")
+    names = Names()
+    names.search_function(fn, args)
+    recorder = Recorder(names)
+    refusal, result = None, None
+    with recorder:
+        try:
+            result = run(recorder, fn, args)
+        except RuntimeError as error:
+            if not recorder.roots:
+                raise
+            refusal = str(error)
+        roots = _roots(recorder, result)
+    recorder.link_reads()
+    refusal = refusal or next((r.error for r in roots if r.error), None)
+    flow = Flow(recorder, [r for r in roots if not r.error] or roots)
+    leaves, data = diagnose(recorder, flow)
+    return Explanation(
+        getattr(fn, "__name__", type(fn).__name__),
+        _value(roots),
+        tuple(leaves),
+        tuple(data),
+        refusal,
+        flow,
+    )
+
+
+def _roots(recorder: Recorder, result: Any) -> list[Root]:
+    """The tensors whose gradient the user has in mind."""
+    called = [r for r in recorder.roots if not r.by_grad]
+    if called:
+        return called
+    outputs = [t for t in _tensors(result) if t.dtype.kind == "f"]
+    asked = list(recorder.roots)
+    if asked and not any(t._flag for t in outputs):
+        return asked
+    if not outputs:
+        raise TypeError(
+            f"explain needs a function that returns a tensor or calls backward(); it returned "
+            f"{_kind(result)}"
+        )
+    recorder.add_root(outputs, None)
+    return recorder.roots[-1:]
+
+
+def _tensors(result: Any) -> list[Tensor]:
+    if isinstance(result, Tensor):
+        return [result]
+    if isinstance(result, dict):
+        result = list(result.values())
+    if isinstance(result, (list, tuple)):
+        return [t for part in result for t in _tensors(part)]
+    return []
+
+
+def _kind(value: Any) -> str:
+    return "None" if value is None else f"a {type(value).__name__}"
+
+
+def _value(roots: list[Root]) -> float | None:
+    values = [v for root in roots for v in root.values]
+    return (
+        float(values[0].tensor._array.item())
+        if len(values) == 1 and values[0].tensor.size == 1
+        else None
+    )
+
+
+def _leaf_dict(leaf: Leaf) -> dict[str, Any]:
+    return {
+        "name": leaf.name,
+        "shape": list(leaf.shape),
+        "status": leaf.status,
+        "gradient_norm": leaf.norm,
+        "paths": leaf.paths,
+        "blocked_paths": leaf.blocked_paths,
+        "causes": [{"kind": c.kind, "detail": c.detail, **_line_dict(c.line)} for c in leaf.causes],
+        "uses": [{"op": u.op, "norm": u.norm, **_line_dict(u.line)} for u in leaf.uses],
+    }
+
+
+def _line_dict(line: Line) -> dict[str, Any]:
+    return {"file": line.file, "line": line.number, "code": line.code}
