@@ -22,8 +22,7 @@ from tinygrad_rl.compiler.program import Program, Value
 from tinygrad_rl.compiler.schedule import make_plan
 from tinygrad_rl.compiler.source import Source
 from tinygrad_rl.compiler.tracing import Outside, Result, Trace, TraceError
-from tinygrad_rl.core import LOST, FlagChanges, Node, Tensor, caller, storage_of, wrap
-from tinygrad_rl.core import Plan as GradPlan
+from tinygrad_rl.core import LOST, FlagChanges, GradPlan, Node, Tensor, caller, storage_of, wrap
 from tinygrad_rl.kernels import gemm
 from tinygrad_rl.kernels.cache import load
 from tinygrad_rl.kernels.pool import Team, get_num_threads

@@ -7,8 +7,8 @@ how a gradient comes back. Calling an op computes at once; when an input wants a
 is also noted in a `Node`, which remembers *which* inputs wanted one at that moment. Nodes point to
 the nodes before them, never forward, so a graph that nobody holds is gone at once.
 
-Read `tensor.py`, then `op.py`; `context.py` is the small print. After that `ops/elementwise.py`
-(what an op looks like), then `autodiff.py` (the way back).
+Read `tensor.py`, then `node.py` and `op.py`; `context.py` is the small print. After that
+`ops/elementwise.py` (what an op looks like), then `autodiff.py` (the way back).
 """
 
 from tinygrad_rl.core.context import FlagChanges as FlagChanges
@@ -23,13 +23,13 @@ from tinygrad_rl.core.context import warn as warn
 from tinygrad_rl.core.context import watching as watching
 from tinygrad_rl.core.cuts import Cut as Cut
 from tinygrad_rl.core.cuts import CutKind as CutKind
-from tinygrad_rl.core.op import LOST as LOST
+from tinygrad_rl.core.node import LOST as LOST
+from tinygrad_rl.core.node import GradPlan as GradPlan
+from tinygrad_rl.core.node import Node as Node
+from tinygrad_rl.core.node import Rule as Rule
+from tinygrad_rl.core.node import record as record
 from tinygrad_rl.core.op import REGISTRY as REGISTRY
-from tinygrad_rl.core.op import Node as Node
 from tinygrad_rl.core.op import Op as Op
-from tinygrad_rl.core.op import Plan as Plan
-from tinygrad_rl.core.op import Rule as Rule
-from tinygrad_rl.core.op import record as record
 from tinygrad_rl.core.tensor import Tensor as Tensor
 from tinygrad_rl.core.tensor import announce_flag as announce_flag
 from tinygrad_rl.core.tensor import as_array as as_array

@@ -11,7 +11,8 @@ from types import CodeType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tinygrad_rl.core.op import Node, Op
+    from tinygrad_rl.core.node import Node
+    from tinygrad_rl.core.op import Op
     from tinygrad_rl.core.tensor import Tensor
 
 _PACKAGE = str(Path(__file__).parent.parent)

@@ -21,7 +21,8 @@ from tinygrad_rl.core.context import (
 from tinygrad_rl.core.cuts import Cut, CutKind
 
 if TYPE_CHECKING:
-    from tinygrad_rl.core.op import Node, Op
+    from tinygrad_rl.core.node import Node
+    from tinygrad_rl.core.op import Op
 
 DTYPES = {np.dtype(t) for t in (np.float32, np.float64, np.int64, np.int32, np.uint8, np.bool_)}
 

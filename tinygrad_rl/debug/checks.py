@@ -356,10 +356,10 @@ def _rules_counted(op: Op | Function) -> Iterator[Counter[int]]:
 
         return counted, names
 
-    op._plans.clear()
+    op.plans.clear()
     op.rule = counting  # type: ignore[method-assign]
     try:
         yield calls
     finally:
         del op.rule
-        op._plans.clear()
+        op.plans.clear()

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_rl.core import Op, Tensor, as_tensor, method, storage_of
+from tinygrad_rl.core import CutKind, Op, Tensor, as_tensor, method, storage_of
 
 Array = np.ndarray[Any, Any]
 
@@ -213,6 +213,7 @@ def _stop_forward(x: Array) -> Array:
 
 
 stop_gradient_ = View("stop_gradient", forward=_stop_forward, differentiable=False)
+stop_gradient_.cuts = CutKind.DETACHED
 
 
 @method("detach")

@@ -450,11 +450,11 @@ def test_a_wrong_rule_is_found(monkeypatch):
     tanh = REGISTRY["tanh"]
     right, names = tanh.rule(0)
     monkeypatch.setattr(tanh, "rule", lambda position: (lambda *v: right(*v) * 1.01, names))
-    tanh._plans.clear()
+    tanh.plans.clear()
     try:
         assert found_within(300)
     finally:
-        tanh._plans.clear()
+        tanh.plans.clear()
 
 
 def test_a_gradient_that_passes_a_cut_is_found(monkeypatch):
