@@ -16,8 +16,10 @@ import numpy as np
 from tinygrad_rl.compiler.loops import write_loop
 from tinygrad_rl.compiler.plan import Loop, Plan, Step, instructions
 from tinygrad_rl.compiler.program import Value
-from tinygrad_rl.compiler.source import SCALAR_FUNCTIONS, TYPES, Source, shape_text
+from tinygrad_rl.compiler.source import SCALAR_FUNCTIONS, Source, shape_text
 from tinygrad_rl.compiler.steps import kernel_digest, write_step
+from tinygrad_rl.compiler.views import subscript
+from tinygrad_rl.core import NUMBA
 
 _OPTIONS = 'cache=True, error_model="numpy", nogil=True'
 
@@ -113,14 +115,15 @@ def _write_ends(source: Source) -> None:
         if v.shape and v not in plan.direct:
             _write_copy(source, _output_array(source, v), v)
     for state, v in plan.program.writes:
-        if plan.homes.get(v) is state:
+        if plan.in_place.get(v) is state:
             continue
         _write_copy(source, source.array(state), v)
 
 
 def _write_copy(source: Source, name: str, v: Value) -> None:
     """A loop that puts `v` into an array; one that stands for a 0-d value has one element."""
-    source.nest(v.shape, lambda at: [f"{name}[{', '.join(at) or '0'}] = {source.element(v, at)}"])
+    lines = source.nest(v.shape, lambda at: [f"{subscript(name, at)} = {source.element(v, at)}"])
+    source.write(*lines)
 
 
 def _scalar_array(source: Source, dtype: np.dtype) -> str:
@@ -128,7 +131,7 @@ def _scalar_array(source: Source, dtype: np.dtype) -> str:
     name = f"results_{dtype.name}"
     source.declared[name] = (
         f"{source.call('array')}(memory, {source.block('scalars', dtype)}, 0, ({count},), "
-        f"{TYPES[dtype.name]})"
+        f"{NUMBA[dtype]})"
     )
     return name
 
@@ -137,6 +140,6 @@ def _output_array(source: Source, v: Value) -> str:
     name = source.unique(f"{v.name}_out")
     n = source.block("output", v)
     source.declared[name] = (
-        f"{source.call('array')}(memory, {n}, 0, {shape_text(v.shape)}, {TYPES[v.dtype.name]})"
+        f"{source.call('array')}(memory, {n}, 0, {shape_text(v.shape)}, {NUMBA[v.dtype]})"
     )
     return name

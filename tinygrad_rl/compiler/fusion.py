@@ -5,7 +5,8 @@ Each operand of a loop is read once, and what is used only inside never reaches 
 
 from tinygrad_rl.compiler.plan import Loop, Step
 from tinygrad_rl.compiler.program import Instruction, Program, Value
-from tinygrad_rl.compiler.views import REDUCTIONS, is_loop_op, is_view
+from tinygrad_rl.compiler.views import is_loop_op, is_view
+from tinygrad_rl.core import Reduction
 
 
 def fuse(program: Program, made_by: dict[Value, Instruction], apart: bool) -> list[Step]:
@@ -21,11 +22,11 @@ def fuse(program: Program, made_by: dict[Value, Instruction], apart: bool) -> li
     for i in program.instructions:
         if is_view(i):
             continue
-        if not (is_loop_op(i.op) or i.op.name in REDUCTIONS):
+        if not is_loop_op(i.op) and not isinstance(i.op, Reduction):
             ready[i.out] = len(steps)
             steps.append(i)
             continue
-        shape = i.inputs[0].shape if i.op.name in REDUCTIONS else i.out.shape
+        shape = i.inputs[0].shape if isinstance(i.op, Reduction) else i.out.shape
         earliest = max((ready.get(_behind(v, made_by), -1) for v in i.inputs), default=-1)
         k = _joinable(steps, i, shape, earliest, made_by, over_rows)
         if k is None:
@@ -77,7 +78,7 @@ def _behind(v: Value, made_by: dict[Value, Instruction]) -> Value:
 def _same_place(v: Value, loop: Loop, made_by: dict[Value, Instruction]) -> bool:
     """An operand made by the loop itself must be one of its elements, where it is needed."""
     if v in loop.made:
-        return made_by[v].op.name not in REDUCTIONS
+        return not isinstance(made_by[v].op, Reduction)
     return _behind(v, made_by) not in loop.made
 
 
@@ -90,7 +91,7 @@ def _over_rows(program: Program) -> set[Instruction]:
     kept = set(program.roots())
     found: set[Instruction] = set()
     for i in reversed(program.instructions):
-        if i.op.name in REDUCTIONS:
+        if isinstance(i.op, Reduction):
             summed = 0 in i.params["axis"]
         else:
             by = readers.get(i.out, [])

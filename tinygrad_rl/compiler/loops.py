@@ -1,12 +1,16 @@
 """Write a fused loop: elementwise instructions of one shape and the sums over them."""
 
+import ast
+import math
+
 import numpy as np
 
 from tinygrad_rl.compiler.plan import Loop
 from tinygrad_rl.compiler.program import Instruction, Value
-from tinygrad_rl.compiler.source import TYPES, Source
-from tinygrad_rl.compiler.views import REDUCTIONS, broadcast_index, reduced_index
-from tinygrad_rl.ops.define import Elementwise
+from tinygrad_rl.compiler.source import Source
+from tinygrad_rl.compiler.views import Places, broadcast_index, reduced_index
+from tinygrad_rl.core import NUMBA, Elementwise, Reduction
+from tinygrad_rl.derive import Scalar
 
 
 def write_loop(source: Source, loop: Loop) -> None:
@@ -19,10 +23,10 @@ def write_loop(source: Source, loop: Loop) -> None:
     stores: list[str] = []
     numbers = _hoist_numbers(source, loop, before)
     for i in loop.members:
-        if i.op.name in REDUCTIONS:
-            _write_reduction(source, i, index, before, body, after)
+        if isinstance(i.op, Reduction):
+            _write_reduction(source, i, i.op, index, before, body, after)
             continue
-        stored = i.out in source.plan.stored
+        stored = i.out in source.plan.materialised
         name = source.unique(_temporary(source, i)) if stored else source.name(i.out)
         body.append(f"{name} = {computation(source, i, index)}")
         if stored:
@@ -57,21 +61,19 @@ def _hoist_numbers(source: Source, loop: Loop, before: list[list[str]]) -> list[
 
 def _temporary(source: Source, i: Instruction) -> str:
     """The variable of one element on its way to memory."""
-    home = source.plan.homes.get(i.out)
+    home = source.plan.in_place.get(i.out)
     return f"{i.out.name}_" if home is None else f"new_{home.name}"
 
 
-def computation(source: Source, i: Instruction, index: tuple[str, ...]) -> str:
+def computation(source: Source, i: Instruction, index: Places) -> str:
     """One element of an elementwise instruction as an expression."""
     elements = [source.element(v, broadcast_index(v.shape, index)) for v in i.inputs]
-    if i.op.name == "copy":
-        return elements[0]
     if not isinstance(i.op, Elementwise):
         return converted(elements[0], i.inputs[0].dtype, i.out.dtype)
     wanted = _compute_dtypes(i, i.op)
     cast = [converted(e, v.dtype, d) for e, v, d in zip(elements, i.inputs, wanted, strict=True)]
     numeric = next((d for d in wanted if d.kind != "b"), wanted[0])
-    text = i.op.scalar.render(TYPES[numeric.name], dict(zip(i.op.args, cast, strict=True)))
+    text = i.op.scalar.render(NUMBA[numeric], dict(zip(i.op.args, cast, strict=True)))
     # Numba computes these in 64 bits; in memory they would have wrapped around by now.
     narrow = i.out.dtype.kind in "biu" and i.out.dtype != np.int64 and not i.op.scalar.is_boolean
     return converted(f"({text})", np.dtype(np.int64), i.out.dtype) if narrow else text
@@ -92,62 +94,69 @@ def converted(text: str, have: np.dtype, want: np.dtype) -> str:
     """An expression of one dtype in another."""
     if have == want:
         return text
-    return f"({text} != 0)" if want.kind == "b" else f"{TYPES[want.name]}({text})"
-
-
-_START = {"sum": "0", "prod": "1"}
+    return f"({text} != 0)" if want.kind == "b" else f"{NUMBA[want]}({text})"
 
 
 def _write_reduction(
     source: Source,
     i: Instruction,
-    index: tuple[str, ...],
+    op: Reduction,
+    index: Places,
     before: list[list[str]],
     body: list[str],
     after: list[list[str]],
 ) -> None:
     """Accumulate in a variable where the inner axes are reduced, else in the output's memory."""
     shape, axes = i.inputs[0].shape, i.params["axis"]
-    kind = TYPES[i.out.dtype.name]
+    start = op.start_text(i.out.dtype)
     value = converted(source.element(i.inputs[0], index), i.inputs[0].dtype, i.out.dtype)
     loops = [a for a, n in enumerate(shape) if n != 1]
     kept = [a for a in loops if a not in axes]
     place = reduced_index(i, index)
-    stored = i.out in source.plan.stored
+    stored = i.out in source.plan.materialised
+    count = math.prod(shape[a] for a in axes)
+
+    def finished(total: str) -> str:
+        return total if op.finish is None else _typed(op.finish, i.out.dtype, total, count)
+
     if kept == loops[: len(kept)]:
         level = len(kept)
         total = source.unique(f"{i.out.name}_total") if stored else source.name(i.out)
-        before[level].append(f"{total} = {_start(i, kind)}")
-        body.append(f"{total} = {_combine(source, i, total, value)}")
+        before[level].append(f"{total} = {start}")
+        body.append(f"{total} = {_combine(source, op, i.out.dtype, total, value)}")
         if stored:
-            after[level].append(f"{source.target(i.out, place)} = {total}")
+            after[level].append(f"{source.target(i.out, place)} = {finished(total)}")
+        elif op.finish is not None:
+            after[level].append(f"{total} = {finished(total)}")
     else:
         target = source.target(i.out, place)
         shared = None if source.axis is None else place.index(index[source.axis])
-        source.nest(
-            i.out.shape, lambda at: [f"{source.target(i.out, at)} = {_start(i, kind)}"], shared
+        write = source.target
+        source.write(
+            *source.nest(i.out.shape, lambda at: [f"{write(i.out, at)} = {start}"], shared)
         )
-        body.append(f"{target} = {_combine(source, i, target, value)}")
+        body.append(f"{target} = {_combine(source, op, i.out.dtype, target, value)}")
+        if op.finish is not None:
+            after[0] += source.nest(
+                i.out.shape,
+                lambda at: [f"{write(i.out, at)} = {finished(write(i.out, at))}"],
+                shared,
+            )
 
 
-def _start(i: Instruction, kind: str) -> str:
-    if i.op.name in _START:
-        return f"{kind}({_START[i.op.name]})"
-    if i.out.dtype.kind == "f":
-        return f"{kind}({'-inf' if i.op.name == 'max' else 'inf'})"
-    if i.out.dtype.kind == "b":
-        return str(i.op.name == "min")
-    info = np.iinfo(i.out.dtype)
-    return f"{kind}({info.min if i.op.name == 'max' else info.max})"
+def _typed(scalar: Scalar, dtype: np.dtype, total: str, other: str | int) -> str:
+    """An expression of a total and a second argument in the dtype of the total."""
+    kind = NUMBA[dtype]
+    second = other if isinstance(other, str) else f"{kind}({other})"
+    text = scalar.render(kind, dict(zip(scalar.args, (total, second), strict=True)))
+    return text if dtype.kind == "f" else f"{kind}({text})"
 
 
-def _combine(source: Source, i: Instruction, total: str, value: str) -> str:
-    if i.op.name == "sum":
-        if i.out.dtype.kind == "f":
-            return f"{source.call('plus')}({total}, {value})"
-        return f"{TYPES[i.out.dtype.name]}({total} + {value})"
-    if i.op.name == "prod":
-        return f"{TYPES[i.out.dtype.name]}({total} * {value})"
-    if i.out.dtype.kind == "b":
-        return f"({total} {'or' if i.op.name == 'max' else 'and'} {value})"
-    return f"{'maximum' if i.op.name == 'max' else 'minimum'}({total}, {value})"
+def _combine(source: Source, op: Reduction, dtype: np.dtype, total: str, value: str) -> str:
+    """The total with one element more; a sum of floats may be taken in any order."""
+    match op.combine.body:
+        case ast.BinOp(left=ast.Name(id="total"), op=ast.Add(), right=rest):
+            more = Scalar(op.combine.args, rest)
+            if dtype.kind == "f" and "total" not in more.names:
+                return f"{source.call('plus')}({total}, {_typed(more, dtype, total, value)})"
+    return _typed(op.combine, dtype, total, value)

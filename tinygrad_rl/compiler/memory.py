@@ -9,26 +9,28 @@ from dataclasses import dataclass
 from tinygrad_rl.compiler.phases import MINE, accesses, length
 from tinygrad_rl.compiler.plan import Loop, Plan, Step, instructions
 from tinygrad_rl.compiler.program import Instruction, Value
-from tinygrad_rl.compiler.views import REDUCTIONS
+from tinygrad_rl.core import Reduction
 
 _LINE = 64
 """Bytes of a cache line and of a vector: where each value starts."""
 
 
-def choose_stored(plan: Plan) -> None:
+def choose_materialised(plan: Plan) -> None:
     """Which values need memory, and which have it already: states and outputs."""
-    plan.stored = _stored(plan)
-    plan.homes = _homes(plan)
-    plan.direct = {v for v in plan.program.outputs if v in plan.stored and v not in plan.homes}
+    plan.materialised = _materialised(plan)
+    plan.in_place = _in_place_outputs(plan)
+    plan.direct = {
+        v for v in plan.program.outputs if v in plan.materialised and v not in plan.in_place
+    }
 
 
-def store_numbers(plan: Plan) -> None:
+def materialise_numbers(plan: Plan) -> None:
     """Single numbers need memory too where another phase reads them: variables end with a phase."""
     times = plan.times()
     makers = {i.out: times[step] for step in plan.steps for i in instructions(step)}
     for v, reads in _readers(plan).items():
         if v in makers and not v.shape and any(at > makers[v] for at in reads):
-            plan.stored.add(v)
+            plan.materialised.add(v)
 
 
 def place(plan: Plan) -> None:
@@ -68,7 +70,7 @@ def _spans(plan: Plan) -> list[_Span]:
     for step in plan.steps:
         for i in instructions(step):
             v = i.out
-            if v in plan.stored and v not in plan.homes and v not in plan.direct:
+            if v in plan.materialised and v not in plan.in_place and v not in plan.direct:
                 at, now = order[step], times[step]
                 spans[v] = _Span(v, step, at, at, now, max(reads.get(v, []), default=now), True)
     for step in plan.steps:
@@ -111,7 +113,7 @@ def _follow(plan: Plan, a: _Span, b: _Span) -> bool:
 def _in_place(plan: Plan, dying: _Span, made: _Span) -> bool:
     """Whether a loop can write a result over an operand: each number is read just before."""
     v, step = dying.value, made.maker
-    if not isinstance(step, Loop) or plan.made_by[made.value].op.name in REDUCTIONS:
+    if not isinstance(step, Loop) or isinstance(plan.made_by[made.value].op, Reduction):
         return False
     reads = [u for i in step.members for u in i.inputs if plan.root(u) is v]
     return v.dtype == made.value.dtype and all(u is v and u.shape == step.shape for u in reads)
@@ -126,13 +128,13 @@ def _readers(plan: Plan) -> dict[Value, list[int]]:
             for v in i.inputs:
                 reads.setdefault(plan.root(v), []).append(times[step])
     end = 1 + max(times.values(), default=0)
-    late = [v for state, v in plan.program.writes if plan.homes.get(v) is not state]
+    late = [v for state, v in plan.program.writes if plan.in_place.get(v) is not state]
     for v in [*plan.program.outputs, *late]:
         reads.setdefault(plan.root(v), []).append(end)
     return reads
 
 
-def _stored(plan: Plan) -> set[Value]:
+def _materialised(plan: Plan) -> set[Value]:
     """Results that are read outside their own loop, and those of steps that are no loops."""
     inside = {i.out: s for s in plan.steps if isinstance(s, Loop) for i in s.members}
     stored = {s.out for s in plan.steps if isinstance(s, Instruction)}
@@ -146,16 +148,16 @@ def _stored(plan: Plan) -> set[Value]:
         for i in instructions(step):
             for v in i.inputs:
                 read(v, step)
-            if i.op.name in REDUCTIONS and i.out.shape:
+            if isinstance(i.op, Reduction) and i.out.shape:
                 stored.add(i.out)
     for v in plan.program.roots():
         read(v, None)
     return {v for v in stored if v.shape}
 
 
-def _homes(plan: Plan) -> dict[Value, Value]:
+def _in_place_outputs(plan: Plan) -> dict[Value, Value]:
     """Write a state's new value straight into the state where nobody reads the old one any more."""
-    homes: dict[Value, Value] = {}
+    in_place: dict[Value, Value] = {}
     makers = {i.out: k for k, step in enumerate(plan.steps) for i in instructions(step)}
     reads: dict[Value, list[tuple[int, bool]]] = {}  # by which step, only where it writes?
     for k, step in enumerate(plan.steps):
@@ -166,10 +168,15 @@ def _homes(plan: Plan) -> dict[Value, Value]:
     for v in plan.program.outputs:
         reads.setdefault(plan.root(v), []).append((len(plan.steps), False))
     for state, v in plan.program.writes:
-        if v not in plan.stored or v in homes or v.kind != "result" or v.dtype != state.dtype:
+        if (
+            v not in plan.materialised
+            or v in in_place
+            or v.kind != "result"
+            or v.dtype != state.dtype
+        ):
             continue
         k = makers[v]
-        loop = isinstance(plan.steps[k], Loop) and plan.made_by[v].op.name not in REDUCTIONS
+        loop = isinstance(plan.steps[k], Loop) and not isinstance(plan.made_by[v].op, Reduction)
         if all(at < k or (at == k and same and loop) for at, same in reads.get(state, [])):
-            homes[v] = state
-    return homes
+            in_place[v] = state
+    return in_place

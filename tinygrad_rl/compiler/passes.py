@@ -6,7 +6,6 @@ They run in the order of `PASSES`. A pass sees single assignments only, so it ne
 whether a value was overwritten in between.
 """
 
-import math
 import re
 from collections.abc import Callable
 from typing import Any
@@ -14,9 +13,24 @@ from typing import Any
 import numpy as np
 
 from tinygrad_rl.compiler.program import Instruction, Program, Value
-from tinygrad_rl.compiler.views import is_view, keeps_axes
-from tinygrad_rl.core import REGISTRY, Op, Tensor, Where
-from tinygrad_rl.ops.define import Elementwise
+from tinygrad_rl.compiler.tracing import trace
+from tinygrad_rl.compiler.views import (
+    Made,
+    block_start,
+    is_identity,
+    is_reordered,
+    is_transpose,
+    is_view,
+    matrix,
+    places,
+    source_index,
+)
+from tinygrad_rl.core import Composite, Copy, Elementwise, Kernel, Op, Product, View, Where, wrap
+from tinygrad_rl.ops.elementwise import mul
+from tinygrad_rl.ops.index import slice_
+from tinygrad_rl.ops.linear import matmul_
+from tinygrad_rl.ops.reduce import sum_op
+from tinygrad_rl.ops.shape import astype_, copy_op, permute_, reshape_
 
 Pass = Callable[[Program], Program]
 
@@ -40,7 +54,7 @@ class _Builder:
 
     def add(
         self,
-        name: str,
+        op: Op,
         inputs: tuple[Value, ...],
         shape: tuple[int, ...],
         into: Value | None = None,
@@ -48,11 +62,19 @@ class _Builder:
     ) -> Value:
         """One call; its result is a new value of the inputs' dtype, or `into`."""
         dtype = np.result_type(*(v.dtype for v in inputs))
-        k = len(self.out)
-        result = into or Value("result", shape, dtype, f"{self.model.out.name}_{'abcdefgh'[k]}")
-        op = REGISTRY[name]
+        result = into or Value("result", shape, dtype, self.name(len(self.out)))
         self.out.append(Instruction(op, inputs, params or {}, result, self.model.where))
         return result
+
+    def transpose(self, v: Value, into: Value | None = None) -> Value:
+        """A stack of matrices with their axes exchanged."""
+        n = len(v.shape)
+        axes = (*range(n - 2), n - 1, n - 2)
+        return self.add(permute_, (v,), tuple(v.shape[a] for a in axes), into, {"axes": axes})
+
+    def name(self, k: int) -> str:
+        """What the result number `k` is called."""
+        return f"{self.model.out.name}_{'abcdefgh'[k] if k < 8 else k}"
 
 
 def _substitute(
@@ -78,47 +100,62 @@ def _substitute(
 # -- the passes ------------------------------------------------------------------------------------
 
 
-def lower_linear(program: Program) -> Program:
-    """`linear` is a product and a sum: as two instructions the sum fuses with what follows."""
+def lower(program: Program) -> Program:
+    """Composites become what they are composed of; products of transposed matrices say so.
+
+    As instructions of its own, the sum at the end of a `linear` fuses with what follows.
+    """
     out: list[Instruction] = []
     for i in program.instructions:
-        if i.op.name != "linear":
-            out.append(i)
-            continue
-        x, weight, bias = i.inputs
-        build = _Builder(i)
-        rows, (m, k) = math.prod(x.shape[:-1]), weight.shape
-        flat = (
-            x
-            if len(x.shape) == 2
-            else build.add("reshape", (x,), (rows, k), params={"shape": (rows, k)})
-        )
-        turned = build.add("permute", (weight,), (k, m), params={"axes": (1, 0)})
-        product = build.add("matmul", (flat, turned), (rows, m))
-        build.out[-1].flops = i.flops
-        if len(x.shape) == 2:
-            build.add("add", (product, bias), (rows, m), i.out)
+        if isinstance(i.op, View):
+            i.op.check_index(i.inputs[0].shape, i.params)
+        if isinstance(i.op, Composite):
+            out += lower(_composed(i, i.op)).instructions
+        elif isinstance(i.op, Product) and any(i.op.flips):
+            build = _Builder(i)
+            sides = zip(i.inputs, i.op.flips, strict=True)
+            a, b = [build.transpose(v) if flip else v for v, flip in sides]
+            build.add(matmul_, (a, b), i.out.shape, i.out)
+            build.out[-1].flops = i.flops
+            out += build.out
         else:
-            total = build.add("add", (product, bias), (rows, m))
-            build.add("reshape", (total,), i.out.shape, i.out, {"shape": i.out.shape})
-        out += build.out
+            out.append(i)
     return program.but(out)
 
 
-def forward_copies(program: Program) -> Program:
+def _composed(i: Instruction, op: Composite) -> Program:
+    """What a composite does with inputs like these, from its inputs to its output."""
+    stand_ins = [wrap(np.broadcast_to(np.zeros((), v.dtype), v.shape)) for v in i.inputs]
+    inner = trace(lambda *inputs: op.composition(*inputs, **i.params), tuple(stand_ins)).program
+    build = _Builder(i)
+    for k, made in enumerate(inner.instructions):
+        made.where, made.out.name = i.where, build.name(k)
+    values = dict(zip(inner.inputs, i.inputs, strict=True)) | {inner.outputs[0]: i.out}
+    replaced = _substitute(inner, values, inner.instructions)
+    for made in replaced.instructions:
+        made.out = values.get(made.out, made.out)
+    return replaced
+
+
+def copy_propagation(program: Program) -> Program:
     """Values never change: copies, stop_gradient, views of the same shape are the thing itself."""
     same: dict[Value, Value] = {}
     kept = []
     for i in program.instructions:
-        plain = i.op.name in ("copy", "stop_gradient", "positive") or (
-            i.op.name in ("reshape", "broadcast_to") and i.inputs[0].shape == i.out.shape
-        )
-        if plain and i.inputs[0].dtype == i.out.dtype:
+        if _is_copy(i):
             same[i.out] = i.inputs[0]
             _hand_on_name(i)
         else:
             kept.append(i)
     return _substitute(program, same, kept)
+
+
+def _is_copy(i: Instruction) -> bool:
+    if len(i.inputs) != 1 or i.inputs[0].dtype != i.out.dtype:
+        return False
+    if isinstance(i.op, Elementwise):
+        return i.op.scalar.text == i.op.scalar.args[0]
+    return isinstance(i.op, Copy) or is_identity(i)
 
 
 def _hand_on_name(copy: Instruction) -> None:
@@ -131,13 +168,14 @@ def _hand_on_name(copy: Instruction) -> None:
 _NUMBERED = re.compile(r"t\d+")
 
 
-def fold_literals(program: Program) -> Program:
+def constant_folding(program: Program) -> Program:
     """What is computed from the same number everywhere is the same number everywhere."""
     known: dict[Value, Value] = {}
     kept = []
     for i in program.instructions:
         inputs = [known.get(v, v) for v in i.inputs]
-        if inputs and all(v.kind == "literal" for v in inputs) and _keeps_literals(i.op):
+        foldable = isinstance(i.op, (Elementwise, View, Copy))
+        if foldable and inputs and all(v.kind == "literal" for v in inputs):
             scalars = [np.array(v.number, v.dtype) for v in inputs]
             number = i.op.scalar.evaluate(scalars) if isinstance(i.op, Elementwise) else scalars[0]
             number = np.asarray(number).astype(i.out.dtype).item()
@@ -145,16 +183,6 @@ def fold_literals(program: Program) -> Program:
         else:
             kept.append(i)
     return _substitute(program, known, kept)
-
-
-def _keeps_literals(op: Op) -> bool:
-    return isinstance(op, Elementwise) or op.name in (
-        "reshape",
-        "broadcast_to",
-        "permute",
-        "slice",
-        "astype",
-    )
 
 
 def eliminate_dead_code(program: Program) -> Program:
@@ -168,7 +196,7 @@ def eliminate_dead_code(program: Program) -> Program:
     return program.but(kept[::-1])
 
 
-def merge_equal(program: Program) -> Program:
+def common_subexpressions(program: Program) -> Program:
     """Compute once what is computed twice: same op, same operands, same parameters."""
     seen: dict[Any, Value] = {}
     same: dict[Value, Value] = {}
@@ -197,81 +225,76 @@ def prune_columns(program: Program) -> Program:
     In the actor's step this drops dQ/dobs: only dQ/daction, the last columns of dQ/dinput, is used.
     """
     uses = program.uses()
-    made = {i.out: i for i in program.instructions}
-    narrow: dict[Value, Instruction] = {}  # product -> the slice that is its only use
+    made = program.made_by()
+    narrow: dict[Value, tuple[Instruction, int]] = {}  # product -> its only use, and from where
     for i in program.instructions:
-        if i.op.name != "slice" or uses[i.inputs[0]] != 1:
+        product = made.get(i.inputs[0]) if i.inputs else None
+        if product is None or not isinstance(product.op, Product) or uses[product.out] != 1:
             continue
-        product, bounds = made.get(i.inputs[0]), i.params["bounds"]
-        if product is None or product.op.name != "matmul" or len(i.out.shape) != 2:
-            continue
-        if bounds[0] == (0, product.out.shape[0], 1) and bounds[1][2] == 1:
-            narrow[product.out] = i
+        start = block_start(i)
+        if start and len(start) == 2 and i.out.shape[0] == product.out.shape[0]:
+            narrow[product.out] = i, start[1]
+    cuts = {cut for cut, _ in narrow.values()}
     out: list[Instruction] = []
     for i in program.instructions:
         if i.out in narrow:
-            cut = narrow[i.out]
-            a, b = i.inputs
+            cut, first = narrow[i.out]
+            (a, b), count = i.inputs, cut.out.shape[1]
             build = _Builder(cut)
-            rows = (0, b.shape[0], 1)
-            columns = build.add(
-                "slice",
-                (b,),
-                (b.shape[0], cut.out.shape[1]),
-                params={"bounds": (rows, cut.params["bounds"][1])},
-            )
-            build.add("matmul", (a, columns), cut.out.shape, cut.out)
-            build.out[-1].flops = i.flops * cut.out.shape[1] // i.out.shape[1]
+            bounds = ((0, b.shape[0], 1), (first, count, 1))
+            columns = build.add(slice_, (b,), (b.shape[0], count), params={"bounds": bounds})
+            build.add(matmul_, (a, columns), cut.out.shape, cut.out)
+            build.out[-1].flops = i.flops * count // i.out.shape[1]
             out += build.out
-        elif i.op.name != "slice" or i.inputs[0] not in narrow:
+        elif i not in cuts:
             out.append(i)
     return program.but(out)
 
 
-def thin_products(program: Program) -> Program:
+def matmul_strength_reduction(program: Program) -> Program:
     """A product with a side of 1 is a sum of scaled rows: a loop that fuses with its neighbours."""
     out: list[Instruction] = []
-    made = {i.out: i for i in program.instructions}
+    made = program.made_by()
     for i in program.instructions:
-        if i.op.name != "matmul" or len(i.out.shape) != 2 or i.out.dtype.kind != "f":
-            out.append(i)
-            continue
-        a, b = i.inputs
-        (m, k), n = a.shape, b.shape[1]
-        turned_b = b in made and made[b].op.name == "permute"
         build = _Builder(i)
-        if k == 1:
-            build.add("mul", (a, b), (m, n), i.out)
-        elif n == 1:
-            turned = build.add("permute", (b,), (1, k), params={"axes": (1, 0)})
-            scaled = build.add("mul", (a, turned), (m, k))
-            build.add("sum", (scaled,), (m, 1), i.out, {"axis": (1,), "keepdims": True})
-        elif m == 1 and turned_b:  # a row by a layer's weight: read the weight in its own order
-            scaled = build.add("mul", (a, made[b].inputs[0]), (n, k))
-            row = build.add("sum", (scaled,), (n, 1), None, {"axis": (1,), "keepdims": True})
-            build.add("reshape", (row,), (1, n), i.out, {"shape": (1, n)})
-        elif m == 1:
-            turned = build.add("permute", (a,), (k, 1), params={"axes": (1, 0)})
-            scaled = build.add("mul", (turned, b), (k, n))
-            build.add("sum", (scaled,), (1, n), i.out, {"axis": (0,), "keepdims": True})
-        else:
-            out.append(i)
-            continue
-        build.out[-1].flops = i.flops
-        out += build.out
+        if isinstance(i.op, Product) and len(i.out.shape) == 2 and i.out.dtype.kind == "f":
+            _reduce_strength(build, i, made)
+        if build.out:
+            build.out[-1].flops = i.flops
+        out += build.out or [i]
     return program.but(out)
 
 
-def skip_double_permutes(program: Program) -> Program:
-    """A transpose of a transpose is the thing itself."""
-    made = {i.out: i for i in program.instructions}
+def _reduce_strength(build: _Builder, i: Instruction, made: Made) -> None:
+    a, b = i.inputs
+    (m, k), n = a.shape, b.shape[1]
+    if k == 1:
+        build.add(mul, (a, b), (m, n), i.out)
+    elif n == 1:
+        scaled = build.add(mul, (a, build.transpose(b)), (m, k))
+        build.add(sum_op, (scaled,), (m, 1), i.out, {"axis": (1,), "keepdims": True})
+    elif m == 1 and b in made and is_transpose(made[b]):
+        # A row by a layer's weight: read the weight in its own order.
+        scaled = build.add(mul, (a, made[b].inputs[0]), (n, k))
+        row = build.add(sum_op, (scaled,), (n, 1), None, {"axis": (1,), "keepdims": True})
+        build.add(reshape_, (row,), (1, n), i.out, {"shape": (1, n)})
+    elif m == 1:
+        scaled = build.add(mul, (build.transpose(a), b), (k, n))
+        build.add(sum_op, (scaled,), (1, n), i.out, {"axis": (0,), "keepdims": True})
+
+
+def cancel_views(program: Program) -> Program:
+    """A view of a view that ends where it began is the thing itself: a transpose of a transpose."""
+    made = program.made_by()
     same: dict[Value, Value] = {}
     for i in program.instructions:
-        before = made.get(i.inputs[0]) if i.op.name == "permute" else None
-        if before is not None and before.op.name == "permute":
-            axes = [before.params["axes"][a] for a in i.params["axes"]]
-            if axes == sorted(axes):
-                same[i.out] = before.inputs[0]
+        before = made.get(i.inputs[0]) if is_view(i) else None
+        if before is None or not is_view(before) or before.inputs[0].shape != i.out.shape:
+            continue
+        at = places(i.out.shape)
+        inner = source_index(i, at)
+        if inner is not None and source_index(before, inner) == at:
+            same[i.out] = before.inputs[0]
     return _substitute(program, same, program.instructions)
 
 
@@ -281,8 +304,8 @@ def unify_dtypes(program: Program) -> Program:
     cast: dict[tuple[Value, Any], Value] = {}
     for i in program.instructions:
         inputs = list(i.inputs)
-        if i.op.name == "matmul" or i.op.kernel is not None:
-            floats = i.op.kernel is not None
+        if isinstance(i.op, (Product, Kernel)):
+            floats = isinstance(i.op, Kernel)
             common = np.result_type(*(v.dtype for v in inputs))
             for k, v in enumerate(inputs):
                 if v.dtype == common or (floats and v.dtype.kind != "f"):
@@ -290,8 +313,7 @@ def unify_dtypes(program: Program) -> Program:
                 if (v, common) not in cast:
                     new = Value("result", v.shape, common, f"{v.name or 'number'}_cast")
                     cast[v, common] = new
-                    params = {"dtype": common}
-                    out.append(Instruction(REGISTRY["astype"], (v,), params, new, i.where))
+                    out.append(Instruction(astype_, (v,), {"dtype": common}, new, i.where))
                 inputs[k] = cast[v, common]
         out.append(Instruction(i.op, tuple(inputs), i.params, i.out, i.where, i.flops))
     return program.but(out)
@@ -299,21 +321,21 @@ def unify_dtypes(program: Program) -> Program:
 
 def copy_operands(program: Program) -> Program:
     """Give an array of its own to what a step that is no loop can't read through a view."""
-    made = {i.out: i for i in program.instructions}
+    made = program.made_by()
     out: list[Instruction] = []
     copies: dict[Value, Value] = {}
 
     def own(v: Value, where: Where | None) -> Value:
         if v not in copies:
             copies[v] = Value("result", v.shape, v.dtype, f"{v.name or 'filled'}_copy")
-            out.append(Instruction(REGISTRY["copy"], (v,), {}, copies[v], where))
+            out.append(Instruction(copy_op, (v,), {}, copies[v], where))
         return copies[v]
 
     for i in program.instructions:
         inputs = i.inputs
-        if i.op.name == "matmul":
+        if isinstance(i.op, Product):
             inputs = tuple(v if _is_matrix(v, made) else own(v, i.where) for v in inputs)
-        elif i.op.kernel is not None or (i.op.name == "reshape" and not keeps_axes(i)):
+        elif isinstance(i.op, Kernel) or is_reordered(i):
             inputs = tuple(v if _is_array(v, made) else own(v, i.where) for v in inputs)
         out.append(Instruction(i.op, inputs, i.params, i.out, i.where, i.flops))
     writes = []
@@ -327,41 +349,31 @@ def copy_operands(program: Program) -> Program:
     return program.but(out, writes=[(s, v) for s, v in writes if v is not s])
 
 
-def _is_array(v: Value, made: dict[Value, Instruction]) -> bool:
-    """Backed by contiguous memory of its own."""
-    if v.kind == "state" and not _tensor(v)._array.flags.c_contiguous:
+def _is_array(v: Value, made: Made) -> bool:
+    """Backed by contiguous memory, of its own or (in another shape) of what it is made of."""
+    if v.kind == "state" and v.tensor is not None and not v.tensor._array.flags.c_contiguous:
         return False
-    return v.kind != "literal" and bool(v.shape) and not (v in made and is_view(made[v]))
+    own = v not in made or not is_view(made[v]) or is_reordered(made[v])
+    return own and v.kind != "literal" and bool(v.shape)
 
 
-def _tensor(v: Value) -> Tensor:
-    assert v.tensor is not None
-    return v.tensor
-
-
-def _is_matrix(v: Value, made: dict[Value, Instruction]) -> bool:
+def _is_matrix(v: Value, made: Made) -> bool:
     """What a product can read: an array or a block of one, its last two axes perhaps exchanged."""
-    if v in made and made[v].op.name == "permute":
-        n = len(v.shape)
-        if made[v].params["axes"] != (*range(n - 2), n - 1, n - 2):
-            return False
-        v = made[v].inputs[0]
-    if v in made and made[v].op.name == "slice" and is_view(made[v]):
-        v = made[v].inputs[0]
-    return _is_array(v, made)
+    found = matrix(v, made)
+    return found is not None and _is_array(found[0], made)
 
 
 PASSES: tuple[Pass, ...] = (
-    lower_linear,
+    lower,
     unify_dtypes,
-    forward_copies,
-    fold_literals,
+    copy_propagation,
+    constant_folding,
     eliminate_dead_code,
-    merge_equal,
+    common_subexpressions,
     prune_columns,
-    skip_double_permutes,
-    thin_products,
-    merge_equal,
+    cancel_views,
+    matmul_strength_reduction,
+    common_subexpressions,
     copy_operands,
     eliminate_dead_code,
 )

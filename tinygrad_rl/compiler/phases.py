@@ -12,14 +12,9 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from tinygrad_rl.compiler.plan import Loop, Plan, Step
-from tinygrad_rl.compiler.program import Program, Value
-from tinygrad_rl.compiler.views import (
-    REDUCTIONS,
-    broadcast_index,
-    keeps_axes,
-    reduced_index,
-    source_index,
-)
+from tinygrad_rl.compiler.program import Instruction, Program, Value
+from tinygrad_rl.compiler.views import Places, broadcast_index, reduced_index, source_index
+from tinygrad_rl.core import Gather, Index, Op, Product, Reduction, Scatter
 
 WORTH = 50_000_000
 """FLOPs of matrix products from which a program is divided: half a millisecond of one core. Below,
@@ -28,21 +23,22 @@ ROWS = 16
 """An axis shorter than this is not divided."""
 BLOCK = 8
 """Shares are multiples of this, except for the last: a matrix product computes rows in blocks."""
-MINE = "*"
+MINE = Index.of("mine")
 """Stands for the places of an axis that a part has to itself."""
+_ANY = Index.of("any")
 
 
 class Access(NamedTuple):
     """A step reads or writes the memory of a value, at places of which one axis may be divided."""
 
     value: Value
-    at: tuple[str, ...] | None
+    at: Places | None
     writes: bool
 
 
 def is_worth_dividing(program: Program) -> bool:
     """Large enough that threads are faster, in spite of their meetings."""
-    return sum(i.flops for i in program.instructions if i.op.name == "matmul") >= WORTH
+    return sum(i.flops for i in program.instructions if isinstance(i.op, Product)) >= WORTH
 
 
 def divide(plan: Plan, parts: int) -> None:
@@ -71,16 +67,35 @@ def divide(plan: Plan, parts: int) -> None:
 def _axis(step: Step) -> int | None:
     """The axis that is divided: the first that is long enough and that nobody sums over."""
     if isinstance(step, Loop):
-        summed = {a for i in step.members if i.op.name in REDUCTIONS for a in i.params["axis"]}
+        summed = {a for i in step.members if isinstance(i.op, Reduction) for a in i.params["axis"]}
         axes = [a for a, n in enumerate(step.shape) if n >= ROWS and a not in summed]
         return axes[0] if axes else None
-    name, shape = step.op.name, step.out.shape
+    shape = step.out.shape
     able = (
-        (name == "matmul" and len(shape) == 2 and step.out.dtype.kind == "f")
-        or (name == "take" and len(step.inputs[1].shape) > 0)
-        or (name == "concatenate" and step.params["axis"] != 0)
+        (isinstance(step.op, Product) and len(shape) == 2 and step.out.dtype.kind == "f")
+        or (isinstance(step.op, Gather) and len(step.inputs[1].shape) > 0)
+        or (isinstance(step.op, Scatter) and _keeps_rows(step, step.op))
     )
     return 0 if able and shape and shape[0] >= ROWS else None
+
+
+def _keeps_rows(step: Instruction, op: Scatter) -> bool:
+    """Whether each row of the output is made of the same row of each input."""
+    base, values, rows = op.parts(step.inputs)
+    if base is not None or rows is not None:
+        return False
+    shapes, shape = [v.shape for v in values], step.out.shape
+    for k, v in enumerate(values):
+        at = (MINE, *[_ANY] * (len(v.shape) - 1))
+        target = op.places(at, None, None, k, shapes, shape, step.params)
+        if not v.shape or v.shape[0] != shape[0] or Index.of(target[0]) != MINE:
+            return False
+    return True
+
+
+def _reads_whole(op: Op, position: int) -> bool:
+    """Inputs of which each part reads everything."""
+    return (isinstance(op, Product) and position == 1) or (isinstance(op, Gather) and not position)
 
 
 def length(plan: Plan, step: Step) -> int:
@@ -94,8 +109,8 @@ def accesses(plan: Plan, step: Step) -> Iterator[Access]:
     """All memory that a step reads or writes."""
     axis = plan.axes.get(step)
 
-    def index_of(ndim: int) -> tuple[str, ...]:
-        return tuple(MINE if a == axis else "." for a in range(ndim))
+    def index_of(ndim: int) -> Places:
+        return tuple(MINE if a == axis else _ANY for a in range(ndim))
 
     if isinstance(step, Loop):
         index = index_of(len(step.shape))
@@ -103,27 +118,25 @@ def accesses(plan: Plan, step: Step) -> Iterator[Access]:
             for v in i.inputs:
                 if v not in step.made:
                     yield _access(plan, v, broadcast_index(v.shape, index), False)
-            if i.out in plan.stored or not i.out.shape:
+            if i.out in plan.materialised or not i.out.shape:
                 at = index
-                if i.op.name in REDUCTIONS:
+                if isinstance(i.op, Reduction):
                     at = reduced_index(i, broadcast_index(i.inputs[0].shape, index))
                 yield _access(plan, i.out, at, True)
         return
     for k, v in enumerate(step.inputs):
-        whole = (step.op.name, k) in (("matmul", 1), ("take", 0))
-        yield _access(plan, v, None if whole else index_of(len(v.shape)), False)
+        at = None if _reads_whole(step.op, k) else index_of(len(v.shape))
+        yield _access(plan, v, at, False)
     yield _access(plan, step.out, index_of(len(step.out.shape)), True)
 
 
-def _access(plan: Plan, v: Value, index: tuple[str, ...] | None, writes: bool) -> Access:
+def _access(plan: Plan, v: Value, index: Places | None, writes: bool) -> Access:
     """Follow views to the value that has memory."""
     while plan.is_view(v):
         i = plan.made_by[v]
-        if index is not None:
-            known = i.op.name != "reshape" or keeps_axes(i)
-            index = source_index(i, index) if known else None
+        index = source_index(i, index) if index is not None else None
         v = i.inputs[0]
-    return Access(plan.homes.get(v, v), index, writes)
+    return Access(plan.in_place.get(v, v), index, writes)
 
 
 def _same_share(plan: Plan, a: tuple[Access, Step], b: tuple[Access, Step]) -> bool:

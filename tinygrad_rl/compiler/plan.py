@@ -34,8 +34,8 @@ class Plan:
     phases: list[list[Step]] = field(default_factory=list)
     axes: dict[Step, int | None] = field(default_factory=dict)  # along which each is divided
     # Memory:
-    stored: set[Value] = field(default_factory=set)  # results that are kept in memory
-    homes: dict[Value, Value] = field(default_factory=dict)  # written straight into a state's
+    materialised: set[Value] = field(default_factory=set)  # results that are kept in memory
+    in_place: dict[Value, Value] = field(default_factory=dict)  # written straight into a state's
     direct: set[Value] = field(default_factory=set)  # outputs, computed where the caller finds them
     offsets: dict[Value, int] = field(default_factory=dict)  # bytes into the shared block
     size: int = 0  # of the shared block, in bytes

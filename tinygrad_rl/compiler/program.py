@@ -108,6 +108,10 @@ class Program:
         """The same program with other instructions."""
         return replace(self, instructions=list(instructions), **changes)
 
+    def made_by(self) -> dict[Value, Instruction]:
+        """Which instruction makes a value."""
+        return {i.out: i for i in self.instructions}
+
     def uses(self) -> dict[Value, int]:
         """How often each value is read, outputs and writes included."""
         count: dict[Value, int] = {}

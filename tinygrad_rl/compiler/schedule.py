@@ -20,9 +20,9 @@ def make_plan(program: Program, parts: int = 1) -> Plan:
     made_by = {i.out: i for i in program.instructions}
     divided = phases.is_worth_dividing(program)
     plan = Plan(program, made_by, fuse(program, made_by, apart=divided))
-    memory.choose_stored(plan)
+    memory.choose_materialised(plan)
     if divided:
         phases.divide(plan, parts)
-        memory.store_numbers(plan)
+        memory.materialise_numbers(plan)
     memory.place(plan)
     return plan

@@ -11,8 +11,8 @@ import numpy as np
 from tinygrad_rl.compiler import phases
 from tinygrad_rl.compiler.plan import Plan
 from tinygrad_rl.compiler.program import Value
-from tinygrad_rl.compiler.views import keeps_axes, source_index
-from tinygrad_rl.core import Op
+from tinygrad_rl.compiler.views import Places, is_reordered, matrix, source_index, subscript
+from tinygrad_rl.core import NUMBA, Index, Kernel
 from tinygrad_rl.kernels import scalar
 
 NATIVE = (
@@ -30,17 +30,9 @@ NATIVE = (
     "matmul_tt_rows",
     "plus",
 )
-TYPES = {
-    "float32": "float32",
-    "float64": "float64",
-    "int64": "int64",
-    "int32": "int32",
-    "uint8": "uint8",
-    "bool": "boolean",
-}
 AXES = (*"ijklmnop", *(f"i{k}" for k in range(2, 58)))  # NumPy's arrays have up to 64 axes
 SCALAR_FUNCTIONS = tuple(n for n in vars(scalar) if not n.startswith("_"))
-_RESERVED = {*keyword.kwlist, *NATIVE, *TYPES.values(), *AXES, *SCALAR_FUNCTIONS}
+_RESERVED = {*keyword.kwlist, *NATIVE, *NUMBA.values(), *AXES, *SCALAR_FUNCTIONS}
 _RESERVED |= {
     "memory",
     "phase",
@@ -70,7 +62,7 @@ class Source:
         self._shares: dict[int, tuple[str, str]] = {}
         self.names: dict[Value, str] = {}
         self.taken = set(_RESERVED)
-        self.temporaries: dict[Value, tuple[str, tuple[str, ...]]] = {}
+        self.temporaries: dict[Value, tuple[str, Places]] = {}
         self.declared: dict[str, str] = {}  # array name -> its declaration
         self.blocks: list[tuple[str, Value | np.dtype]] = [("shared", np.dtype(np.uint8))]
         self.used: set[str] = set()
@@ -110,15 +102,15 @@ class Source:
 
     def array(self, v: Value) -> str:
         """The name of the array that holds `v`, declared at its first use."""
-        if v in self.plan.homes:
-            return self.array(self.plan.homes[v])
+        if v in self.plan.in_place:
+            return self.array(self.plan.in_place[v])
         name = self.name(v)
         if name not in self.declared:
             self.declared[name] = self._declaration(v)
         return name
 
     def _declaration(self, v: Value) -> str:
-        shape, dtype = v.shape or (1,), TYPES[v.dtype.name]
+        shape, dtype = v.shape or (1,), NUMBA[v.dtype]
         if v in self.plan.offsets:
             return f"{self.call('array')}(memory, 0, {self.plan.offsets[v]}, {shape}, {dtype})"
         if v.kind == "result":
@@ -131,24 +123,29 @@ class Source:
         return f"{self.call('strided')}(memory, {n}, {shape}, {array.strides}, {dtype})"
 
     def expression(self, v: Value) -> str:
-        """`v` as an array for a call: a name, a block of columns, another shape."""
+        """`v` as an array for a call: a name, or the array of another value in another shape."""
         i = self.plan.made_by.get(v)
         if i is None or not self.plan.is_view(v):
             return self.array(v)
-        inner = self.expression(i.inputs[0])
-        if i.op.name == "slice":
-            parts = [
-                ":" if (first, count) == (0, n) else f"{first}:{first + count}"
-                for (first, count, _), n in zip(i.params["bounds"], i.inputs[0].shape, strict=True)
-            ]
-            return f"{inner}[{', '.join(parts)}]"
-        if i.op.name == "reshape":
-            return f"{self.call('reshaped')}({inner}, {shape_text(v.shape)})"
-        raise AssertionError(f"{i} has no array")
+        assert is_reordered(i), f"{i} has no array"
+        return f"{self.call('reshaped')}({self.expression(i.inputs[0])}, {shape_text(v.shape)})"
+
+    def matrix(self, v: Value) -> tuple[str, bool]:
+        """`v` as a matrix for a product: the text of an array, and whether to transpose it."""
+        found = matrix(v, self.plan.made_by)
+        assert found is not None, f"{v} is no matrix in memory"
+        base, start, flipped = found
+        counts = (*v.shape[:-2], v.shape[-1], v.shape[-2]) if flipped else v.shape
+        whole = counts == base.shape
+        parts = [
+            ":" if (first, count) == (0, n) else f"{first}:{first + count}"
+            for first, count, n in zip(start, counts, base.shape, strict=True)
+        ]
+        return self.expression(base) + ("" if whole else f"[{', '.join(parts)}]"), flipped
 
     # Elements.
 
-    def element(self, v: Value, index: tuple[str, ...]) -> str:
+    def element(self, v: Value, index: Places) -> str:
         """`v` at one place, as an expression."""
         if v.kind == "literal":
             return number_text(v)
@@ -161,10 +158,11 @@ class Source:
                 return f"{self.array(v)}[0]" if v in self.plan.offsets else self.name(v)
         i = self.plan.made_by.get(v)
         if i is not None and self.plan.is_view(v):
-            if i.op.name == "reshape" and not keeps_axes(i):
-                return f"{self._alias(v)}[{', '.join(index)}]"
-            return self.element(i.inputs[0], source_index(i, index))
-        return f"{self.array(v)}[{', '.join(index)}]"
+            inner = source_index(i, index)
+            if inner is None:
+                return subscript(self._alias(v), index)
+            return self.element(i.inputs[0], inner)
+        return subscript(self.array(v), index)
 
     def _alias(self, v: Value) -> str:
         name = self.name(v)
@@ -172,13 +170,13 @@ class Source:
             self.declared[name] = self.expression(v)
         return name
 
-    def target(self, v: Value, index: tuple[str, ...]) -> str:
+    def target(self, v: Value, index: Places) -> str:
         """Where one element of a result is written: a place in its array, or a variable."""
         if not v.shape and v not in self.plan.offsets:
             return self.name(v)
-        return f"{self.array(v)}[{', '.join(index) or '0'}]"
+        return subscript(self.array(v), index)
 
-    def kernel(self, op: Op) -> str:
+    def kernel(self, op: Kernel) -> str:
         """The name under which the function finds a user's kernel."""
         assert op.kernel is not None
         for name, kernel in self.kernels.items():
@@ -214,35 +212,34 @@ class Source:
 
     def loops(
         self, shape: tuple[int, ...], start: int = 0, axis: int | None = None
-    ) -> tuple[list[str], tuple[str, ...]]:
+    ) -> tuple[list[str], Places]:
         """Headers of loops over the axes larger than 1, and the index that they spell.
 
         Of `axis`, a part runs over its share.
         """
         heads: list[str] = []
-        index: list[str] = []
+        index: list[Index] = []
         for a, n in enumerate(shape):
             if n == 1:
-                index.append("0")
+                index.append(Index())
             else:
                 var = AXES[start + len(heads)]
                 places = ", ".join(self.share(n)) if a == axis else n
                 heads.append(f"for {var} in range({places}):")
-                index.append(var)
+                index.append(Index.of(var))
         return heads, tuple(index)
 
     def nest(
         self,
         shape: tuple[int, ...],
-        body: Callable[[tuple[str, ...]], list[str]],
+        body: Callable[[Places], list[str]],
         axis: int | None = None,
-    ) -> None:
-        """A whole loop nest with one body."""
+    ) -> list[str]:
+        """A whole loop nest with one body, as lines to be written."""
         heads, index = self.loops(shape, axis=axis)
         inside = body(index)  # may declare what it reads, before the loop
-        for depth, head in enumerate(heads):
-            self.write("    " * depth + head)
-        self.write(*("    " * len(heads) + line for line in inside))
+        lines = ["    " * depth + head for depth, head in enumerate(heads)]
+        return lines + ["    " * len(heads) + line for line in inside]
 
 
 def shape_text(shape: tuple[int, ...]) -> str:
@@ -252,7 +249,7 @@ def shape_text(shape: tuple[int, ...]) -> str:
 
 def number_text(v: Value) -> str:
     """A literal as a number of its dtype: `float32(0.1)`."""
-    number, kind = v.number, TYPES[v.dtype.name]
+    number, kind = v.number, NUMBA[v.dtype]
     if v.dtype.kind == "b":
         return str(bool(number))
     assert number is not None

@@ -1,68 +1,109 @@
-"""Which instructions compute, which only say how to read what is there."""
+"""Where values are read: a view has no memory, reading it is reading another value elsewhere."""
 
-from tinygrad_rl.compiler.program import Instruction
-from tinygrad_rl.core import Op
-from tinygrad_rl.ops.define import Elementwise
+from collections.abc import Mapping
 
-REDUCTIONS = {"sum", "max", "min", "prod"}
+from tinygrad_rl.compiler.program import Instruction, Value
+from tinygrad_rl.core import Copy, Elementwise, Index, Op, View
+
+Places = tuple[Index, ...]
+Made = Mapping[Value, Instruction]
+"""Which instruction makes a value."""
 
 
 def is_loop_op(op: Op) -> bool:
     """Ops that compute each element from the elements at the same place."""
-    return isinstance(op, Elementwise) or op.name in ("astype", "to_integer", "copy")
+    return isinstance(op, (Elementwise, Copy))
 
 
 def is_view(i: Instruction) -> bool:
     """Instructions whose result is never in memory: it is its input, read at other places."""
-    if i.op.name == "slice":
-        return all(step == 1 for _, _, step in i.params["bounds"])
-    return i.op.name in ("permute", "broadcast_to", "reshape")
+    return isinstance(i.op, View)
 
 
-def without_ones(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """The axes that matter to the order of elements."""
-    return tuple(n for n in shape if n != 1)
+def places(shape: tuple[int, ...], stem: str = "at") -> Places:
+    """A variable for each axis; an axis of size 1 has one place only."""
+    return tuple(Index() if n == 1 else Index.of(f"{stem}{a}") for a, n in enumerate(shape))
 
 
-def keeps_axes(i: Instruction) -> bool:
-    """A reshape that only puts in or takes out axes of size 1: readable at other indices."""
-    return without_ones(i.inputs[0].shape) == without_ones(i.out.shape)
+def source_index(i: Instruction, index: Places) -> Places | None:
+    """Where a view reads its input, for one place in its output.
 
-
-def source_index(i: Instruction, index: tuple[str, ...]) -> tuple[str, ...]:
-    """Where a view reads its input, for one place in its output."""
+    None where no sum of places says it: the elements are the same in the same order.
+    """
+    assert isinstance(i.op, View)
     shape = i.inputs[0].shape
-    if i.op.name == "permute":
-        out = [""] * len(shape)
-        for position, axis in enumerate(i.params["axes"]):
-            out[axis] = index[position]
-        return tuple(out)
-    if i.op.name == "broadcast_to":
-        return broadcast_index(shape, index)
-    if i.op.name == "slice":
-        return tuple(
-            shifted(k, first) for k, (first, _, _) in zip(index, i.params["bounds"], strict=True)
-        )
-    moving = iter([k for k, n in zip(index, i.out.shape, strict=True) if n != 1])
-    return tuple("0" if n == 1 else next(moving) for n in shape)
+    found = i.op.places(index, shape, i.params)
+    if found is None:
+        return None
+    return tuple(Index() if n == 1 else Index.of(k) for k, n in zip(found, shape, strict=True))
 
 
-def broadcast_index(shape: tuple[int, ...], index: tuple[str, ...]) -> tuple[str, ...]:
+def is_reordered(i: Instruction) -> bool:
+    """A view with no index: it needs its input in memory, contiguous."""
+    return is_view(i) and source_index(i, places(i.out.shape)) is None
+
+
+def is_identity(i: Instruction) -> bool:
+    """A view that reads every element at its own place."""
+    if not is_view(i) or i.out.shape != i.inputs[0].shape:
+        return False
+    at = places(i.out.shape)
+    return source_index(i, at) in (at, None)
+
+
+def is_transpose(i: Instruction) -> bool:
+    """A view of a matrix with its two axes exchanged."""
+    at = places(i.out.shape)
+    return is_view(i) and len(at) == 2 and source_index(i, at) == at[::-1] != at
+
+
+def block_start(i: Instruction) -> tuple[int, ...] | None:
+    """The first place of the block that a view reads: consecutive places on each axis; or None."""
+    at = places(i.out.shape)
+    found = source_index(i, at) if is_view(i) else None
+    if found is None or len(found) != len(at):
+        return None
+    shifts = [k - own for k, own in zip(found, at, strict=True)]
+    return None if any(s.terms for s in shifts) else tuple(s.offset for s in shifts)
+
+
+def matrix(v: Value, made: Made) -> tuple[Value, tuple[int, ...], bool] | None:
+    """The array in which a product finds `v`: a block of it, its last two axes perhaps exchanged.
+
+    Returns
+    -------
+    The array, the first place of the block, and whether it has to be transposed; None where `v` is
+    no such block.
+    """
+    at = index = places(v.shape)
+    while v in made and is_view(made[v]) and not is_reordered(made[v]):
+        inner = source_index(made[v], index)
+        assert inner is not None
+        v, index = made[v].inputs[0], inner
+    if len(index) != len(at):
+        return None
+    for flipped in (False, True):
+        own = (*at[:-2], at[-1], at[-2]) if flipped else at
+        shifts = [k - o for k, o in zip(index, own, strict=True)]
+        if not any(s.terms for s in shifts):
+            return v, tuple(s.offset for s in shifts), flipped
+    return None
+
+
+def broadcast_index(shape: tuple[int, ...], index: Places) -> Places:
     """Where an operand of this shape is read for one place in the result that it broadcasts to."""
     index = index[len(index) - len(shape) :]
-    return tuple("0" if n == 1 else k for n, k in zip(shape, index, strict=True))
+    return tuple(Index() if n == 1 else k for n, k in zip(shape, index, strict=True))
 
 
-def shifted(index: str, by: int) -> str:
-    """`index + by`, as short as it can be written."""
-    if not by:
-        return index
-    return str(int(index) + by) if index.isdigit() else f"{index} + {by}"
-
-
-def reduced_index(i: Instruction, index: tuple[str, ...]) -> tuple[str, ...]:
+def reduced_index(i: Instruction, index: Places) -> Places:
     """Where a reduction writes what it reads at this place."""
     axes = i.params["axis"]
     if len(i.out.shape) == len(index):
-        return tuple("0" if a in axes else k for a, k in enumerate(index))
+        return tuple(Index() if a in axes else k for a, k in enumerate(index))
     return tuple(k for a, k in enumerate(index) if a not in axes)
+
+
+def subscript(name: str, index: Places) -> str:
+    """`name[i, j + 1]`; of a single number the array that holds it."""
+    return f"{name}[{', '.join(map(str, index)) or '0'}]"

@@ -7,8 +7,9 @@ how a gradient comes back. Calling an op computes at once; when an input wants a
 is also noted in a `Node`, which remembers *which* inputs wanted one at that moment. Nodes point to
 the nodes before them, never forward, so a graph that nobody holds is gone at once.
 
-Read `tensor.py`, then `node.py` and `op.py`; `context.py` is the small print. After that
-`ops/elementwise.py` (what an op looks like), then `autodiff.py` (the way back).
+Read `tensor.py`, then `node.py`, `op.py` and the kinds of op in `kinds.py` and `elementwise.py`;
+`context.py` is the small print. After that `ops/elementwise.py` (what an op looks like), then
+`autodiff.py` (the way back).
 """
 
 from tinygrad_rl.core.context import FlagChanges as FlagChanges
@@ -23,6 +24,20 @@ from tinygrad_rl.core.context import warn as warn
 from tinygrad_rl.core.context import watching as watching
 from tinygrad_rl.core.cuts import Cut as Cut
 from tinygrad_rl.core.cuts import CutKind as CutKind
+from tinygrad_rl.core.dtypes import NUMBA as NUMBA
+from tinygrad_rl.core.elementwise import Elementwise as Elementwise
+from tinygrad_rl.core.elementwise import weak as weak
+from tinygrad_rl.core.elementwise import zero as zero
+from tinygrad_rl.core.index import Index as Index
+from tinygrad_rl.core.kinds import Composite as Composite
+from tinygrad_rl.core.kinds import Copy as Copy
+from tinygrad_rl.core.kinds import Kernel as Kernel
+from tinygrad_rl.core.kinds import Product as Product
+from tinygrad_rl.core.kinds import Reduction as Reduction
+from tinygrad_rl.core.kinds import normalize_axes as normalize_axes
+from tinygrad_rl.core.moves import Gather as Gather
+from tinygrad_rl.core.moves import Scatter as Scatter
+from tinygrad_rl.core.moves import View as View
 from tinygrad_rl.core.node import LOST as LOST
 from tinygrad_rl.core.node import GradPlan as GradPlan
 from tinygrad_rl.core.node import Node as Node

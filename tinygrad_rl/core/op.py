@@ -1,33 +1,32 @@
 """Op: how to compute an output, and how a gradient comes back from it to each input."""
 
 import inspect
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from tinygrad_rl.core.cuts import CutKind
 from tinygrad_rl.core.node import GradPlan, Rule, record
 from tinygrad_rl.core.tensor import DTYPES, Tensor, as_tensor, storage_of
 
+Array = np.ndarray[Any, Any]
+Signature = tuple[tuple[str, ...], tuple[str, ...], bool]
+"""Names of the inputs, names of the parameters, and whether the last input stands for many."""
 
-class Op:
-    """One differentiable operation, declared once.
+
+class Op(ABC):
+    """One differentiable operation, declared once, as one of the kinds in `kinds.py`.
 
     Everything else follows from the declaration: the eager call, gradients of any order, the
-    compiled program, FLOP counts and the test battery. Elementwise ops are easier to declare, as
-    scalar functions: see `tinygrad_rl.elementwise`.
+    compiled program, FLOP counts and the op checks.
 
     Parameters
     ----------
     name : what listings and errors call it.
-    kernel : `kernel(out, a, b, *, axis)` writes the result into `out`; plain Python that Numba can
-        compile. Its arguments name the tensor inputs, those behind the star the static parameters.
-    shape : `shape(a, b, *, axis)` gives the output's shape, or a pair (shape, dtype), and raises
-        ValueError where the inputs don't fit.
-    forward : instead of `kernel` and `shape`, a NumPy function that returns the result.
+    signature : what its inputs and its static parameters are called.
     vjp : for each input the rule that turns the gradient of the output into the gradient of the
         input. A rule asks for what it needs by the names of its arguments: `g` (the incoming
         gradient), `y` (the output), an input, `a_shape` (an input's shape, which keeps no array
@@ -43,31 +42,27 @@ class Op:
 
     cuts: CutKind | None = None
     """How messages call what an op without derivative does, where that is its purpose."""
+    flat = "zero derivative"
+    """How messages call the places where the derivative is zero."""
+    activation = False
+    """Whether it is what follows a layer of a network: pictures put it into the layer's box."""
+    contracts = False
+    """Whether it multiplies matrices: what a layer of a network is made of."""
 
     def __init__(
         self,
         name: str,
+        signature: Signature,
         *,
-        kernel: Callable[..., None] | None = None,
-        shape: Callable[..., Any] | None = None,
-        forward: Callable[..., Any] | None = None,
         vjp: dict[str, Rule] | None = None,
         flops: Callable[..., int] | None = None,
         differentiable: bool = True,
     ) -> None:
-        if (kernel is None) == (forward is None) or (kernel is None) != (shape is None):
-            raise TypeError(f"op {name!r} takes either kernel= and shape=, or forward=")
         self.name = name
+        self.args, self.params, self.variadic = signature
         self.differentiable = differentiable
-        self.kernel, self.shape_rule, self.forward = kernel, shape, forward
         self._flops = flops
-        self.plans: dict[tuple[bool, ...], GradPlan] = {}
-        self._compiled: Any = None
-        signature = list(inspect.signature(kernel or forward).parameters.values())  # type: ignore[arg-type]
-        inputs = [p for p in signature if p.kind is not p.KEYWORD_ONLY][1 if kernel else 0 :]
-        self.args = tuple(p.name for p in inputs)
-        self.variadic = bool(inputs) and inputs[-1].kind is inputs[-1].VAR_POSITIONAL
-        self.params = tuple(p.name for p in signature if p.kind is p.KEYWORD_ONLY)
+        self.plans: dict[tuple[bool, ...], GradPlan] = {}  # kept by `record`
         if taken := {"g", "y", "index", "shapes"} & {*self.args, *self.params}:
             raise TypeError(f"op {name!r}: {min(taken)!r} means something else in rules; rename it")
         self.vjp = {arg: self._checked(arg, rule) for arg, rule in (vjp or {}).items()}
@@ -78,22 +73,9 @@ class Op:
             raise TypeError(
                 f"op {self.name!r} has no input {arg!r} (inputs: {', '.join(self.args)})"
             )
-        names = tuple(inspect.signature(rule).parameters)
-        known = {
-            "g",
-            "y",
-            "index",
-            "shapes",
-            *self.args,
-            *self.params,
-            *(f"{a}_shape" for a in self.args),
-        }
-        if unknown := [n for n in names if n not in known]:
-            raise TypeError(
-                f"the rule of op {self.name!r} for {arg!r} asks for {unknown[0]!r}; it can ask for "
-                f"{', '.join(sorted(known))}"
-            )
-        return rule, names
+        shapes = {f"{a}_shape" for a in self.args}
+        known = {"g", "y", "index", "shapes", *self.args, *self.params, *shapes}
+        return rule, asked(self, rule, known, f"the rule of op {self.name!r} for {arg!r}")
 
     def arg_name(self, position: int) -> str:
         """What the input at this position is called."""
@@ -107,8 +89,8 @@ class Op:
         if arg not in self.vjp:
             raise NotImplementedError(
                 f"op {self.name!r} has no gradient rule for its input "
-                f"{self.arg_name(position)!r}, which "
-                "requires a gradient: give it one (vjp=), or pass the input through stop_gradient"
+                f"{self.arg_name(position)!r}, which requires a gradient: give it one (vjp=), or "
+                "pass the input through stop_gradient"
             )
         rule, names = self.vjp[arg]
         if "index" in names:
@@ -116,39 +98,35 @@ class Op:
         return rule, names
 
     def plan(self, needs: tuple[bool, ...]) -> GradPlan:
-        """The plan for one pattern of wanted gradients, made at the first such call."""
-        positions = tuple(i for i, wanted in enumerate(needs) if wanted)
+        """What a call saves and which rules run, for one pattern of required gradients."""
+        positions = tuple(i for i, required in enumerate(needs) if required)
         rules = tuple(self.rule(i) for i in positions)
-        asked = {name for _, names in rules for name in names}
+        wanted = {name for _, names in rules for name in names}
         inputs = [(self.arg_name(i), i) for i in range(len(needs))]
-        saves = tuple((name, i) for name, i in inputs if name in asked)
-        shapes = [(f"{name}_shape", i) for name, i in inputs if f"{name}_shape" in asked]
-        if "shapes" in asked:
+        saves = tuple((name, i) for name, i in inputs if name in wanted)
+        shapes = [(f"{name}_shape", i) for name, i in inputs if f"{name}_shape" in wanted]
+        if "shapes" in wanted:
             shapes.append(("shapes", -1))
-        return GradPlan(
-            positions,
-            rules,
-            saves,
-            tuple(not needs[i] for _, i in saves),
-            "y" in asked,
-            tuple(shapes),
-        )
+        constant = tuple(not needs[i] for _, i in saves)
+        return GradPlan(positions, rules, saves, constant, "y" in wanted, tuple(shapes))
 
     def flops(self, out: Any, inputs: Sequence[Any], params: dict[str, Any]) -> int:
         """Floating-point operations in matrix products; everything else is memory traffic."""
         return self._flops(out, *inputs, **params) if self._flops else 0
 
-    def __call__(self, *inputs: Any, **params: Any) -> Tensor:
-        """Compute the output, and note the call when a gradient will have to come back."""
-        tensors = [as_tensor(x) for x in inputs]
-        arrays = [t._array for t in tensors]
-        if self.forward is not None:
-            return self._recorded(tensors, params, np.asarray(self.forward(*arrays, **params)))
-        return record(self, tensors, params, self._run_kernel(arrays, params))
+    @abstractmethod
+    def compute(self, arrays: list[Array], params: dict[str, Any]) -> Any:
+        """The output's array, from those of the inputs."""
 
-    def _recorded(
-        self, tensors: list[Tensor], params: dict[str, Any], result: np.ndarray[Any, Any]
-    ) -> Tensor:
+    def __call__(self, *inputs: Any, **params: Any) -> Tensor:
+        """Compute the output, and record the call when a gradient will have to come back.
+
+        Raises
+        ------
+        TypeError : when the result has a dtype that tensors can't have.
+        """
+        tensors = [as_tensor(x) for x in inputs]
+        result = np.asarray(self.compute([t._array for t in tensors], params))
         if result.dtype not in DTYPES:
             raise TypeError(f"op {self.name!r} gave {result.dtype}, which is not supported")
         if any(result is t._array for t in tensors):
@@ -161,28 +139,36 @@ class Op:
                     storage.shared = True
         return record(self, tensors, params, result, storage)
 
-    def _run_kernel(
-        self, arrays: list[np.ndarray[Any, Any]], params: dict[str, Any]
-    ) -> np.ndarray[Any, Any]:
-        assert self.shape_rule is not None and self.kernel is not None
-        shape = self.shape_rule(*arrays, **params)
-        # Integers among floats are numbers of rows and the like: they don't decide the dtype.
-        floats = [a.dtype for a in arrays if a.dtype.kind == "f"]
-        dtype: Any = np.result_type(*(floats or arrays))
-        if len(shape) == 2 and isinstance(shape[0], tuple):
-            shape, dtype = shape
-        if self._compiled is None:
-            self._compiled = njit(self.kernel, error_model="numpy", nogil=True)
-        out = np.empty(shape, dtype)
-        if floats:
-            common = np.result_type(*floats)
-            arrays = [a.astype(common) if a.dtype.kind == "f" else a for a in arrays]
-        self._compiled(out, *arrays, *(params[p] for p in self.params))
-        return out
-
     def __repr__(self) -> str:
         return f"<op {self.name}({', '.join(self.args)})>"
 
 
 REGISTRY: dict[str, Op] = {}
-"""Every op by name: what the test battery and the compiler go through."""
+"""Every op by name: what the op checks go through."""
+
+
+def parameters(function: Callable[..., Any], behind: int = 0) -> Signature:
+    """The signature that a declaration's function spells, behind its first arguments."""
+    signature = list(inspect.signature(function).parameters.values())
+    inputs = [p for p in signature if p.kind is not p.KEYWORD_ONLY][behind:]
+    variadic = bool(inputs) and inputs[-1].kind is inputs[-1].VAR_POSITIONAL
+    params = tuple(p.name for p in signature if p.kind is p.KEYWORD_ONLY)
+    return tuple(p.name for p in inputs), params, variadic
+
+
+def asked(
+    op: Op, function: Callable[..., Any], known: set[str], called: str = ""
+) -> tuple[str, ...]:
+    """The names by which a function of a declaration asks for what it needs.
+
+    Raises
+    ------
+    TypeError : naming the function, what it asks for that is not known, and what is.
+    """
+    names = tuple(inspect.signature(function).parameters)
+    if unknown := [n for n in names if n not in known]:
+        called = called or f"the index of op {op.name!r}"
+        raise TypeError(
+            f"{called} asks for {unknown[0]!r}; it can ask for {', '.join(sorted(known))}"
+        )
+    return names

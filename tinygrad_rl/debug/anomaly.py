@@ -13,8 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_rl.core import Node, Observer, Op, Tensor, at, caller, mode
-from tinygrad_rl.ops.define import Elementwise
+from tinygrad_rl.core import Elementwise, Node, Observer, Op, Tensor, at, caller, mode
 
 Array = np.ndarray[Any, Any]
 

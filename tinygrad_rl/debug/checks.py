@@ -16,8 +16,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_rl.autodiff import grad
-from tinygrad_rl.core import Op, Rule, Tensor, as_array, as_tensor, wrap
-from tinygrad_rl.ops.define import Elementwise
+from tinygrad_rl.core import Elementwise, Op, Rule, Tensor, as_array, as_tensor, wrap
 
 Function = Callable[..., Tensor]
 Array = np.ndarray[Any, Any]

@@ -22,10 +22,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinygrad_rl import autodiff
-from tinygrad_rl.core import Node, Op, Tensor, mode, place
+from tinygrad_rl.core import Elementwise, Node, Op, Tensor, mode, place
 from tinygrad_rl.debug.flops import count_flops
 from tinygrad_rl.explain.names import Names
-from tinygrad_rl.ops.define import Elementwise
 from tinygrad_rl.ops.elementwise import add
 
 Sink = Node | Tensor

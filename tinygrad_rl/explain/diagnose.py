@@ -13,10 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_rl.core import Tensor
+from tinygrad_rl.core import Elementwise, Tensor
 from tinygrad_rl.debug.walkthrough import Visit
 from tinygrad_rl.explain.record import Call, Cause, Line, Recorder, Root, Value
-from tinygrad_rl.ops.define import Elementwise
 
 REACHED, ZERO, FROZEN, BLOCKED, UNUSED = "reached", "zero", "frozen", "blocked", "unused"
 

@@ -1,7 +1,7 @@
 """Indexing: slices are views, index arrays copy; where an index repeats, gradients accumulate.
 
-Everything is made of two pairs, each the other's gradient: `slice` with `unslice` (put a block into
-zeros), and `take` with `put_add` (rows by number, and adding rows to their places).
+Everything is made of two pairs, each the other's gradient: `slice` with `slice_scatter` (a block
+into zeros), and `take` with `scatter_add` (rows by number, and adding rows to their places).
 """
 
 from collections.abc import Iterator
@@ -9,19 +9,28 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_rl.core import Op, Tensor, as_tensor, constant, method
+from tinygrad_rl.core import (
+    Gather,
+    Op,
+    Scatter,
+    Tensor,
+    View,
+    as_tensor,
+    constant,
+    method,
+    normalize_axes,
+)
 from tinygrad_rl.ops.elementwise import add, mul, where
 from tinygrad_rl.ops.shape import (
-    View,
     astype,
     broadcast_to,
-    normalize_axes,
     permute_,
     reshape,
     reshape_,
 )
 
 Array = np.ndarray[Any, Any]
+Places = tuple[Any, ...]
 Bounds = tuple[tuple[int, int, int], ...]
 """For each axis (first index, count, step)."""
 
@@ -38,20 +47,30 @@ def _slice_forward(x: Array, *, bounds: Bounds) -> Array:
     return x[_as_slices(bounds)]
 
 
-def _unslice_forward(x: Array, *, bounds: Bounds, shape: tuple[int, ...]) -> Array:
+def _slice_scatter_forward(x: Array, *, bounds: Bounds, shape: tuple[int, ...]) -> Array:
     out = np.zeros(shape, x.dtype)
     out[_as_slices(bounds)] = x
     return out
 
 
-slice_: Op = View(
+def _sliced(at: Places, bounds: Bounds) -> Places:
+    return tuple(
+        k * step + first if count != 1 else first
+        for k, (first, count, step) in zip(at, bounds, strict=True)
+    )
+
+
+slice_: View = View(
     "slice",
     forward=_slice_forward,
-    vjp={"x": lambda g, x_shape, bounds: unslice(g, bounds=bounds, shape=x_shape)},
+    index=_sliced,
+    vjp={"x": lambda g, x_shape, bounds: slice_scatter(g, bounds=bounds, shape=x_shape)},
 )
-unslice: Op = Op(
-    "unslice",
-    forward=_unslice_forward,
+slice_scatter: Op = Scatter(
+    "slice_scatter",
+    target=_sliced,
+    shape=lambda x, *, bounds, shape: shape,
+    forward=_slice_scatter_forward,
     vjp={"x": lambda g, bounds: slice_(g, bounds=bounds)},
 )
 
@@ -78,18 +97,27 @@ def _take_forward(x: Array, rows: Array) -> Array:
     return np.take(x, rows, axis=0)
 
 
-def _put_add_forward(x: Array, rows: Array, *, size: int) -> Array:
+def _scatter_add_forward(x: Array, rows: Array, *, size: int) -> Array:
     out = np.zeros((size, *x.shape[rows.ndim :]), x.dtype)
     np.add.at(out, rows, x)
     return out
 
 
-take_: Op = Op(
+take_: Op = Gather(
     "take",
+    source=lambda at, row, rows_shape: (row, *at[len(rows_shape) :]),
+    shape=lambda x, rows: (*rows.shape, *x.shape[1:]),
     forward=_take_forward,
-    vjp={"x": lambda g, rows, x_shape: put_add(g, rows, size=x_shape[0])},
+    vjp={"x": lambda g, rows, x_shape: scatter_add(g, rows, size=x_shape[0])},
 )
-put_add: Op = Op("put_add", forward=_put_add_forward, vjp={"x": lambda g, rows: take_(g, rows)})
+scatter_add: Op = Scatter(
+    "scatter_add",
+    target=lambda at, row, rows_shape: (row, *at[len(rows_shape) :]),
+    shape=lambda x, rows, *, size: (size, *x.shape[rows.ndim :]),
+    add=True,
+    forward=_scatter_add_forward,
+    vjp={"x": lambda g, rows: take_(g, rows)},
+)
 
 
 @method("take")

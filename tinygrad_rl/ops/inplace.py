@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_rl.core import Op, Tensor, caller, constant, method, mode, storage_of
+from tinygrad_rl.core import Op, Scatter, Tensor, caller, constant, method, mode, storage_of
 from tinygrad_rl.ops.elementwise import add, div, equal, mul, power, sub
 from tinygrad_rl.ops.elementwise import where as select
 from tinygrad_rl.ops.index import getitem, take
 from tinygrad_rl.ops.shape import astype, broadcast_to, copy_op
 
+Array = np.ndarray[Any, Any]
 _INT64 = np.dtype(np.int64)
 
 
@@ -134,28 +135,28 @@ def zero_(target: Tensor) -> Tensor:
 # -- x[index] = value ------------------------------------------------------------------------------
 
 
-def _setitem_forward(
-    x: np.ndarray[Any, Any], value: np.ndarray[Any, Any], where: np.ndarray[Any, Any]
-) -> Any:
-    out = x.copy()
-    out.reshape(-1)[where] = value
+def _put_forward(base: Array, x: Array, rows: Array) -> Array:
+    out = base.copy()
+    out.reshape(-1)[rows] = x
     return out
 
 
-def _setitem_value_vjp(g: Tensor, where: Tensor) -> Tensor:
+def _put_value_vjp(g: Tensor, rows: Tensor) -> Tensor:
     """What was written to a place gets its gradient, unless it was overwritten in the same call."""
-    numbers = Tensor(np.arange(where.size).reshape(where.shape))
-    last = setitem_op(constant(0, _INT64).expand(g.size), numbers, where)
-    stayed = equal(take(last, where), numbers)
-    return select(stayed, take(g, where), 0)
+    numbers = Tensor(np.arange(rows.size).reshape(rows.shape))
+    last = put(constant(0, _INT64).expand(g.size), numbers, rows)
+    stayed = equal(take(last, rows), numbers)
+    return select(stayed, take(g, rows), 0)
 
 
-setitem_op: Op = Op(
-    "setitem",
-    forward=_setitem_forward,
+put: Op = Scatter(
+    "put",
+    target=lambda row: (row,),
+    shape=lambda base, x, rows: base.shape,
+    forward=_put_forward,
     vjp={
-        "x": lambda g, where: setitem_op(g, constant(0, g.dtype), where),
-        "value": _setitem_value_vjp,
+        "base": lambda g, rows: put(g, constant(0, g.dtype).expand(rows.shape), rows),
+        "x": _put_value_vjp,
     },
 )
 
@@ -168,4 +169,4 @@ def setitem(target: Tensor, key: Any, value: Any) -> None:
     where = getitem(places, key)
     if value.shape != where.shape:
         value = broadcast_to(value, where.shape)
-    assign_(target, setitem_op(target, value, where))
+    assign_(target, put(target, value, where))

@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_rl.core import Op, Tensor, as_tensor, method
+from tinygrad_rl.core import Scatter, Tensor, as_tensor, method, normalize_axes
 from tinygrad_rl.ops.elementwise import where
-from tinygrad_rl.ops.index import slice_axis, unslice
-from tinygrad_rl.ops.shape import broadcast_to, expand_dims, normalize_axes, reshape
+from tinygrad_rl.ops.index import slice_axis, slice_scatter
+from tinygrad_rl.ops.shape import broadcast_to, expand_dims, reshape
 
 Array = np.ndarray[Any, Any]
+Places = tuple[Any, ...]
 
 
 def _concatenate_forward(*tensors: Array, axis: int) -> Array:
@@ -23,7 +24,23 @@ def _concatenate_vjp(g: Tensor, shapes: Any, axis: int, index: int) -> Tensor:
     return slice_axis(g, axis, start, start + shapes[index][axis])
 
 
-concatenate_ = Op("concatenate", forward=_concatenate_forward, vjp={"tensors": _concatenate_vjp})
+def _concatenate_target(at: Places, shapes: Any, index: int, axis: int) -> Places:
+    start = sum(s[axis] for s in shapes[:index])
+    return tuple(k + start if a == axis else k for a, k in enumerate(at))
+
+
+def _concatenate_shape(*tensors: Array, axis: int) -> tuple[int, ...]:
+    along = sum(t.shape[axis] for t in tensors)
+    return tuple(along if a == axis else n for a, n in enumerate(tensors[0].shape))
+
+
+concatenate_ = Scatter(
+    "concatenate",
+    target=_concatenate_target,
+    shape=_concatenate_shape,
+    forward=_concatenate_forward,
+    vjp={"tensors": _concatenate_vjp},
+)
 
 
 def concatenate(tensors: Sequence[Any], axis: int = 0) -> Tensor:
@@ -109,10 +126,10 @@ def pad(x: Any, pad_width: Any, value: float = 0) -> Tensor:
         raise ValueError(f"pad: widths can't be negative: {pad_width}")
     bounds = tuple((before, n, 1) for (before, _), n in zip(widths, x.shape, strict=True))
     shape = tuple(n + sum(pair) for pair, n in zip(widths, x.shape, strict=True))
-    out = unslice(x, bounds=bounds, shape=shape)
+    out = slice_scatter(x, bounds=bounds, shape=shape)
     if value == 0:
         return out
-    return where(unslice(np.ones(x.shape, bool), bounds=bounds, shape=shape), out, value)
+    return where(slice_scatter(np.ones(x.shape, bool), bounds=bounds, shape=shape), out, value)
 
 
 @method("roll")

@@ -4,31 +4,22 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_rl.core import Op, Tensor, as_tensor, method
-from tinygrad_rl.ops.elementwise import mul, where
+from tinygrad_rl.core import Composite, Product, Tensor, as_tensor, method, normalize_axes
+from tinygrad_rl.ops.elementwise import add, mul, where
 from tinygrad_rl.ops.index import getitem
 from tinygrad_rl.ops.reduce import sum_, sum_to
-from tinygrad_rl.ops.shape import expand_dims, normalize_axes, permute_, reshape, squeeze, swapaxes
+from tinygrad_rl.ops.shape import expand_dims, permute_, reshape, squeeze, swapaxes
 
 Array = np.ndarray[Any, Any]
 
 
-def _matmul_forward(a: Array, b: Array) -> Array:
-    return np.matmul(a, b)
-
-
-def _matmul_flops(out: Array, a: Array, b: Array) -> int:
-    return 2 * out.size * a.shape[-1]
-
-
-matmul_: Op = Op(
+matmul_: Product = Product(
     "matmul",
-    forward=_matmul_forward,
+    "ik,kj->ij",
     vjp={
         "a": lambda g, b, a_shape: sum_to(matmul_(g, swapaxes(b, -1, -2)), a_shape),
         "b": lambda g, a, b_shape: sum_to(matmul_(swapaxes(a, -1, -2), g), b_shape),
     },
-    flops=_matmul_flops,
 )
 
 
@@ -72,9 +63,15 @@ def _linear_weight_vjp(g: Tensor, x: Tensor) -> Tensor:
     return matmul_(swapaxes(_rows(g), 0, 1), _rows(x))
 
 
-linear_ = Op(
+def _linear_composition(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    out = add(matmul_(_rows(x), swapaxes(weight, 0, 1)), bias)
+    return out if x.ndim == 2 else reshape(out, (*x.shape[:-1], weight.shape[0]))
+
+
+linear_ = Composite(
     "linear",
-    forward=_linear_forward,
+    _linear_forward,
+    _linear_composition,
     vjp={
         "x": lambda g, weight: matmul_(g, weight) if g.ndim > 1 else matmul(g, weight),
         "weight": _linear_weight_vjp,
@@ -82,6 +79,7 @@ linear_ = Op(
     },
     flops=lambda out, x, weight, bias: 2 * out.size * x.shape[-1],
 )
+linear_.contracts = True
 
 
 def linear(x: Any, weight: Any, bias: Any = None) -> Tensor:

@@ -1,10 +1,11 @@
 """Reductions over axes, NumPy's arguments: `axis` an int, a tuple or None (all), `keepdims`."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from tinygrad_rl.core import Op, Tensor, as_tensor, method
+from tinygrad_rl.core import Kernel, Op, Reduction, Tensor, as_tensor, method, normalize_axes
 from tinygrad_rl.ops.elementwise import (
     abs_,
     add,
@@ -25,8 +26,6 @@ from tinygrad_rl.ops.index import flip, slice_axis
 from tinygrad_rl.ops.join import concatenate
 from tinygrad_rl.ops.shape import (
     astype,
-    broadcast_to,
-    normalize_axes,
     permute_,
     reshape,
     stop_gradient,
@@ -40,11 +39,6 @@ def _kept(shape: tuple[int, ...], axis: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(1 if i in axis else n for i, n in enumerate(shape))
 
 
-def _spread(t: Tensor, shape: tuple[int, ...], axis: tuple[int, ...]) -> Tensor:
-    """Put the reduced axes back and repeat along them."""
-    return broadcast_to(reshape(t, _kept(shape, axis)), shape)
-
-
 def _sum_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
     return dtype if dtype.kind == "f" else np.dtype(np.int64)
 
@@ -53,18 +47,20 @@ def _sum_forward(x: Array, *, axis: tuple[int, ...], keepdims: bool) -> Array:
     return np.add.reduce(x, axis=axis, keepdims=keepdims, dtype=_sum_dtype(x.dtype))  # type: ignore[call-overload]
 
 
-sum_op = Op(
+sum_op = Reduction(
     "sum",
+    start=0,
+    combine="total + x",
+    dtype=_sum_dtype,
     forward=_sum_forward,
-    vjp={"x": lambda g, x_shape, axis: _spread(g, x_shape, axis)},
+    vjp={"x": lambda g: g},
 )
 
 
 @method("sum")
 def sum_(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """Sum over `axis`. Booleans and integers add up as int64."""
-    x = as_tensor(x)
-    return sum_op(x, axis=normalize_axes(axis, x.ndim), keepdims=keepdims)
+    return sum_op(x, axis, keepdims)
 
 
 def sum_to(x: Tensor, shape: tuple[int, ...]) -> Tensor:
@@ -75,15 +71,14 @@ def sum_to(x: Tensor, shape: tuple[int, ...]) -> Tensor:
     axes = tuple(range(lead)) + tuple(
         i + lead for i, n in enumerate(shape) if n == 1 and x.shape[i + lead] != 1
     )
-    out = sum_op(x, axis=axes, keepdims=False) if axes else x
+    out = sum_op(x, axes) if axes else x
     return reshape(out, shape) if out.shape != shape else out
 
 
 def _extreme_vjp(g: Tensor, x: Tensor, y: Tensor, axis: tuple[int, ...]) -> Tensor:
     """Ties share the gradient equally."""
-    hit = astype(equal(x, _spread(y, x.shape, axis)), x.dtype)
-    share = div(g, reshape(sum_op(hit, axis=axis, keepdims=False), g.shape))
-    return mul(_spread(share, x.shape, axis), hit)
+    hit = astype(equal(x, y), x.dtype)
+    return mul(div(g, sum_op(hit, axis, True)), hit)
 
 
 def _max_forward(x: Array, *, axis: tuple[int, ...], keepdims: bool) -> Array:
@@ -94,8 +89,20 @@ def _min_forward(x: Array, *, axis: tuple[int, ...], keepdims: bool) -> Array:
     return np.minimum.reduce(x, axis=axis, keepdims=keepdims)  # type: ignore[call-overload]
 
 
-max_op = Op("max", forward=_max_forward, vjp={"x": _extreme_vjp})
-min_op = Op("min", forward=_min_forward, vjp={"x": _extreme_vjp})
+max_op = Reduction(
+    "max",
+    start=-np.inf,
+    combine="maximum(total, x)",
+    forward=_max_forward,
+    vjp={"x": _extreme_vjp},
+)
+min_op = Reduction(
+    "min",
+    start=np.inf,
+    combine="minimum(total, x)",
+    forward=_min_forward,
+    vjp={"x": _extreme_vjp},
+)
 
 
 @method("max")
@@ -163,9 +170,21 @@ def _cumsum_forward(x: Array, *, axis: int) -> Array:
     return np.add.accumulate(x, axis=axis, dtype=_sum_dtype(x.dtype))
 
 
-cumsum_op: Op = Op(
+def _cumsum_kernel(out: Array, x: Array, *, axis: int) -> None:
+    behind = 1  # elements from one to the next along the axis
+    for a in range(axis + 1, x.ndim):
+        behind *= x.shape[a]
+    sums, numbers = out.reshape(out.size), x.reshape(x.size)
+    for r in range(x.size):
+        sums[r] = numbers[r]
+        if r // behind % x.shape[axis]:
+            sums[r] += sums[r - behind]
+
+
+cumsum_op: Op = Kernel(
     "cumsum",
     forward=_cumsum_forward,
+    kernel=_cumsum_kernel,
     vjp={"x": lambda g, axis: flip(cumsum_op(flip(g, axis), axis=axis), axis)},
 )
 
@@ -209,8 +228,29 @@ def _argmin_forward(x: Array, *, axis: int) -> Array:
     return np.argmin(x, axis=axis)
 
 
-argmax_op = Op("argmax", forward=_argmax_forward, differentiable=False)
-argmin_op = Op("argmin", forward=_argmin_forward, differentiable=False)
+def _which_kernel(sign: int) -> Callable[..., None]:
+    """The first of equals, and a NaN beats all, as in NumPy."""
+
+    def kernel(out: Array, x: Array, *, axis: int) -> None:
+        behind = 1  # elements from one to the next along the axis
+        for a in range(axis + 1, x.ndim):
+            behind *= x.shape[a]
+        found, numbers = out.reshape(out.size), x.reshape(x.size)
+        for r in range(found.size):
+            first = r // behind * x.shape[axis] * behind + r % behind
+            found[r] = 0
+            for k in range(1, x.shape[axis]):
+                a, b = numbers[first + k * behind], numbers[first + found[r] * behind]
+                if b == b and (a != a or (a > b if sign > 0 else a < b)):
+                    found[r] = k
+
+    return kernel
+
+
+argmax_op = Kernel("argmax", forward=_argmax_forward, kernel=_which_kernel(1), differentiable=False)
+argmin_op = Kernel(
+    "argmin", forward=_argmin_forward, kernel=_which_kernel(-1), differentiable=False
+)
 
 
 @method("argmax")

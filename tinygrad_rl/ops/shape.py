@@ -6,41 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_rl.core import CutKind, Op, Tensor, as_tensor, method, storage_of
+from tinygrad_rl.core import Copy, CutKind, Tensor, View, as_tensor, method, normalize_axes
 
 Array = np.ndarray[Any, Any]
-
-
-def normalize_axes(axis: int | Sequence[int] | None, ndim: int) -> tuple[int, ...]:
-    """Sorted non-negative axes; None means all.
-
-    Raises
-    ------
-    ValueError : for an axis out of range or given twice.
-    """
-    if axis is None:
-        return tuple(range(ndim))
-    given = (axis,) if isinstance(axis, (int, np.integer)) else tuple(axis)
-    for a in given:
-        if not -ndim <= a < ndim:
-            raise ValueError(f"axis {a} is out of range for a tensor with {ndim} axes")
-    axes = sorted(int(a) % ndim for a in given)
-    if len(set(axes)) != len(axes):
-        raise ValueError(f"an axis is given twice in {axis}")
-    return tuple(axes)
-
-
-class View(Op):
-    """An op whose output may share its input's memory: then both share one version counter."""
-
-    def __call__(self, *inputs: Any, **params: Any) -> Tensor:  # noqa: D102
-        source = as_tensor(inputs[0])
-        out = super().__call__(source, *inputs[1:], **params)
-        if out._array.base is not None and np.may_share_memory(out._array, source._array):
-            storage = storage_of(source)
-            storage.shared = True
-            object.__setattr__(out, "_storage", storage)
-        return out
+Shape = tuple[int, ...]
+Places = tuple[Any, ...]
 
 
 # -- views -----------------------------------------------------------------------------------------
@@ -50,9 +20,18 @@ def _reshape_forward(x: Array, *, shape: tuple[int, ...]) -> Array:
     return x.reshape(shape)
 
 
-reshape_: Op = View(
+def _reshape_index(at: Places, x_shape: Shape, shape: Shape) -> Places | None:
+    """Where only axes of size 1 come or go, each other axis is the input's next one."""
+    if [n for n in x_shape if n != 1] != [n for n in shape if n != 1]:
+        return None
+    moving = iter([k for k, n in zip(at, shape, strict=True) if n != 1])
+    return tuple(0 if n == 1 else next(moving) for n in x_shape)
+
+
+reshape_: View = View(
     "reshape",
     forward=_reshape_forward,
+    index=_reshape_index,
     vjp={"x": lambda g, x_shape: reshape_(g, shape=x_shape)},
 )
 
@@ -103,9 +82,10 @@ def _permute_forward(x: Array, *, axes: tuple[int, ...]) -> Array:
     return x.transpose(axes)
 
 
-permute_: Op = View(
+permute_: View = View(
     "permute",
     forward=_permute_forward,
+    index=lambda at, axes: tuple(at[axes.index(a)] for a in range(len(axes))),
     vjp={
         "x": lambda g, axes: permute_(g, axes=tuple(sorted(range(len(axes)), key=axes.__getitem__)))
     },
@@ -154,7 +134,14 @@ def _broadcast_forward(x: Array, *, shape: tuple[int, ...]) -> Array:
 
 
 # The sweep undoes broadcasting for every op, so nothing is left to do here.
-broadcast_op = View("broadcast_to", forward=_broadcast_forward, vjp={"x": lambda g: g})
+broadcast_op = View(
+    "broadcast_to",
+    forward=_broadcast_forward,
+    index=lambda at, x_shape: tuple(
+        0 if n == 1 else k for n, k in zip(x_shape, at[len(at) - len(x_shape) :], strict=True)
+    ),
+    vjp={"x": lambda g: g},
+)
 
 
 @method("broadcast_to")
@@ -212,7 +199,9 @@ def _stop_forward(x: Array) -> Array:
     return x.view()
 
 
-stop_gradient_ = View("stop_gradient", forward=_stop_forward, differentiable=False)
+stop_gradient_ = View(
+    "stop_gradient", forward=_stop_forward, index=lambda at: at, differentiable=False
+)
 stop_gradient_.cuts = CutKind.DETACHED
 
 
@@ -237,9 +226,9 @@ def _astype_vjp(g: Tensor) -> Tensor:
     return g  # the sweep gives every gradient its input's dtype
 
 
-astype_ = Op("astype", forward=_astype_forward, vjp={"x": _astype_vjp})
+astype_ = Copy("astype", _astype_forward, vjp={"x": _astype_vjp})
 # From floats to integers: the same, but steps have no derivative.
-to_integer = Op("to_integer", forward=_astype_forward, differentiable=False)
+to_integer = Copy("to_integer", _astype_forward, differentiable=False)
 
 
 @method("astype")
@@ -258,7 +247,7 @@ def _copy_forward(x: Array) -> Array:
     return x.copy()
 
 
-copy_op = Op("copy", forward=_copy_forward, vjp={"x": lambda g: g})
+copy_op = Copy("copy", _copy_forward, vjp={"x": lambda g: g})
 
 
 @method("copy", "clone")

@@ -7,7 +7,7 @@ import tinygrad_rl as tg
 from tinygrad_rl.compiler import passes
 from tinygrad_rl.compiler.schedule import make_plan
 from tinygrad_rl.compiler.tracing import trace
-from tinygrad_rl.core import constant, mode
+from tinygrad_rl.core import Kernel, constant, mode
 
 
 def program(function, *args):
@@ -83,25 +83,25 @@ def test_a_pass_leaves_the_meaning(step, function):
 
 def test_linear_becomes_a_product_and_a_sum_with_the_same_flops():
     p = program(lambda x: tg.linear(x, W, B), tg.from_numpy(X))
-    q = passes.lower_linear(p)
+    q = passes.lower(p)
     assert names(q) == ["permute", "matmul", "add"]
     assert q.flops() == p.flops() == 2 * 4 * 3 * 2
 
 
 def test_copies_are_the_thing_itself():
-    p = passes.forward_copies(
+    p = passes.copy_propagation(
         program(lambda x: (tg.stop_gradient(x.copy()) + 1).copy(), tg.ones(2))
     )
     assert names(p) == ["add"]
 
 
 def test_numbers_are_folded_but_not_zeros_with_a_sign():
-    p = passes.fold_literals(
+    p = passes.constant_folding(
         program(lambda x: x * (constant(2.0, np.dtype(np.float32)) * 3.0).expand(2), tg.ones(2))
     )
     assert "mul" in names(p) and p.instructions[-1].inputs[0].kind == "input"
     q = program(lambda x: (x * 0.0, x * -0.0), tg.ones(2))
-    assert names(passes.merge_equal(q)) == ["mul", "mul"]
+    assert names(passes.common_subexpressions(q)) == ["mul", "mul"]
 
 
 def test_what_nobody_reads_goes():
@@ -114,17 +114,17 @@ def test_what_nobody_reads_goes():
 
 def test_equal_calls_are_made_once_and_different_parameters_count():
     p = program(lambda x: tg.exp(x) + tg.exp(x) + x.sum(0) + x.sum(1) + x.sum(0), tg.ones(2, 2))
-    assert names(passes.merge_equal(p)).count("exp") == 1
-    assert names(passes.merge_equal(p)).count("sum") == 2
+    assert names(passes.common_subexpressions(p)).count("exp") == 1
+    assert names(passes.common_subexpressions(p)).count("sum") == 2
 
 
 def test_ops_of_one_name_are_not_taken_for_each_other():
     ops = [
-        tg.Op("twin_of_tests", forward=lambda x: x * 2.0),
-        tg.Op("twin_of_tests", forward=lambda x: x * 3.0),
+        Kernel("alias_of_tests", forward=lambda x: x * 2.0),
+        Kernel("alias_of_tests", forward=lambda x: x * 3.0),
     ]
     p = program(lambda x: ops[0](x) + ops[1](x), tg.ones(2))
-    assert names(passes.merge_equal(p)) == ["twin_of_tests", "twin_of_tests", "add"]
+    assert names(passes.common_subexpressions(p)) == ["alias_of_tests", "alias_of_tests", "add"]
 
 
 def test_only_the_used_columns_of_a_product_are_computed():
@@ -133,20 +133,20 @@ def test_only_the_used_columns_of_a_product_are_computed():
     assert [i.out.shape for i in q.instructions if i.op.name == "matmul"] == [(3, 2)]
     assert q.flops() * 3 == p.flops() * 2
     used = program(lambda x: ((x.T @ x)[:, 1:], x.T @ x), tg.from_numpy(X))
-    used = passes.merge_equal(used)
+    used = passes.common_subexpressions(used)
     assert passes.prune_columns(used).flops() == used.flops()
 
 
 def test_a_transpose_of_a_transpose_goes():
     p = program(lambda x: x.T.T + 1, tg.from_numpy(X))
-    assert names(passes.eliminate_dead_code(passes.skip_double_permutes(p))) == ["add"]
+    assert names(passes.eliminate_dead_code(passes.cancel_views(p))) == ["add"]
 
 
 def test_products_with_a_side_of_1_become_loops():
-    p = passes.thin_products(program(thin, tg.from_numpy(X)))
+    p = passes.matmul_strength_reduction(program(thin, tg.from_numpy(X)))
     assert "matmul" not in names(p)
     integers = program(lambda x: x[:, :1] @ x[:1], tg.ones(2, 2, dtype=np.int64))
-    assert "matmul" in names(passes.thin_products(integers))
+    assert "matmul" in names(passes.matmul_strength_reduction(integers))
 
 
 def test_a_swap_keeps_the_old_numbers():
@@ -171,7 +171,7 @@ def plan(function, *args):
 
 def test_elementwise_ops_and_their_sum_are_one_loop_without_memory():
     made = plan(lambda x: (tg.tanh(x * 2) - 1).sum(), tg.ones(5, 5))
-    assert len(made.steps) == 1 and not made.stored
+    assert len(made.steps) == 1 and not made.materialised
 
 
 def test_memory_is_given_back_after_the_last_use():
@@ -197,7 +197,7 @@ def test_a_state_is_overwritten_where_it_is_once_nobody_reads_it_any_more():
         w.assign_(w * x)
         return old.cumsum(0) + w
 
-    assert len(plan(late, tg.ones(6)).homes) == 1
+    assert len(plan(late, tg.ones(6)).in_place) == 1
     for function in (late, early):
         x = tg.from_numpy(np.linspace(0.5, 1.5, 6).astype(np.float32))
         w.assign_(np.arange(6.0))
