@@ -168,12 +168,7 @@ def _in_place_outputs(plan: Plan) -> dict[Value, Value]:
     for v in plan.program.outputs:
         reads.setdefault(plan.root(v), []).append((len(plan.steps), False))
     for state, v in plan.program.writes:
-        if (
-            v not in plan.materialised
-            or v in in_place
-            or v.kind != "result"
-            or v.dtype != state.dtype
-        ):
+        if v not in plan.materialised or v in in_place or v.dtype != state.dtype:
             continue
         k = makers[v]
         loop = isinstance(plan.steps[k], Loop) and not isinstance(plan.made_by[v].op, Reduction)

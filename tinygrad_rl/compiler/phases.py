@@ -125,8 +125,8 @@ def accesses(plan: Plan, step: Step) -> Iterator[Access]:
                 yield _access(plan, i.out, at, True)
         return
     for k, v in enumerate(step.inputs):
-        at = None if _reads_whole(step.op, k) else index_of(len(v.shape))
-        yield _access(plan, v, at, False)
+        whole = _reads_whole(step.op, k)
+        yield _access(plan, v, None if whole else index_of(len(v.shape)), False)
     yield _access(plan, step.out, index_of(len(step.out.shape)), True)
 
 

@@ -9,6 +9,7 @@ shows.
 
 import ctypes
 import importlib.util
+import inspect
 import os
 import sys
 from pathlib import Path
@@ -76,10 +77,18 @@ NATIVE = {
 }  # fmt: skip
 
 
+def positional(kernel):
+    """A kernel as Numba calls it: its parameters stand behind the star only for readers."""
+    parameters = list(inspect.signature(kernel).parameters.values())
+    named = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]
+    n = len(parameters) - len(named)
+    return lambda *a: kernel(*a[:n], **dict(zip(named, a[n:], strict=True)))
+
+
 def run_by_python(text, stem, names=None):
     """In the place of the loader that lets Numba compile."""
     body = text[text.index("\ndef ") :]
-    space = {**_NUMPY, **NATIVE, **{k: v.py_func for k, v in (names or {}).items()}}
+    space = {**_NUMPY, **NATIVE, **{k: positional(v.py_func) for k, v in (names or {}).items()}}
     exec(compile(body, f"<{stem}>", "exec"), space)
     name = body.split("(")[0].removeprefix("\ndef ")
 
