@@ -102,8 +102,8 @@ def sweep(
                 node.released = where
                 node.saved = node.output = None
         for leaf, g in pending.items():
-            if leaf._hooks:  # type: ignore[union-attr]
-                pending[leaf] = _hooked(leaf._hooks, g)  # type: ignore[union-attr]
+            if leaf.hooks:
+                pending[leaf] = _hooked(leaf.hooks, g)
     finally:
         mode.notes = notes
         for observer in mode.observers:
@@ -113,7 +113,7 @@ def sweep(
 
 def _sink(tensor: Tensor) -> Sink:
     """What a gradient of this tensor is handed to: the node that made it, or the leaf itself."""
-    return tensor._node or tensor
+    return tensor.node or tensor
 
 
 def _step(
@@ -168,17 +168,17 @@ def _values(node: Node, g: Tensor) -> dict[str, Any]:
     for (name, _), fixed, tensor, version in zip(
         plan.saves, plan.constant, saved, node.versions, strict=True
     ):
-        storage = tensor._storage
+        storage = tensor.storage
         if storage is not None and storage.version != version:
             raise _changed(node, f"its input {name!r}", storage.changed)
         # Frozen at the call, thawed now: in gradients of gradients it counts as frozen, too.
-        values[name] = _constant_twin(tensor) if fixed and tensor._flag else tensor
+        values[name] = _constant_twin(tensor) if fixed and tensor.requires_grad else tensor
     if node.output is not None:
         array, storage, version = node.output
         if storage.version != version:
             raise _changed(node, "its output", storage.changed)
         y = wrap(array)
-        for slot, value in (("_node", node), ("_flag", True), ("_storage", storage)):
+        for slot, value in (("node", node), ("_flag", True), ("storage", storage)):
             object.__setattr__(y, slot, value)
         values["y"] = y
     if node.shapes:
@@ -188,7 +188,7 @@ def _values(node: Node, g: Tensor) -> dict[str, Any]:
 
 def _constant_twin(tensor: Tensor) -> Tensor:
     twin = wrap(tensor._array)
-    object.__setattr__(twin, "_storage", tensor._storage)
+    object.__setattr__(twin, "storage", tensor.storage)
     return twin
 
 
@@ -219,7 +219,7 @@ def _hooked(hooks: Sequence[Callable[[Tensor], Any]], g: Tensor) -> Tensor:
 def _warn_of_late_thaw(node: Node) -> None:
     for reference in node.unflagged or ():
         leaf = reference()
-        thawed = leaf is not None and leaf._flag and leaf._cuts and leaf._cuts[0]
+        thawed = leaf is not None and leaf.requires_grad and leaf.cuts and leaf.cuts[0]
         if leaf is not None and thawed and thawed.when > node.sequence:
             warn(
                 f"a tensor of shape {leaf.shape} got requires_grad=True (at {at(thawed.where)}) "
@@ -254,7 +254,7 @@ def no_path(output: Tensor) -> RuntimeError:
     """The error for a tensor without history, with every cut that was noted on the way to it."""
     lines = [
         f"  {cut.kind}: {cut.detail}, {at(cut.where)}"
-        for cut in output._cuts
+        for cut in output.cuts
         if cut.kind is not CutKind.UNFROZEN
     ]
     if not lines:
@@ -283,7 +283,7 @@ def _explain_call() -> str:
 
 def _check_root(output: Tensor) -> None:
     # A constant result stays one when its flag is set by hand: nothing behind it would be trained.
-    if not output._flag or (output._node is None and output._op is not None):
+    if not output.requires_grad or (output.node is None and output.op is not None):
         raise no_path(output)
 
 
@@ -322,10 +322,10 @@ def backward(
 
 def _warn_of_late_freezing(leaves: Iterable[Any]) -> None:
     for leaf in leaves:
-        if not leaf._flag:
+        if not leaf.requires_grad:
             warn(
                 f"a leaf of shape {leaf.shape} was frozen between forward and backward (at "
-                f"{at(leaf._cuts[0].where) if leaf._cuts else '?'}): its gradient was computed "
+                f"{at(leaf.cuts[0].where) if leaf.cuts else '?'}): its gradient was computed "
                 "and thrown "
                 "away. Freeze before the forward pass"
             )
@@ -333,20 +333,20 @@ def _warn_of_late_freezing(leaves: Iterable[Any]) -> None:
 
 def _accumulate(tensor: Tensor, g: Tensor, create_graph: bool) -> None:
     """The first gradient makes a new tensor; later ones are added to that very tensor."""
-    if not tensor._flag:
+    if not tensor.requires_grad:
         return
     for observer in mode.observers:
         observer.on_gradient(tensor, g)
     touch_grad(tensor, writing=False)
-    if tensor._grad is not None:
+    if tensor.accumulated is not None:
         if create_graph:
-            object.__setattr__(tensor, "_grad", add(tensor._grad, g))
+            object.__setattr__(tensor, "accumulated", add(tensor.accumulated, g))
         else:
-            tensor._grad.add_(g)
+            tensor.accumulated.add_(g)
     else:
         # What nobody else holds can become the gradient itself; everything else is copied.
         own = _holders(g) == _ALONE and g._array.base is None and not create_graph
-        object.__setattr__(tensor, "_grad", g if own else copy(g))
+        object.__setattr__(tensor, "accumulated", g if own else copy(g))
 
 
 def _holders(t: Tensor) -> tuple[int, int]:
@@ -396,7 +396,7 @@ def grad(
     if len(seeds) != len(outs):
         raise ValueError(f"{len(outs)} outputs but {len(seeds)} grad_outputs")
     for i, t in enumerate(ins):
-        if not t._flag:
+        if not t.requires_grad:
             raise RuntimeError(f"input {i} of grad (shape {t.shape}) does not require a gradient")
     for observer in mode.observers:
         observer.on_backward(outs, ins, seeds)
@@ -468,13 +468,13 @@ def register_hook(tensor: Tensor, hook: Callable[[Tensor], Tensor | None]) -> Ho
     ------
     RuntimeError : when the tensor does not require a gradient.
     """
-    if not tensor._flag:
+    if not tensor.requires_grad:
         raise RuntimeError("a hook needs a tensor that requires a gradient")
-    if tensor._node is not None:
-        hooks = tensor._node.hooks = tensor._node.hooks or []
+    if tensor.node is not None:
+        hooks = tensor.node.hooks = tensor.node.hooks or []
     else:
-        hooks = tensor._hooks or []
-        object.__setattr__(tensor, "_hooks", hooks)
+        hooks = tensor.hooks or []
+        object.__setattr__(tensor, "hooks", hooks)
     hooks.append(hook)
     return HookHandle(hooks, hook)
 
@@ -482,7 +482,7 @@ def register_hook(tensor: Tensor, hook: Callable[[Tensor], Tensor | None]) -> Ho
 @method("retain_grad")
 def retain_grad(tensor: Tensor) -> None:
     """Make `backward` fill `.grad` of this result of an op too; leaves have it anyway."""
-    if not tensor._flag:
+    if not tensor.requires_grad:
         raise RuntimeError("retain_grad needs a tensor that requires a gradient")
-    if tensor._node is not None:
-        tensor._node.retained = weakref.ref(tensor)
+    if tensor.node is not None:
+        tensor.node.retained = weakref.ref(tensor)

@@ -135,7 +135,7 @@ class frozen:
         self._before: list[list[tuple[Tensor, bool, tuple[Cut, ...]]]] = []
 
     def __enter__(self) -> None:
-        self._before.append([(t, t._flag, t._cuts) for t in self._tensors])
+        self._before.append([(t, t.requires_grad, t.cuts) for t in self._tensors])
         cuts = (Cut(CutKind.FROZEN, "inside a frozen() block", caller()),)
         for t in self._tensors:
             _set_flag(t, False, cuts)
@@ -148,7 +148,7 @@ class frozen:
 def _set_flag(t: Tensor, flag: bool, cuts: tuple[Cut, ...]) -> None:
     announce_flag(t)
     object.__setattr__(t, "_flag", flag)
-    object.__setattr__(t, "_cuts", cuts)
+    object.__setattr__(t, "cuts", cuts)
 
 
 def collect_tensors(items: Iterable[Any]) -> list[Tensor]:

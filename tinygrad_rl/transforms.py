@@ -161,7 +161,7 @@ def _variable(x: Tensor, create_graph: bool) -> Tensor:
     if create_graph and x.requires_grad:
         return copy(x)
     twin = _leaf(x._array)
-    object.__setattr__(twin, "_storage", storage_of(x))
+    object.__setattr__(twin, "storage", storage_of(x))
     return twin
 
 

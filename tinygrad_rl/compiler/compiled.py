@@ -113,11 +113,11 @@ class Compiled:
     def fits(self, tensors: Sequence[Tensor]) -> bool:
         """Whether flags and gradients are as they were when this form was traced."""
         if self._flags_seen != FlagChanges.count:
-            if any(t._flag is not flag for t, flag in self.trace.flags):
+            if any(t.requires_grad is not flag for t, flag in self.trace.flags):
                 return False
             self._flags_seen = FlagChanges.count
-        return all(_found(leaf, tensors)._grad is None for leaf in self.trace.absent) and all(
-            _found(leaf, tensors)._grad is not None for leaf in self.trace.incoming
+        return all(_found(leaf, tensors).accumulated is None for leaf in self.trace.absent) and all(
+            _found(leaf, tensors).accumulated is not None for leaf in self.trace.incoming
         )
 
     def why_not(self, tensors: Sequence[Tensor]) -> str:
@@ -129,11 +129,13 @@ class Compiled:
         for leaf, v in zip(incoming[::-1], self.trace.program.inputs[::-1], strict=False):
             names.setdefault(id(leaf), v.name.removeprefix("grad_"))
         for t, flag in self.trace.flags:
-            if t._flag is not flag:
-                return f"requires_grad of {names.get(id(t), 'a tensor')}: {flag} -> {t._flag}"
+            if t.requires_grad is not flag:
+                return (
+                    f"requires_grad of {names.get(id(t), 'a tensor')}: {flag} -> {t.requires_grad}"
+                )
         for leaves, was in ((self.trace.absent, "None"), (self.trace.incoming, "there")):
             for leaf in leaves:
-                if (_found(leaf, tensors)._grad is None) != (was == "None"):
+                if (_found(leaf, tensors).accumulated is None) != (was == "None"):
                     name = (
                         f"argument {leaf}"
                         if isinstance(leaf, int)
@@ -146,7 +148,7 @@ class Compiled:
         """Run on these arguments; the result has the form of the function's own."""
         given: list[Any] = tensors
         if self.trace.incoming:
-            given = [*tensors, *[_found(leaf, tensors)._grad for leaf in self.trace.incoming]]
+            given = [*tensors, *[_found(leaf, tensors).accumulated for leaf in self.trace.incoming]]
         for buffer, k in self._staged:
             array = given[k]._array
             if self._writes.may_touch(array):
@@ -181,15 +183,15 @@ class Compiled:
         """Set the `.grad` of leaves as the function would have."""
         for leaf, g in self._grads:
             if isinstance(g, Tensor):
-                if g._storage is not None:
-                    g._storage.version += 1
-                if isinstance(leaf, Tensor) and leaf._grad is g:
+                if g.storage is not None:
+                    g.storage.version += 1
+                if isinstance(leaf, Tensor) and leaf.accumulated is g:
                     continue
             elif isinstance(g, int):
                 g = tensors[g]
             elif isinstance(leaf, int) and g is not None:
                 g = wrap(g.copy())
-            object.__setattr__(_found(leaf, tensors), "_grad", g)
+            object.__setattr__(_found(leaf, tensors), "accumulated", g)
 
     def _builder(self, tree: Any) -> Callable[[Sequence[Tensor]], Any]:
         """A function that makes the result anew, in the form of what the traced call returned."""
@@ -215,7 +217,7 @@ class Compiled:
 
         def with_history(tensors: Sequence[Tensor]) -> Tensor:
             out = wrap(array.copy())
-            object.__setattr__(out, "_node", _boundary(out))
+            object.__setattr__(out, "node", _boundary(out))
             object.__setattr__(out, "_flag", True)
             return out
 

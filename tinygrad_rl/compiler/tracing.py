@@ -135,7 +135,7 @@ class _Recorder(Observer):
         if (twin := self.twins.get(id(tensor))) is not None:
             return twin
         twin = self.twins[id(tensor)] = wrap(tensor._array.view())
-        for slot in ("_flag", "_grad", "_cuts"):
+        for slot in ("_flag", "accumulated", "cuts"):
             object.__setattr__(twin, slot, getattr(tensor, slot))
         k = len(self.arguments)
         self.arguments[id(twin)] = k, tensor
@@ -182,7 +182,7 @@ class _Recorder(Observer):
         self.instructions.append(Instruction(op, values, params, result, caller(), flops))
         self._bind(out, result)
         self.made.add(id(out._array))
-        if out._storage is not None:
+        if out.storage is not None:
             self.views.add(id(out._array))
 
     def on_create(self, tensor: Tensor) -> None:
@@ -206,14 +206,14 @@ class _Recorder(Observer):
         old = self.value(target)
         if key not in self.made:
             if key not in self.writes:
-                storage = target._storage
-                slots = (target._node, target._flag, target._op, target._cuts)
+                storage = target.storage
+                slots = (target.node, target.requires_grad, target.op, target.cuts)
                 version = None if storage is None else (storage.version, storage.changed)
                 self.backup.append((target, target._array.copy(), slots, version))
             self.writes[key] = (self.writes[key][0] if key in self.writes else old, new)
-        if target._storage is not None and target._storage.shared:
+        if target.storage is not None and target.storage.shared:
             for t in self.alive:
-                if t._array is not target._array and t._storage is target._storage:
+                if t._array is not target._array and t.storage is target.storage:
                     self.stale[id(t._array)] = at(caller())
         self.values[key] = new
 
@@ -236,12 +236,12 @@ class _Recorder(Observer):
             )
 
     def on_flag(self, tensor: Tensor) -> None:
-        self.flags.setdefault(id(tensor), (tensor, tensor._flag))
+        self.flags.setdefault(id(tensor), (tensor, tensor.requires_grad))
 
     def on_grad(self, leaf: Tensor, writing: bool) -> None:
         if id(leaf) in self.first_grads:
             return
-        g = leaf._grad
+        g = leaf.accumulated
         self.first_grads[id(leaf)] = (leaf, g, writing)
         if g is None or writing or not self._is_outside(leaf):
             return
@@ -258,7 +258,7 @@ class _Recorder(Observer):
         if mode.grad is not grad_mode:
             raise TraceError("a jitted function can't leave grad mode changed: use `with`")
         for tensor, *_ in self.backup:
-            if tensor._node is not None and tensor._node.sequence > self.start:
+            if tensor.node is not None and tensor.node.sequence > self.start:
                 raise TraceError(
                     f"a tensor of shape {tensor.shape} from outside gets a history inside a jitted "
                     "function, which keeps none: change it in `with no_grad():`"
@@ -268,17 +268,17 @@ class _Recorder(Observer):
         """Give every tensor from outside its numbers, gradient and flag back, as nothing was."""
         for tensor, array, slots, version in reversed(self.backup):
             tensor._array[...] = array
-            for name, slot in zip(("_node", "_flag", "_op", "_cuts"), slots, strict=True):
+            for name, slot in zip(("node", "_flag", "op", "cuts"), slots, strict=True):
                 object.__setattr__(tensor, name, slot)
-            storage = tensor._storage
+            storage = tensor.storage
             if storage is not None:
                 storage.version, storage.changed = version or (0, None)
         for leaf, before, _ in self.first_grads.values():
-            self.last_grads[id(leaf)] = leaf._grad
-            object.__setattr__(leaf, "_grad", before)
+            self.last_grads[id(leaf)] = leaf.accumulated
+            object.__setattr__(leaf, "accumulated", before)
         for tensor, flag in self.flags.values():
-            self.last_flags[id(tensor)] = tensor._flag
-            if tensor._flag is not flag and self._is_outside(tensor):
+            self.last_flags[id(tensor)] = tensor.requires_grad
+            if tensor.requires_grad is not flag and self._is_outside(tensor):
                 object.__setattr__(tensor, "_flag", flag)
 
     def outside(self, tensor: Tensor) -> Outside | None:
@@ -294,10 +294,10 @@ class _Recorder(Observer):
         if id(leaf) not in self.arguments:
             return leaf
         k, argument = self.arguments[id(leaf)]
-        if argument._node is not None:
+        if argument.node is not None:
             raise TraceError(
                 f"a gradient reaches argument {k} of a jitted function, the result of "
-                f"{argument._node.op.name!r} (called at {at(argument._node.where)}), and can't go "
+                f"{argument.node.op.name!r} (called at {at(argument.node.where)}), and can't go "
                 "on from there: detach() the argument, or compute it inside"
             )
         return k
@@ -310,8 +310,8 @@ class _Recorder(Observer):
             outside = self.outside(tensor)
             if outside is None:
                 outputs.append(self.value(tensor))
-                return Result(tensor._flag, outputs[-1])
-            return Result(tensor._flag, outside=outside)
+                return Result(tensor.requires_grad, outputs[-1])
+            return Result(tensor.requires_grad, outside=outside)
 
         tree = replaced(result, Tensor, returned)
         for leaf, before, _ in self.first_grads.values():

@@ -89,17 +89,17 @@ def record(
     """
     out = _Bare()
     out._array = array
-    out._storage = storage
-    out._node = out._grad = out._hooks = None
-    out._op = op
+    out.storage = storage
+    out.node = out.accumulated = out.hooks = None
+    out.op = op
     out._flag = False
-    out._cuts = ()
+    out.cuts = ()
     out.__class__ = Tensor
     needs = tuple([t._flag for t in inputs])
     wanted = True in needs
     if wanted and mode.grad and op.differentiable:
         _remember(op, inputs, params, out, needs)
-    elif wanted or any([t._cuts for t in inputs]):  # noqa: C419 (faster than a generator)
+    elif wanted or any([t.cuts for t in inputs]):  # noqa: C419 (faster than a generator)
         if mode.notes:
             _note_cuts(op, inputs, out, wanted)
     if mode.observers:
@@ -122,9 +122,9 @@ def _remember(
     node.where = caller()
     node.shape = out._array.shape
     node.dtype = out._array.dtype
-    node.parents = tuple([inputs[i]._node or inputs[i] for i in plan.positions])
+    node.parents = tuple([inputs[i].node or inputs[i] for i in plan.positions])
     saved = node.saved = tuple([inputs[i] for _, i in plan.saves])
-    node.versions = tuple([0 if (s := t._storage) is None else s.version for t in saved])
+    node.versions = tuple([0 if (s := t.storage) is None else s.version for t in saved])
     node.shapes = None
     if plan.shapes:
         shapes = tuple([t._array.shape for t in inputs])
@@ -138,14 +138,14 @@ def _remember(
     node.hooks = node.retained = node.released = node.unflagged = None
     if len(plan.positions) < len(needs):
         # To warn of a leaf whose flag is set too late; weak, so that no array is kept alive.
-        node.unflagged = [weakref.ref(t) for t in inputs if not t._flag and t._node is None]
-    out._node = node
+        node.unflagged = [weakref.ref(t) for t in inputs if not t._flag and t.node is None]
+    out.node = node
     out._flag = True
 
 
 def _note_cuts(op: "Op", inputs: Sequence[Tensor], out: Any, wanted: bool) -> None:
     """Leave crumbs on a result without history: the lines where its paths were cut, no arrays."""
-    cuts = dict.fromkeys(cut for t in inputs for cut in t._cuts if cut.kind is not CutKind.UNFROZEN)
+    cuts = dict.fromkeys(cut for t in inputs for cut in t.cuts if cut.kind is not CutKind.UNFROZEN)
     if wanted:
         if not mode.grad:
             cut = Cut(CutKind.NO_GRAD, f"{op.name} was called with grad mode off", caller())
@@ -154,4 +154,4 @@ def _note_cuts(op: "Op", inputs: Sequence[Tensor], out: Any, wanted: bool) -> No
         else:
             cut = Cut(CutKind.NOT_DIFFERENTIABLE, f"{op.name} has no derivative", caller())
         cuts[cut] = None
-    object.__setattr__(out, "_cuts", tuple(cuts)[:8])
+    object.__setattr__(out, "cuts", tuple(cuts)[:8])

@@ -45,25 +45,27 @@ class _Bare:
     results are filled in bare and then become tensors.
     """
 
+    # The engine reads these everywhere; `_flag` and `accumulated` are `requires_grad` and `grad`
+    # without a word to who watches, and nobody outside of core needs the former.
     __slots__ = (
         "__weakref__",
         "_array",
-        "_cuts",
         "_flag",
-        "_grad",
-        "_hooks",
-        "_node",
-        "_op",
-        "_storage",
+        "accumulated",
+        "cuts",
+        "hooks",
+        "node",
+        "op",
+        "storage",
     )
     _array: np.ndarray[Any, Any]
-    _cuts: tuple[Cut, ...]  # where its paths were cut, for messages
     _flag: bool
-    _grad: "Tensor | None"
-    _hooks: list[Any] | None  # of a leaf; a result's are on its node
-    _node: "Node | None"
-    _op: "Op | None"  # the op that made it, recorded or not
-    _storage: Storage | None
+    accumulated: "Tensor | None"
+    cuts: tuple[Cut, ...]  # where its paths were cut, for messages
+    hooks: list[Any] | None  # of a leaf; a result's are on its node
+    node: "Node | None"
+    op: "Op | None"  # the op that made it, recorded or not
+    storage: Storage | None
 
 
 class Tensor(_Bare):
@@ -127,7 +129,7 @@ class Tensor(_Bare):
     @requires_grad.setter
     def requires_grad(self, flag: bool) -> None:
         _check_flag(self, flag)
-        if self._node is not None:
+        if self.node is not None:
             if flag:
                 return
             raise RuntimeError(
@@ -140,8 +142,8 @@ class Tensor(_Bare):
         announce_flag(self)
         self._flag = bool(flag)
         kind = CutKind.UNFROZEN if flag else CutKind.FROZEN
-        older = tuple(c for c in self._cuts if c.kind not in (CutKind.FROZEN, CutKind.UNFROZEN))
-        self._cuts = (
+        older = tuple(c for c in self.cuts if c.kind not in (CutKind.FROZEN, CutKind.UNFROZEN))
+        self.cuts = (
             Cut(kind, f"requires_grad set to {bool(flag)}", caller(), next_in_sequence()),
             *older,
         )
@@ -154,21 +156,21 @@ class Tensor(_Bare):
     @property
     def is_leaf(self) -> bool:
         """True when no recorded op made this tensor."""
-        return self._node is None
+        return self.node is None
 
     @property
     def grad(self) -> "Tensor | None":
         """The gradient accumulated by `backward`, of this tensor's shape and dtype, or None."""
         if mode.observers:
             touch_grad(self, writing=False)
-        if self._grad is None and self._node is not None and self._node.retained is None:
+        if self.accumulated is None and self.node is not None and self.node.retained is None:
             warn(
-                f"the .grad of a result of an op ({self._node.op.name!r}, called at "
-                f"{at(self._node.where)}) is read: only leaves get one. Call retain_grad() on it "
+                f"the .grad of a result of an op ({self.node.op.name!r}, called at "
+                f"{at(self.node.where)}) is read: only leaves get one. Call retain_grad() on it "
                 "before "
                 "backward(), or use grad(loss, [it])"
             )
-        return self._grad
+        return self.accumulated
 
     @grad.setter
     def grad(self, value: "Tensor | None") -> None:
@@ -181,7 +183,7 @@ class Tensor(_Bare):
                     f"{value.dtype} of shape {value.shape}"
                 )
         touch_grad(self, writing=True)
-        self._grad = value
+        self.accumulated = value
 
     # The way out of the engine.
     def numpy(self) -> np.ndarray[Any, Any]:
@@ -245,8 +247,8 @@ class Tensor(_Bare):
         parts = [numbers, f"shape={self.shape}", f"dtype={self.dtype}"]
         if self._flag:
             parts.append("requires_grad=True")
-        if self._node is not None:
-            parts.append(f"op={self._node.op.name}")
+        if self.node is not None:
+            parts.append(f"op={self.node.op.name}")
         return f"Tensor({', '.join(parts)})"
 
     def __format__(self, spec: str) -> str:
@@ -260,20 +262,20 @@ class Tensor(_Bare):
         )
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Tensor":
-        if self._node is not None:
+        if self.node is not None:
             raise RuntimeError(
-                f"only leaves can be deep-copied, this is the result of {self._node.op.name!r}, "
+                f"only leaves can be deep-copied, this is the result of {self.node.op.name!r}, "
                 "called "
-                f"at {at(self._node.where)}: a copy of it would have no history. Use "
+                f"at {at(self.node.where)}: a copy of it would have no history. Use "
                 "detach().copy()"
             )
         _reading(self, "copy.deepcopy")
         twin = memo[id(self)] = wrap(self._array.copy())
         fill = object.__setattr__
-        for slot in ("_flag", "_op", "_cuts"):
+        for slot in ("_flag", "op", "cuts"):
             fill(twin, slot, getattr(self, slot))
-        if self._grad is not None:
-            fill(twin, "_grad", wrap(self._grad._array.copy()))
+        if self.accumulated is not None:
+            fill(twin, "accumulated", wrap(self.accumulated._array.copy()))
         return twin
 
     __hash__ = object.__hash__
@@ -344,10 +346,10 @@ def _reading(tensor: Tensor, how: str) -> None:
 def _fill(tensor: Any, array: np.ndarray[Any, Any]) -> Any:
     fill = object.__setattr__
     fill(tensor, "_array", array)
-    for name in ("_node", "_grad", "_hooks", "_op", "_storage"):
+    for name in ("node", "accumulated", "hooks", "op", "storage"):
         fill(tensor, name, None)
     fill(tensor, "_flag", False)
-    fill(tensor, "_cuts", ())
+    fill(tensor, "cuts", ())
     return tensor
 
 
@@ -355,9 +357,9 @@ def wrap(array: np.ndarray[Any, Any]) -> Tensor:
     """A constant tensor on this very array: the fast way to make one."""
     t = _Bare()
     t._array = array
-    t._node = t._grad = t._hooks = t._op = t._storage = None
+    t.node = t.accumulated = t.hooks = t.op = t.storage = None
     t._flag = False
-    t._cuts = ()
+    t.cuts = ()
     t.__class__ = Tensor
     return t  # type: ignore[return-value]
 
@@ -430,10 +432,10 @@ def as_tensor(value: Any) -> Tensor:
 
 def storage_of(tensor: Tensor) -> Storage:
     """The count of writes to a tensor's memory, which begins when somebody asks for it."""
-    storage = tensor._storage
+    storage = tensor.storage
     if storage is None:
         storage = Storage()
-        object.__setattr__(tensor, "_storage", storage)
+        object.__setattr__(tensor, "storage", storage)
     return storage
 
 

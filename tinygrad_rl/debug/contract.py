@@ -97,7 +97,7 @@ class gradient_contract:
     def __enter__(self) -> "gradient_contract":
         self._counter, self._watch = count_flops(), _Watch()
         tensors = (*self._receives, *self._untouched)
-        self._grads = {id(t): (t._grad, _copied(t._grad)) for t in tensors}
+        self._grads = {id(t): (t.accumulated, _copied(t.accumulated)) for t in tensors}
         self._values = {id(t): t._array.copy() for t in self._untouched}
         self._observers = mode.observers
         mode.observers = (*mode.observers, self._counter, self._watch)
@@ -134,9 +134,11 @@ class gradient_contract:
         if id(t) in self._watch.norms:
             return self._watch.norms[id(t)]
         before, numbers = self._grads[id(t)]
-        if t._grad is None or (t._grad is before and np.array_equal(t._grad._array, numbers, True)):
+        if t.accumulated is None or (
+            t.accumulated is before and np.array_equal(t.accumulated._array, numbers, True)
+        ):
             return None
-        return float(np.linalg.norm(t._grad._array.astype(np.float64)))
+        return float(np.linalg.norm(t.accumulated._array.astype(np.float64)))
 
     def _missing(self, t: Tensor) -> str:
         norm, name = self._got(t), self._names[id(t)]

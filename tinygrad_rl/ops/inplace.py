@@ -32,7 +32,7 @@ def assign_(target: Tensor, value: Any) -> Tensor:
     _check_writable(target, value)
     if value.shape != target.shape:
         value = broadcast_to(value, target.shape)
-    history = mode.grad and value._flag
+    history = mode.grad and value.requires_grad
     if history:
         value = copy_op(value)
     for observer in mode.observers:
@@ -41,10 +41,10 @@ def assign_(target: Tensor, value: Any) -> Tensor:
     storage = storage_of(target)
     storage.version += 1
     storage.changed = caller()
-    if mode.grad and (history or target._node is not None):
-        if history and target._node is not None:
-            value._node.retained, target._node.retained = target._node.retained, None
-        for slot in ("_node", "_flag", "_op", "_cuts"):
+    if mode.grad and (history or target.node is not None):
+        if history and target.node is not None:
+            value.node.retained, target.node.retained = target.node.retained, None
+        for slot in ("node", "_flag", "op", "cuts"):
             object.__setattr__(target, slot, getattr(value, slot))
     return target
 
@@ -64,14 +64,14 @@ def _check_writable(target: Tensor, value: Tensor) -> None:
         )
     if not mode.grad:
         return
-    if target._flag and target._node is None:
+    if target.requires_grad and target.node is None:
         raise RuntimeError(
             "a leaf that requires a gradient can't be changed in place: do it inside `with "
             "no_grad():` "
             "(as the optimizers do)"
         )
-    shared = target._storage is not None and target._storage.shared
-    if shared and (target._flag or value._flag):
+    shared = target.storage is not None and target.storage.shared
+    if shared and (target.requires_grad or value.requires_grad):
         raise RuntimeError(
             "this tensor shares its memory with a view, and one of the two has history: changed in "
             "place, the other's gradient would be wrong. Work on a copy()"
@@ -80,7 +80,7 @@ def _check_writable(target: Tensor, value: Tensor) -> None:
 
 def _old(target: Tensor, value: Any) -> Tensor:
     """The numbers before the write, for a rule that asks for them after it."""
-    wanted = mode.grad and (target._flag or (type(value) is Tensor and value._flag))
+    wanted = mode.grad and (target.requires_grad or (type(value) is Tensor and value.requires_grad))
     return copy_op(target) if wanted else target
 
 

@@ -39,7 +39,7 @@ class View(Op):
         if out._array.base is not None and np.may_share_memory(out._array, source._array):
             storage = storage_of(source)
             storage.shared = True
-            object.__setattr__(out, "_storage", storage)
+            object.__setattr__(out, "storage", storage)
         return out
 
 

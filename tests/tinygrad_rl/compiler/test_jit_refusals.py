@@ -20,8 +20,9 @@ def weights(*shape, seed=0, dtype=np.float64):
 def snapshot(*tensors):
     """Everything that an aborted call must leave as it was."""
     return [
-        (t._array.copy().tolist(), t._grad, None if t._grad is None else t._grad.tolist(), t._flag,
-         t._node, 0 if t._storage is None else t._storage.version)
+        (t._array.copy().tolist(), t.accumulated,
+         None if t.accumulated is None else t.accumulated.tolist(), t.requires_grad,
+         t.node, 0 if t.storage is None else t.storage.version)
         for t in tensors
     ] + [mode.observers, mode.interpret, mode.grad]  # fmt: skip
 
