@@ -145,7 +145,7 @@ def test_what_is_refused_leaves_everything_as_it_was(bad, error, words):
     w.grad = tg.Tensor(np.ones(2))
     x = tg.from_numpy(np.array([1.0, -2.0]))
     OUTER[:] = [w * 3]
-    nodes = [OUTER[0]._node.released]
+    nodes = [OUTER[0].node.released]
 
     def f(x):
         with tg.no_grad():
@@ -164,7 +164,7 @@ def test_what_is_refused_leaves_everything_as_it_was(bad, error, words):
         with pytest.raises(error, match=words):
             compiled(x)
         assert snapshot(w, s, x, *OUTER) == before
-        assert [OUTER[0]._node.released] == nodes
+        assert [OUTER[0].node.released] == nodes
     assert compiled.cache_info()[:2] == (0, 0)
     with pytest.raises(RuntimeError, match="nothing is compiled"):
         compiled.source()
