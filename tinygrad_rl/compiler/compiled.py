@@ -22,12 +22,17 @@ from tinygrad_rl.compiler.program import Program, Value
 from tinygrad_rl.compiler.schedule import make_plan
 from tinygrad_rl.compiler.source import Source
 from tinygrad_rl.compiler.tracing import Outside, Result, Trace, TraceError
-from tinygrad_rl.core import LOST, FlagChanges, GradPlan, Node, Tensor, caller, storage_of, wrap
+from tinygrad_rl.core import FlagChanges, Tensor, caller, end_of_history, set_grad, storage_of, wrap
 from tinygrad_rl.kernels import gemm
 from tinygrad_rl.kernels.cache import load
 from tinygrad_rl.kernels.pool import Team, get_num_threads
 
 Array = np.ndarray[Any, Any]
+
+_NO_HISTORY = (
+    "this gradient would have to go back through a jitted function, which keeps no history: "
+    "call backward() inside it, or detach() its result"
+)
 
 _SMALL = 1 << 15
 """Bytes up to which an argument is copied: cheaper than its address and what it overlaps."""
@@ -191,7 +196,7 @@ class Compiled:
                 g = tensors[g]
             elif isinstance(leaf, int) and g is not None:
                 g = wrap(g.copy())
-            object.__setattr__(_found(leaf, tensors), "accumulated", g)
+            set_grad(_found(leaf, tensors), g)
 
     def _builder(self, tree: Any) -> Callable[[Sequence[Tensor]], Any]:
         """A function that makes the result anew, in the form of what the traced call returned."""
@@ -215,13 +220,7 @@ class Compiled:
         if not r.flag:
             return lambda tensors: wrap(array.copy())
 
-        def with_history(tensors: Sequence[Tensor]) -> Tensor:
-            out = wrap(array.copy())
-            object.__setattr__(out, "node", _boundary(out))
-            object.__setattr__(out, "_flag", True)
-            return out
-
-        return with_history
+        return lambda tensors: end_of_history(array.copy(), "jitted", _NO_HISTORY)
 
 
 def _found(outside: Outside, tensors: Sequence[Tensor]) -> Tensor:
@@ -331,29 +330,3 @@ def _shared(a: str, b: str) -> TraceError:
         f"{a} and {b} share memory and one of them is written inside a jitted function: use one of "
         "the two only, or a copy()"
     )
-
-
-def _stop(g: Tensor) -> Tensor:
-    raise RuntimeError(
-        "this gradient would have to go back through a jitted function, which keeps no history: "
-        "call backward() inside it, or detach() its result"
-    )
-
-
-class _Ended:
-    """Stands in the place of an op at the end of a result's history."""
-
-    name = "jitted"
-
-
-def _boundary(out: Tensor) -> Node:
-    """History that says where it ends, for a result that would have had one."""
-    node = Node()
-    node.op, node.params = _Ended, {}  # type: ignore[assignment]
-    node.plan = GradPlan((0,), ((_stop, ("g",)),), (), (), False, ())
-    node.parents = (LOST,)
-    node.saved = node.versions = ()
-    node.output = node.shapes = node.hooks = node.retained = None
-    node.released = node.unflagged = None
-    node.shape, node.dtype, node.sequence, node.where = out.shape, out.dtype, 0, None
-    return node

@@ -1,4 +1,4 @@
-"""Run a function once and note every op call.
+"""Run a function once and record every op call.
 
     traced = trace(step, (x, y))
     print(traced.program.listing())       # one line an op: result, op, operands, line of user code
@@ -19,6 +19,7 @@ import numpy as np
 
 from tinygrad_rl.compiler.program import Instruction, Program, Value
 from tinygrad_rl.core import (
+    History,
     Node,
     Observer,
     Op,
@@ -26,9 +27,13 @@ from tinygrad_rl.core import (
     Where,
     at,
     caller,
+    history_of,
     mode,
     next_in_sequence,
     place,
+    set_grad,
+    set_history,
+    watching,
     wrap,
 )
 from tinygrad_rl.naming import names_of
@@ -95,13 +100,14 @@ def trace(
     """
     recorder = _Recorder()
     args, kwargs = replaced((args, kwargs or {}), Tensor, recorder.add_input)
-    before = mode.observers, mode.interpret, mode.grad
-    mode.observers, mode.interpret = (*mode.observers, recorder), True
+    interpret, grad = mode.interpret, mode.grad
+    mode.interpret = True
     try:
-        result = function(*args, **kwargs)
-        recorder.check_end(before[2])
+        with watching(recorder):
+            result = function(*args, **kwargs)
+            recorder.check_end(grad)
     finally:
-        mode.observers, mode.interpret, mode.grad = before
+        mode.interpret, mode.grad = interpret, grad
         recorder.undo()
     outer = names_of(function, args, kwargs)
     return recorder.finish(getattr(function, "__name__", "step"), result, outer)
@@ -114,14 +120,14 @@ class _Recorder(Observer):
         self.alive: list[Tensor] = []  # so that no id is used twice
         self.start = next_in_sequence()
         self.arguments: dict[int, tuple[int, Tensor]] = {}  # by the id of the leaf in its place
-        self.twins: dict[int, Tensor] = {}  # these leaves by the ids of the arguments
+        self.aliases: dict[int, Tensor] = {}  # these leaves by the ids of the arguments
         self.inputs: list[Value] = []
         self.incoming: list[Tensor] = []
         self.states: dict[int, Value] = {}
         self.instructions: list[Instruction] = []
         self.writes: dict[int, tuple[Value, Value]] = {}
         self.flags: dict[int, tuple[Tensor, bool]] = {}
-        self.backup: list[tuple[Tensor, np.ndarray[Any, Any], tuple[Any, ...], Any]] = []
+        self.backup: list[tuple[Tensor, np.ndarray[Any, Any], History, Any]] = []
         self.made: set[int] = set()
         self.created: set[int] = set()
         self.views: set[int] = set()
@@ -132,17 +138,17 @@ class _Recorder(Observer):
 
     def add_input(self, tensor: Tensor) -> Tensor:
         """A leaf in the place of an argument, so that its history and identity stay outside."""
-        if (twin := self.twins.get(id(tensor))) is not None:
-            return twin
-        twin = self.twins[id(tensor)] = wrap(tensor._array.view())
-        for slot in ("_flag", "accumulated", "cuts"):
-            object.__setattr__(twin, slot, getattr(tensor, slot))
+        if (alias := self.aliases.get(id(tensor))) is not None:
+            return alias
+        alias = self.aliases[id(tensor)] = wrap(tensor._array.view())
+        set_history(alias, history_of(tensor)._replace(node=None, op=None))
+        set_grad(alias, tensor.accumulated)
         k = len(self.arguments)
-        self.arguments[id(twin)] = k, tensor
-        value = Value("input", tensor.shape, tensor.dtype, f"arg{k}", twin)
+        self.arguments[id(alias)] = k, tensor
+        value = Value("input", tensor.shape, tensor.dtype, f"arg{k}", alias)
         self.inputs.append(value)
-        self._bind(twin, value)
-        return twin
+        self._bind(alias, value)
+        return alias
 
     def _bind(self, tensor: Tensor, value: Value) -> None:
         self.values[id(tensor._array)] = value
@@ -207,9 +213,8 @@ class _Recorder(Observer):
         if key not in self.made:
             if key not in self.writes:
                 storage = target.storage
-                slots = (target.node, target.requires_grad, target.op, target.cuts)
                 version = None if storage is None else (storage.version, storage.changed)
-                self.backup.append((target, target._array.copy(), slots, version))
+                self.backup.append((target, target._array.copy(), history_of(target), version))
             self.writes[key] = (self.writes[key][0] if key in self.writes else old, new)
         if target.storage is not None and target.storage.shared:
             for t in self.alive:
@@ -265,21 +270,20 @@ class _Recorder(Observer):
                 )
 
     def undo(self) -> None:
-        """Give every tensor from outside its numbers, gradient and flag back, as nothing was."""
-        for tensor, array, slots, version in reversed(self.backup):
+        """Give every tensor from outside its values, gradient and flag back, as nothing was."""
+        for tensor, array, history, version in reversed(self.backup):
             tensor._array[...] = array
-            for name, slot in zip(("node", "_flag", "op", "cuts"), slots, strict=True):
-                object.__setattr__(tensor, name, slot)
+            set_history(tensor, history)
             storage = tensor.storage
             if storage is not None:
                 storage.version, storage.changed = version or (0, None)
         for leaf, before, _ in self.first_grads.values():
             self.last_grads[id(leaf)] = leaf.accumulated
-            object.__setattr__(leaf, "accumulated", before)
+            set_grad(leaf, before)
         for tensor, flag in self.flags.values():
             self.last_flags[id(tensor)] = tensor.requires_grad
             if tensor.requires_grad is not flag and self._is_outside(tensor):
-                object.__setattr__(tensor, "_flag", flag)
+                set_history(tensor, history_of(tensor)._replace(requires_grad=flag))
 
     def outside(self, tensor: Tensor) -> Outside | None:
         """Where a later call finds this tensor, when it is one from outside."""

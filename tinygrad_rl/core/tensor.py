@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 from types import FunctionType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from tinygrad_rl.core.node import Node
     from tinygrad_rl.core.op import Op
 
+_SETTABLE = ("requires_grad", "grad")
+
 DTYPES = {np.dtype(t) for t in (np.float32, np.float64, np.int64, np.int32, np.uint8, np.bool_)}
 
 
@@ -38,15 +40,16 @@ class Storage:
         self.shared = False
 
 
-class _Bare:
-    """A tensor's slots without its guard.
+class Bare:
+    """A tensor's slots, without the guard that refuses to set them.
 
-    `Tensor.__setattr__` refuses unknown names, which would cost a microsecond for each result, so
-    results are filled in bare and then become tensors.
+    `Tensor.__setattr__` would cost a microsecond for each result: results are filled in bare and
+    then become tensors.
     """
 
-    # The engine reads these everywhere; `_flag` and `accumulated` are `requires_grad` and `grad`
-    # without a word to who watches, and nobody outside of core needs the former.
+    # Not advertised, but named for the engine to read; written through the functions below.
+    # `_flag` and `accumulated` are `requires_grad` and `grad` as core sees them: no call, no
+    # observer.
     __slots__ = (
         "__weakref__",
         "_array",
@@ -68,7 +71,7 @@ class _Bare:
     storage: Storage | None
 
 
-class Tensor(_Bare):
+class Tensor(Bare):
     """An array that can require a gradient.
 
     Parameters
@@ -86,18 +89,20 @@ class Tensor(_Bare):
     __slots__ = ()
     __array_ufunc__ = None  # makes `array + tensor` come to us instead of to NumPy
 
-    def __init__(self, data: Any, requires_grad: bool = False, dtype: Any = None) -> None:
-        _fill(self, as_array(data, dtype, copy=True))
+    def __new__(cls, data: Any, requires_grad: bool = False, dtype: Any = None) -> "Tensor":
+        """A tensor on a copy of the data."""
+        t = wrap(as_array(data, dtype, copy=True))
         for observer in mode.observers:
-            observer.on_create(self)
+            observer.on_create(t)
         if requires_grad is not False:
-            _check_flag(self, requires_grad)
-            object.__setattr__(self, "_flag", bool(requires_grad))
+            _check_flag(t, requires_grad)
+            _set_flag(t, bool(requires_grad))
+        return t
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if not hasattr(type(self), name):
+        if name not in _SETTABLE:
             raise AttributeError(f"a Tensor has no attribute {name!r} to set{_hint(name)}")
-        object.__setattr__(self, name, value)
+        super().__setattr__(name, value)
 
     # What the array says.
     @property
@@ -123,7 +128,7 @@ class Tensor(_Bare):
     # What autograd knows.
     @property
     def requires_grad(self) -> bool:
-        """Whether a gradient is wanted. Settable on leaves; a result has it iff an input had."""
+        """Whether gradients are computed. Settable on leaves; a result has it iff an input had."""
         return self._flag
 
     @requires_grad.setter
@@ -138,15 +143,11 @@ class Tensor(_Bare):
                 "already): use detach() to get a constant, or frozen() around the forward pass"
             )
         if flag == self._flag:
-            return  # nothing is set, so nothing is noted as set
-        announce_flag(self)
-        self._flag = bool(flag)
+            return  # nothing is set, so nothing is recorded
         kind = CutKind.UNFROZEN if flag else CutKind.FROZEN
-        older = tuple(c for c in self.cuts if c.kind not in (CutKind.FROZEN, CutKind.UNFROZEN))
-        self.cuts = (
-            Cut(kind, f"requires_grad set to {bool(flag)}", caller(), next_in_sequence()),
-            *older,
-        )
+        cut = Cut(kind, f"requires_grad set to {bool(flag)}", caller(), next_in_sequence())
+        older = [c for c in self.cuts if c.kind not in (CutKind.FROZEN, CutKind.UNFROZEN)]
+        set_requires_grad(self, bool(flag), (cut, *older))
 
     def requires_grad_(self, flag: bool = True) -> "Tensor":
         """Set `requires_grad` in place and return the tensor."""
@@ -183,11 +184,11 @@ class Tensor(_Bare):
                     f"{value.dtype} of shape {value.shape}"
                 )
         touch_grad(self, writing=True)
-        self.accumulated = value
+        set_grad(self, value)
 
     # The way out of the engine.
     def numpy(self) -> np.ndarray[Any, Any]:
-        """A read-only view of the numbers; writing goes through `assign_`."""
+        """A read-only view of the values; writing goes through `assign_`."""
         _reading(self, "numpy()")
         view = self._array.view()
         view.flags.writeable = False
@@ -241,10 +242,10 @@ class Tensor(_Bare):
 
     def __repr__(self) -> str:
         if any(type(o).on_read is not Observer.on_read for o in mode.observers):
-            numbers = "..."  # a traced tensor can be printed, its numbers can't be read
+            values = "..."  # a traced tensor can be printed, its values can't be read
         else:
-            numbers = np.array2string(self._array, separator=", ", prefix="Tensor(", precision=6)
-        parts = [numbers, f"shape={self.shape}", f"dtype={self.dtype}"]
+            values = np.array2string(self._array, separator=", ", prefix="Tensor(", precision=6)
+        parts = [values, f"shape={self.shape}", f"dtype={self.dtype}"]
         if self._flag:
             parts.append("requires_grad=True")
         if self.node is not None:
@@ -270,13 +271,11 @@ class Tensor(_Bare):
                 "detach().copy()"
             )
         _reading(self, "copy.deepcopy")
-        twin = memo[id(self)] = wrap(self._array.copy())
-        fill = object.__setattr__
-        for slot in ("_flag", "op", "cuts"):
-            fill(twin, slot, getattr(self, slot))
+        copied = memo[id(self)] = wrap(self._array.copy())
+        set_history(copied, history_of(self))
         if self.accumulated is not None:
-            fill(twin, "accumulated", wrap(self.accumulated._array.copy()))
-        return twin
+            set_grad(copied, wrap(self.accumulated._array.copy()))
+        return copied
 
     __hash__ = object.__hash__
 
@@ -307,13 +306,6 @@ class Tensor(_Bare):
         def __getattr__(self, name: str) -> Any: ...
 
 
-def announce_flag(tensor: Tensor) -> None:
-    """Count a setting of a flag and tell the observers, before it happens."""
-    FlagChanges.count += 1
-    for observer in mode.observers:
-        observer.on_flag(tensor)
-
-
 def touch_grad(tensor: Tensor, writing: bool) -> None:
     """Tell the observers that a tensor's `.grad` is about to be read or set."""
     for observer in mode.observers:
@@ -333,8 +325,7 @@ def _hint(name: str) -> str:
             ": writing past the version counter is how gradients go wrong silently. Use assign_() "
             "inside no_grad() to write, detach() to read"
         )
-    known = [n for n in dir(Tensor) if not n.startswith("_")]
-    near = difflib.get_close_matches(name, known, 1, 0.5)
+    near = difflib.get_close_matches(name, _SETTABLE, 1, 0.5)
     return f"; did you mean {near[0]!r}?" if near else ""
 
 
@@ -343,19 +334,9 @@ def _reading(tensor: Tensor, how: str) -> None:
         observer.on_read(tensor, how)
 
 
-def _fill(tensor: Any, array: np.ndarray[Any, Any]) -> Any:
-    fill = object.__setattr__
-    fill(tensor, "_array", array)
-    for name in ("node", "accumulated", "hooks", "op", "storage"):
-        fill(tensor, name, None)
-    fill(tensor, "_flag", False)
-    fill(tensor, "cuts", ())
-    return tensor
-
-
 def wrap(array: np.ndarray[Any, Any]) -> Tensor:
     """A constant tensor on this very array: the fast way to make one."""
-    t = _Bare()
+    t = Bare()
     t._array = array
     t.node = t.accumulated = t.hooks = t.op = t.storage = None
     t._flag = False
@@ -430,15 +411,6 @@ def as_tensor(value: Any) -> Tensor:
     return value if type(value) is Tensor else wrap(as_array(value))
 
 
-def storage_of(tensor: Tensor) -> Storage:
-    """The count of writes to a tensor's memory, which begins when somebody asks for it."""
-    storage = tensor.storage
-    if storage is None:
-        storage = Storage()
-        object.__setattr__(tensor, "storage", storage)
-    return storage
-
-
 def method(*names: str) -> Callable[[Any], Any]:
     """Make a function of a tensor a method of Tensor too, under each of the names."""
 
@@ -452,3 +424,71 @@ def method(*names: str) -> Callable[[Any], Any]:
         return function
 
     return bind
+
+
+# -- past the guard: for the engine ----------------------------------------------------------------
+
+
+class History(NamedTuple):
+    """Where a tensor comes from, as far as a gradient is concerned."""
+
+    node: "Node | None"
+    requires_grad: bool
+    op: "Op | None" = None
+    cuts: tuple[Cut, ...] = ()
+
+
+def history_of(tensor: Tensor) -> History:
+    """What `set_history` gives to another tensor, or back to this one."""
+    return History(tensor.node, tensor._flag, tensor.op, tensor.cuts)
+
+
+def set_history(tensor: Tensor, history: History) -> None:
+    """Give a tensor the history of another one, whatever it had, without a word to observers."""
+    _set_node(tensor, history.node)
+    _set_flag(tensor, history.requires_grad)
+    _set_op(tensor, history.op)
+    _set_cuts(tensor, history.cuts)
+
+
+def set_requires_grad(tensor: Tensor, flag: bool, cuts: tuple[Cut, ...]) -> None:
+    """Set the flag of a leaf and the cuts that say why; observers and compiled functions hear."""
+    FlagChanges.count += 1
+    for observer in mode.observers:
+        observer.on_flag(tensor)
+    _set_flag(tensor, flag)
+    _set_cuts(tensor, cuts)
+
+
+def with_node(node: "Node", array: np.ndarray[Any, Any], storage: Storage | None = None) -> Tensor:
+    """A tensor whose history is this node: what it made, made anew."""
+    t = wrap(array)
+    _set_node(t, node)
+    _set_flag(t, True)
+    _set_storage(t, storage)
+    return t
+
+
+def alias(tensor: Tensor) -> Tensor:
+    """A constant on the tensor's own memory: a write to one of the two counts for both."""
+    t = wrap(tensor._array)
+    _set_storage(t, storage_of(tensor))
+    return t
+
+
+def storage_of(tensor: Tensor) -> Storage:
+    """The count of writes to a tensor's memory, which begins when somebody asks for it."""
+    storage = tensor.storage
+    if storage is None:
+        storage = Storage()
+        _set_storage(tensor, storage)
+    return storage
+
+
+set_grad: Callable[[Tensor, Tensor | None], None] = vars(Bare)["accumulated"].__set__
+"""Set `.grad` unchecked, without a word to observers."""
+
+# A slot's own setter is as fast as an assignment and does not ask the guard.
+_set_flag, _set_cuts, _set_node, _set_op, _set_storage = [
+    vars(Bare)[slot].__set__ for slot in ("_flag", "cuts", "node", "op", "storage")
+]

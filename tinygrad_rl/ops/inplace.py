@@ -1,4 +1,4 @@
-"""Writing into a tensor: a gradient that needed the old numbers is an error, never a wrong number.
+"""Writing into a tensor: a gradient that needed the old values is an error, never a wrong number.
 
 Every write is counted, for all tensors on the same memory together.
 """
@@ -7,7 +7,17 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_rl.core import Op, Tensor, caller, constant, method, mode, storage_of
+from tinygrad_rl.core import (
+    Op,
+    Tensor,
+    caller,
+    constant,
+    history_of,
+    method,
+    mode,
+    set_history,
+    storage_of,
+)
 from tinygrad_rl.ops.elementwise import add, div, equal, mul, power, sub
 from tinygrad_rl.ops.elementwise import where as select
 from tinygrad_rl.ops.index import getitem, take
@@ -18,7 +28,7 @@ _INT64 = np.dtype(np.int64)
 
 @method("assign_", "copy_")
 def assign_(target: Tensor, value: Any) -> Tensor:
-    """Overwrite the numbers of `target` with those of `value`, broadcast and cast to fit.
+    """Overwrite the values of `target` with those of `value`, broadcast and cast to fit.
 
     In grad mode the history of `value` becomes that of `target`.
 
@@ -44,8 +54,7 @@ def assign_(target: Tensor, value: Any) -> Tensor:
     if mode.grad and (history or target.node is not None):
         if history and target.node is not None:
             value.node.retained, target.node.retained = target.node.retained, None
-        for slot in ("node", "_flag", "op", "cuts"):
-            object.__setattr__(target, slot, getattr(value, slot))
+        set_history(target, history_of(value))
     return target
 
 
@@ -59,16 +68,14 @@ def _check_writable(target: Tensor, value: Tensor) -> None:
     if not target._array.flags.writeable:
         raise RuntimeError(
             "this tensor can't be changed in place: its memory is read-only (a broadcast view, or "
-            "an "
-            "array that is). Work on a copy()"
+            "an array that is). Work on a copy()"
         )
     if not mode.grad:
         return
     if target.requires_grad and target.node is None:
         raise RuntimeError(
             "a leaf that requires a gradient can't be changed in place: do it inside `with "
-            "no_grad():` "
-            "(as the optimizers do)"
+            "no_grad():` (as the optimizers do)"
         )
     shared = target.storage is not None and target.storage.shared
     if shared and (target.requires_grad or value.requires_grad):
@@ -79,9 +86,9 @@ def _check_writable(target: Tensor, value: Tensor) -> None:
 
 
 def _old(target: Tensor, value: Any) -> Tensor:
-    """The numbers before the write, for a rule that asks for them after it."""
-    wanted = mode.grad and (target.requires_grad or (type(value) is Tensor and value.requires_grad))
-    return copy_op(target) if wanted else target
+    """The values before the write, for a rule that asks for them after it."""
+    recorded = target.requires_grad or (type(value) is Tensor and value.requires_grad)
+    return copy_op(target) if recorded and mode.grad else target
 
 
 def _update(name: str, target: Tensor, value: Tensor) -> Tensor:
@@ -127,7 +134,7 @@ def pow_(target: Tensor, value: Any) -> Tensor:
 
 @method("zero_")
 def zero_(target: Tensor) -> Tensor:
-    """All numbers to 0, see `assign_`."""
+    """All values to 0, see `assign_`."""
     return assign_(target, 0)
 
 
@@ -144,9 +151,9 @@ def _setitem_forward(
 
 def _setitem_value_vjp(g: Tensor, where: Tensor) -> Tensor:
     """What was written to a place gets its gradient, unless it was overwritten in the same call."""
-    numbers = Tensor(np.arange(where.size).reshape(where.shape))
-    last = setitem_op(constant(0, _INT64).expand(g.size), numbers, where)
-    stayed = equal(take(last, where), numbers)
+    order = Tensor(np.arange(where.size).reshape(where.shape))
+    last = setitem_op(constant(0, _INT64).expand(g.size), order, where)
+    stayed = equal(take(last, where), order)
     return select(stayed, take(g, where), 0)
 
 
