@@ -35,7 +35,7 @@ from tinygrad_rl.debug.checks import gradgradcheck as gradgradcheck
 from tinygrad_rl.debug.contract import GradientContractError as GradientContractError
 from tinygrad_rl.debug.contract import gradient_contract as gradient_contract
 from tinygrad_rl.debug.flops import count_flops as count_flops
-from tinygrad_rl.debug.walkthrough import Trace as Trace
+from tinygrad_rl.debug.walkthrough import BackwardTrace as BackwardTrace
 from tinygrad_rl.debug.walkthrough import trace_backward as trace_backward
 from tinygrad_rl.derive import DeriveError as DeriveError
 from tinygrad_rl.explain.explanation import Explanation as Explanation
@@ -186,7 +186,7 @@ __all__ = [
     "GradientContractError",
     "Op",
     "Tensor",
-    "Trace",
+    "BackwardTrace",
     "TraceError",
     "abs",
     "add",

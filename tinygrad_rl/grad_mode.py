@@ -3,8 +3,8 @@
     with frozen(critic):                  # gradients go through the critic, none is left in it
         loss = -critic(obs, actor(obs)).mean()
 
-`no_grad` stops recording altogether. `frozen` only takes the flag off some leaves for a while: what
-is computed with them is recorded, but not *for* them.
+`no_grad` stops recording altogether. `frozen` only takes `requires_grad` off some leaves for a
+while: what is computed with them is recorded, but not *for* them.
 """
 
 import functools
@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from threading import get_ident
 from typing import Any
 
-from tinygrad_rl.core import Cut, CutKind, Tensor, announce_flag, caller, mode
+from tinygrad_rl.core import Cut, CutKind, Tensor, caller, mode, set_requires_grad
 
 
 class GradMode:
@@ -107,7 +107,7 @@ def is_grad_enabled() -> bool:
 class frozen:
     """Freeze parameters inside the block: gradients flow through them, none is computed for them.
 
-    Put the *forward* pass inside the block. `backward` may come after it: what wanted a gradient
+    Put the *forward* pass inside the block. `backward` may come after it: what required a gradient
     was recorded at the call. Each tensor gets its own flag back at the end, also on exceptions.
 
     Parameters
@@ -125,8 +125,7 @@ class frozen:
         if not self._tensors:
             raise ValueError(
                 "frozen() matched no tensor: was a generator such as parameters() used up before? "
-                "Pass "
-                "the module itself, or a list"
+                "Pass the module itself, or a list"
             )
         if not all(t.is_leaf for t in self._tensors):
             raise RuntimeError(
@@ -135,20 +134,14 @@ class frozen:
         self._before: list[list[tuple[Tensor, bool, tuple[Cut, ...]]]] = []
 
     def __enter__(self) -> None:
-        self._before.append([(t, t._flag, t._cuts) for t in self._tensors])
+        self._before.append([(t, t.requires_grad, t.cuts) for t in self._tensors])
         cuts = (Cut(CutKind.FROZEN, "inside a frozen() block", caller()),)
         for t in self._tensors:
-            _set_flag(t, False, cuts)
+            set_requires_grad(t, False, cuts)
 
     def __exit__(self, *exc: object) -> None:
         for t, flag, cuts in self._before.pop():
-            _set_flag(t, flag, cuts)
-
-
-def _set_flag(t: Tensor, flag: bool, cuts: tuple[Cut, ...]) -> None:
-    announce_flag(t)
-    object.__setattr__(t, "_flag", flag)
-    object.__setattr__(t, "_cuts", cuts)
+            set_requires_grad(t, flag, cuts)
 
 
 def collect_tensors(items: Iterable[Any]) -> list[Tensor]:

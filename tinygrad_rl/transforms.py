@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_rl.autodiff import grad
-from tinygrad_rl.core import Tensor, as_tensor, storage_of, wrap
+from tinygrad_rl.core import Tensor, alias, as_tensor, wrap
 from tinygrad_rl.grad_mode import enable_grad
 from tinygrad_rl.ops.join import stack
 from tinygrad_rl.ops.shape import copy, reshape
@@ -72,7 +72,7 @@ def jvp(fn: Function, inputs: Any, v: Any, create_graph: bool = False) -> tuple[
     xs, out = _run(fn, inputs, create_graph)
     outs = _as_tuple(out)
     vs = _matching("v", v, xs, "input")
-    us = tuple(_leaf(np.zeros(o.shape, o.dtype)) for o in outs)
+    us = tuple(wrap(np.zeros(o.shape, o.dtype)).requires_grad_() for o in outs)
     with enable_grad():
         products = _gradients(outs, xs, us, create_graph=True)
     results = _gradients(products, us, vs, create_graph)
@@ -160,13 +160,7 @@ def _run(fn: Function, inputs: Any, create_graph: bool) -> tuple[tuple[Tensor, .
 def _variable(x: Tensor, create_graph: bool) -> Tensor:
     if create_graph and x.requires_grad:
         return copy(x)
-    twin = _leaf(x._array)
-    object.__setattr__(twin, "_storage", storage_of(x))
-    return twin
-
-
-def _leaf(array: np.ndarray[Any, Any]) -> Tensor:
-    return wrap(array).requires_grad_()
+    return alias(x).requires_grad_()
 
 
 def _gradients(

@@ -22,12 +22,17 @@ from tinygrad_rl.compiler.program import Program, Value
 from tinygrad_rl.compiler.schedule import make_plan
 from tinygrad_rl.compiler.source import Source
 from tinygrad_rl.compiler.tracing import Outside, Result, Trace, TraceError
-from tinygrad_rl.core import LOST, FlagChanges, GradPlan, Node, Tensor, caller, storage_of, wrap
+from tinygrad_rl.core import FlagChanges, Tensor, caller, end_of_history, set_grad, storage_of, wrap
 from tinygrad_rl.kernels import gemm
 from tinygrad_rl.kernels.cache import load
 from tinygrad_rl.kernels.pool import Pooled, get_num_threads
 
 Array = np.ndarray[Any, Any]
+
+_NO_HISTORY = (
+    "this gradient would have to go back through a jitted function, which keeps no history: "
+    "call backward() inside it, or detach() its result"
+)
 
 _SMALL = 1 << 15
 """Bytes up to which an argument is copied: cheaper than its address and what it overlaps."""
@@ -113,11 +118,11 @@ class Compiled:
     def fits(self, tensors: Sequence[Tensor]) -> bool:
         """Whether flags and gradients are as they were when this form was traced."""
         if self._flags_seen != FlagChanges.count:
-            if any(t._flag is not flag for t, flag in self.trace.flags):
+            if any(t.requires_grad is not flag for t, flag in self.trace.flags):
                 return False
             self._flags_seen = FlagChanges.count
-        return all(_found(leaf, tensors)._grad is None for leaf in self.trace.absent) and all(
-            _found(leaf, tensors)._grad is not None for leaf in self.trace.incoming
+        return all(_found(leaf, tensors).accumulated is None for leaf in self.trace.absent) and all(
+            _found(leaf, tensors).accumulated is not None for leaf in self.trace.incoming
         )
 
     def why_not(self, tensors: Sequence[Tensor]) -> str:
@@ -129,11 +134,13 @@ class Compiled:
         for leaf, v in zip(incoming[::-1], self.trace.program.inputs[::-1], strict=False):
             names.setdefault(id(leaf), v.name.removeprefix("grad_"))
         for t, flag in self.trace.flags:
-            if t._flag is not flag:
-                return f"requires_grad of {names.get(id(t), 'a tensor')}: {flag} -> {t._flag}"
+            if t.requires_grad is not flag:
+                return (
+                    f"requires_grad of {names.get(id(t), 'a tensor')}: {flag} -> {t.requires_grad}"
+                )
         for leaves, was in ((self.trace.absent, "None"), (self.trace.incoming, "there")):
             for leaf in leaves:
-                if (_found(leaf, tensors)._grad is None) != (was == "None"):
+                if (_found(leaf, tensors).accumulated is None) != (was == "None"):
                     name = (
                         f"argument {leaf}"
                         if isinstance(leaf, int)
@@ -146,7 +153,7 @@ class Compiled:
         """Run on these arguments; the result has the form of the function's own."""
         given: list[Any] = tensors
         if self.trace.incoming:
-            given = [*tensors, *[_found(leaf, tensors)._grad for leaf in self.trace.incoming]]
+            given = [*tensors, *[_found(leaf, tensors).accumulated for leaf in self.trace.incoming]]
         for buffer, k in self._staged:
             array = given[k]._array
             if self._writes.may_touch(array):
@@ -181,15 +188,15 @@ class Compiled:
         """Set the `.grad` of leaves as the function would have."""
         for leaf, g in self._grads:
             if isinstance(g, Tensor):
-                if g._storage is not None:
-                    g._storage.version += 1
-                if isinstance(leaf, Tensor) and leaf._grad is g:
+                if g.storage is not None:
+                    g.storage.version += 1
+                if isinstance(leaf, Tensor) and leaf.accumulated is g:
                     continue
             elif isinstance(g, int):
                 g = tensors[g]
             elif isinstance(leaf, int) and g is not None:
                 g = wrap(g.copy())
-            object.__setattr__(_found(leaf, tensors), "_grad", g)
+            set_grad(_found(leaf, tensors), g)
 
     def _builder(self, tree: Any) -> Callable[[Sequence[Tensor]], Any]:
         """A function that makes the result anew, in the form of what the traced call returned."""
@@ -213,13 +220,7 @@ class Compiled:
         if not r.flag:
             return lambda tensors: wrap(array.copy())
 
-        def with_history(tensors: Sequence[Tensor]) -> Tensor:
-            out = wrap(array.copy())
-            object.__setattr__(out, "_node", _boundary(out))
-            object.__setattr__(out, "_flag", True)
-            return out
-
-        return with_history
+        return lambda tensors: end_of_history(array.copy(), "jitted", _NO_HISTORY)
 
 
 def _found(outside: Outside, tensors: Sequence[Tensor]) -> Tensor:
@@ -329,29 +330,3 @@ def _shared(a: str, b: str) -> TraceError:
         f"{a} and {b} share memory and one of them is written inside a jitted function: use one of "
         "the two only, or a copy()"
     )
-
-
-def _stop(g: Tensor) -> Tensor:
-    raise RuntimeError(
-        "this gradient would have to go back through a jitted function, which keeps no history: "
-        "call backward() inside it, or detach() its result"
-    )
-
-
-class _Ended:
-    """Stands in the place of an op at the end of a result's history."""
-
-    name = "jitted"
-
-
-def _boundary(out: Tensor) -> Node:
-    """History that says where it ends, for a result that would have had one."""
-    node = Node()
-    node.op, node.params = _Ended, {}  # type: ignore[assignment]
-    node.plan = GradPlan((0,), ((_stop, ("g",)),), (), (), False, ())
-    node.parents = (LOST,)
-    node.saved = node.versions = ()
-    node.output = node.shapes = node.hooks = node.retained = None
-    node.released = node.unflagged = None
-    node.shape, node.dtype, node.sequence, node.where = out.shape, out.dtype, 0, None
-    return node

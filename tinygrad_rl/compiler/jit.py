@@ -179,7 +179,7 @@ def _signature(tree: Any) -> Any:
     kind = type(tree)
     if kind is Tensor:
         # A result of an op is not treated as a leaf: gradients can't be left in it.
-        return tree._array.shape, tree._array.dtype, tree._flag, tree._node is None
+        return tree._array.shape, tree._array.dtype, tree.requires_grad, tree.node is None
     if isinstance(tree, (tuple, list)):
         return (kind, *[_signature(v) for v in tree])
     if isinstance(tree, dict):

@@ -1,4 +1,4 @@
-"""Run a function once and note every op call.
+"""Run a function once and record every op call.
 
     traced = trace(step, (x, y))
     print(traced.program.listing())       # one line an op: result, op, operands, line of user code
@@ -19,6 +19,7 @@ import numpy as np
 
 from tinygrad_rl.compiler.program import Instruction, Program, Value
 from tinygrad_rl.core import (
+    History,
     Node,
     Observer,
     Op,
@@ -26,9 +27,13 @@ from tinygrad_rl.core import (
     Where,
     at,
     caller,
+    history_of,
     mode,
     next_in_sequence,
     place,
+    set_grad,
+    set_history,
+    watching,
     wrap,
 )
 from tinygrad_rl.naming import names_of
@@ -95,13 +100,14 @@ def trace(
     """
     recorder = _Recorder()
     args, kwargs = replaced((args, kwargs or {}), Tensor, recorder.add_input)
-    before = mode.observers, mode.interpret, mode.grad
-    mode.observers, mode.interpret = (*mode.observers, recorder), True
+    interpret, grad = mode.interpret, mode.grad
+    mode.interpret = True
     try:
-        result = function(*args, **kwargs)
-        recorder.check_end(before[2])
+        with watching(recorder):
+            result = function(*args, **kwargs)
+            recorder.check_end(grad)
     finally:
-        mode.observers, mode.interpret, mode.grad = before
+        mode.interpret, mode.grad = interpret, grad
         recorder.undo()
     outer = names_of(function, args, kwargs)
     return recorder.finish(getattr(function, "__name__", "step"), result, outer)
@@ -114,14 +120,14 @@ class _Recorder(Observer):
         self.alive: list[Tensor] = []  # so that no id is used twice
         self.start = next_in_sequence()
         self.arguments: dict[int, tuple[int, Tensor]] = {}  # by the id of the leaf in its place
-        self.twins: dict[int, Tensor] = {}  # these leaves by the ids of the arguments
+        self.aliases: dict[int, Tensor] = {}  # these leaves by the ids of the arguments
         self.inputs: list[Value] = []
         self.incoming: list[Tensor] = []
         self.states: dict[int, Value] = {}
         self.instructions: list[Instruction] = []
         self.writes: dict[int, tuple[Value, Value]] = {}
         self.flags: dict[int, tuple[Tensor, bool]] = {}
-        self.backup: list[tuple[Tensor, np.ndarray[Any, Any], tuple[Any, ...], Any]] = []
+        self.backup: list[tuple[Tensor, np.ndarray[Any, Any], History, Any]] = []
         self.made: set[int] = set()
         self.created: set[int] = set()
         self.views: set[int] = set()
@@ -132,17 +138,17 @@ class _Recorder(Observer):
 
     def add_input(self, tensor: Tensor) -> Tensor:
         """A leaf in the place of an argument, so that its history and identity stay outside."""
-        if (twin := self.twins.get(id(tensor))) is not None:
-            return twin
-        twin = self.twins[id(tensor)] = wrap(tensor._array.view())
-        for slot in ("_flag", "_grad", "_cuts"):
-            object.__setattr__(twin, slot, getattr(tensor, slot))
+        if (alias := self.aliases.get(id(tensor))) is not None:
+            return alias
+        alias = self.aliases[id(tensor)] = wrap(tensor._array.view())
+        set_history(alias, history_of(tensor)._replace(node=None, op=None))
+        set_grad(alias, tensor.accumulated)
         k = len(self.arguments)
-        self.arguments[id(twin)] = k, tensor
-        value = Value("input", tensor.shape, tensor.dtype, f"arg{k}", twin)
+        self.arguments[id(alias)] = k, tensor
+        value = Value("input", tensor.shape, tensor.dtype, f"arg{k}", alias)
         self.inputs.append(value)
-        self._bind(twin, value)
-        return twin
+        self._bind(alias, value)
+        return alias
 
     def _bind(self, tensor: Tensor, value: Value) -> None:
         self.values[id(tensor._array)] = value
@@ -182,7 +188,7 @@ class _Recorder(Observer):
         self.instructions.append(Instruction(op, values, params, result, caller(), flops))
         self._bind(out, result)
         self.made.add(id(out._array))
-        if out._storage is not None:
+        if out.storage is not None:
             self.views.add(id(out._array))
 
     def on_create(self, tensor: Tensor) -> None:
@@ -206,14 +212,13 @@ class _Recorder(Observer):
         old = self.value(target)
         if key not in self.made:
             if key not in self.writes:
-                storage = target._storage
-                slots = (target._node, target._flag, target._op, target._cuts)
+                storage = target.storage
                 version = None if storage is None else (storage.version, storage.changed)
-                self.backup.append((target, target._array.copy(), slots, version))
+                self.backup.append((target, target._array.copy(), history_of(target), version))
             self.writes[key] = (self.writes[key][0] if key in self.writes else old, new)
-        if target._storage is not None and target._storage.shared:
+        if target.storage is not None and target.storage.shared:
             for t in self.alive:
-                if t._array is not target._array and t._storage is target._storage:
+                if t._array is not target._array and t.storage is target.storage:
                     self.stale[id(t._array)] = at(caller())
         self.values[key] = new
 
@@ -236,12 +241,12 @@ class _Recorder(Observer):
             )
 
     def on_flag(self, tensor: Tensor) -> None:
-        self.flags.setdefault(id(tensor), (tensor, tensor._flag))
+        self.flags.setdefault(id(tensor), (tensor, tensor.requires_grad))
 
     def on_grad(self, leaf: Tensor, writing: bool) -> None:
         if id(leaf) in self.first_grads:
             return
-        g = leaf._grad
+        g = leaf.accumulated
         self.first_grads[id(leaf)] = (leaf, g, writing)
         if g is None or writing or not self._is_outside(leaf):
             return
@@ -258,28 +263,27 @@ class _Recorder(Observer):
         if mode.grad is not grad_mode:
             raise TraceError("a jitted function can't leave grad mode changed: use `with`")
         for tensor, *_ in self.backup:
-            if tensor._node is not None and tensor._node.sequence > self.start:
+            if tensor.node is not None and tensor.node.sequence > self.start:
                 raise TraceError(
                     f"a tensor of shape {tensor.shape} from outside gets a history inside a jitted "
                     "function, which keeps none: change it in `with no_grad():`"
                 )
 
     def undo(self) -> None:
-        """Give every tensor from outside its numbers, gradient and flag back, as nothing was."""
-        for tensor, array, slots, version in reversed(self.backup):
+        """Give every tensor from outside its values, gradient and flag back, as nothing was."""
+        for tensor, array, history, version in reversed(self.backup):
             tensor._array[...] = array
-            for name, slot in zip(("_node", "_flag", "_op", "_cuts"), slots, strict=True):
-                object.__setattr__(tensor, name, slot)
-            storage = tensor._storage
+            set_history(tensor, history)
+            storage = tensor.storage
             if storage is not None:
                 storage.version, storage.changed = version or (0, None)
         for leaf, before, _ in self.first_grads.values():
-            self.last_grads[id(leaf)] = leaf._grad
-            object.__setattr__(leaf, "_grad", before)
+            self.last_grads[id(leaf)] = leaf.accumulated
+            set_grad(leaf, before)
         for tensor, flag in self.flags.values():
-            self.last_flags[id(tensor)] = tensor._flag
-            if tensor._flag is not flag and self._is_outside(tensor):
-                object.__setattr__(tensor, "_flag", flag)
+            self.last_flags[id(tensor)] = tensor.requires_grad
+            if tensor.requires_grad is not flag and self._is_outside(tensor):
+                set_history(tensor, history_of(tensor)._replace(requires_grad=flag))
 
     def outside(self, tensor: Tensor) -> Outside | None:
         """Where a later call finds this tensor, when it is one from outside."""
@@ -294,10 +298,10 @@ class _Recorder(Observer):
         if id(leaf) not in self.arguments:
             return leaf
         k, argument = self.arguments[id(leaf)]
-        if argument._node is not None:
+        if argument.node is not None:
             raise TraceError(
                 f"a gradient reaches argument {k} of a jitted function, the result of "
-                f"{argument._node.op.name!r} (called at {at(argument._node.where)}), and can't go "
+                f"{argument.node.op.name!r} (called at {at(argument.node.where)}), and can't go "
                 "on from there: detach() the argument, or compute it inside"
             )
         return k
@@ -310,8 +314,8 @@ class _Recorder(Observer):
             outside = self.outside(tensor)
             if outside is None:
                 outputs.append(self.value(tensor))
-                return Result(tensor._flag, outputs[-1])
-            return Result(tensor._flag, outside=outside)
+                return Result(tensor.requires_grad, outputs[-1])
+            return Result(tensor.requires_grad, outside=outside)
 
         tree = replaced(result, Tensor, returned)
         for leaf, before, _ in self.first_grads.values():

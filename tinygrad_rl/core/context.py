@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import CodeType
+from types import CodeType, FrameType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ class Mode(threading.local):
     """What this thread does with op calls: record them for a gradient, show them to observers."""
 
     grad: bool = True
-    notes: bool = True  # whether results without history say where their paths were cut
+    records_cuts: bool = True  # whether results without history say where their paths were cut
     interpret: bool = False  # compute elementwise ops by NumPy: a trace shall compile nothing
     observers: tuple["Observer", ...] = ()
 
@@ -47,16 +47,16 @@ class Observer:
         """After an op has computed `out`."""
 
     def on_create(self, tensor: "Tensor") -> None:
-        """After a tensor was made of numbers that are no tensor's."""
+        """After a tensor was made of data that is no tensor's."""
 
     def on_random(self) -> None:
         """Before random numbers are drawn for a tensor."""
 
     def on_assign(self, target: "Tensor", value: "Tensor") -> None:
-        """Before `target`'s numbers are overwritten with `value`'s."""
+        """Before `target`'s values are overwritten with `value`'s."""
 
     def on_read(self, tensor: "Tensor", how: str) -> None:
-        """Before a tensor's numbers leave the engine through `how`, such as 'item()'."""
+        """Before a tensor's values leave the engine through `how`, such as 'item()'."""
 
     def on_grad_mode(self, flag: bool | None) -> None:
         """After a block has set grad mode to `flag`; None when the innermost block ends."""
@@ -83,10 +83,13 @@ class Observer:
 
 
 @contextmanager
-def watching(*observers: Observer) -> Iterator[None]:
-    """Show this thread's op calls to the observers inside the block, and no longer."""
+def watching(*observers: Observer, alone: bool = False) -> Iterator[None]:
+    """Show this thread's op calls to the observers inside the block, and no longer.
+
+    Those who watch already go on doing so, unless these shall be `alone`.
+    """
     before = mode.observers
-    mode.observers = (*before, *observers)
+    mode.observers = observers if alone else (*before, *observers)
     try:
         yield
     finally:
@@ -107,11 +110,19 @@ class _Inside(dict[str, bool]):
 _inside = _Inside()
 
 
+def user_frame() -> FrameType | None:
+    """The innermost frame outside this package: the variables of who called it."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and _inside[frame.f_code.co_filename]:
+        frame = frame.f_back
+    return frame
+
+
 def caller() -> Where | None:
     """The innermost line of code outside this package, in a form that is cheap to take."""
-    frame = sys._getframe(1)
+    frame: FrameType | None = sys._getframe(1)  # as `user_frame`, but once for each recorded call
     while frame is not None and _inside[frame.f_code.co_filename]:
-        frame = frame.f_back  # type: ignore[assignment]
+        frame = frame.f_back
     return None if frame is None else (frame.f_code, frame.f_lasti)
 
 
@@ -123,7 +134,7 @@ def warn(message: str) -> None:
 
 
 def place(where: Where | None) -> tuple[str, int]:
-    """File name and line number of what `caller` noted."""
+    """File name and line number of what `caller` found."""
     if where is None:
         return "?", 0
     code, lasti = where

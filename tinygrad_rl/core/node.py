@@ -8,7 +8,7 @@ import numpy as np
 
 from tinygrad_rl.core.context import Where, caller, mode, next_in_sequence
 from tinygrad_rl.core.cuts import Cut, CutKind
-from tinygrad_rl.core.tensor import Storage, Tensor, _Bare, storage_of, wrap
+from tinygrad_rl.core.tensor import Bare, Storage, Tensor, with_node, wrap
 
 if TYPE_CHECKING:
     from tinygrad_rl.core.op import Op
@@ -17,18 +17,18 @@ Rule = Callable[..., Tensor]
 
 
 class GradPlan(NamedTuple):
-    """What a call saves and which rules run, when exactly these inputs want a gradient."""
+    """What a call saves and which rules run, when exactly these inputs require a gradient."""
 
-    positions: tuple[int, ...]  # the inputs that want one
+    positions: tuple[int, ...]  # the inputs that require one
     rules: tuple[tuple[Rule, tuple[str, ...]], ...]  # a rule for each, and the names it asks for
     saves: tuple[tuple[str, int], ...]  # (name, position) of the inputs that some rule asks for
-    constant: tuple[bool, ...]  # which of those wanted no gradient
+    constant: tuple[bool, ...]  # which of those required no gradient
     saves_output: bool
     shapes: tuple[tuple[str, int], ...]  # (name_shape, position)
 
 
 class Node:
-    """The record of one op call in which some input wanted a gradient.
+    """The record of one op call in which some input required a gradient.
 
     `parents` has, for each of those inputs, what the gradient is handed to: the node that made it,
     or the leaf tensor itself. Only what the rules ask for is kept alive.
@@ -47,7 +47,7 @@ class Node:
     sequence: int
     where: Where | None
     hooks: list[Any] | None
-    retained: Any  # a weak reference to the tensor whose .grad is wanted, see `retain_grad`
+    retained: Any  # a weak reference to the tensor whose .grad is filled, see `retain_grad`
     released: Where | None
     unflagged: list[Any] | None
     __slots__ = (
@@ -70,10 +70,6 @@ class Node:
     )
 
 
-LOST = wrap(np.zeros(()))
-"""The parent of a node whose history was not kept: every leaf may lie behind it."""
-
-
 def record(
     op: "Op",
     inputs: Sequence[Tensor],
@@ -81,27 +77,27 @@ def record(
     array: np.ndarray[Any, Any],
     storage: Storage | None = None,
 ) -> Tensor:
-    """Make the output tensor of a call; note the call when a gradient will have to come back.
+    """Make the output tensor of a call; record the call when a gradient will have to come back.
 
-    Whether an input wants a gradient is looked at here, once: a flag that is changed later, by
+    Whether an input requires a gradient is looked at here, once: a flag that is changed later, by
     leaving a `frozen()` block say, changes nothing about what was recorded. A view comes with its
     `storage`.
     """
-    out = _Bare()
+    out = Bare()
     out._array = array
-    out._storage = storage
-    out._node = out._grad = out._hooks = None
-    out._op = op
+    out.storage = storage
+    out.node = out.accumulated = out.hooks = None
+    out.op = op
     out._flag = False
-    out._cuts = ()
-    out.__class__ = Tensor
+    out.cuts = ()
     needs = tuple([t._flag for t in inputs])
-    wanted = True in needs
-    if wanted and mode.grad and op.differentiable:
+    required = True in needs
+    if required and mode.grad and op.differentiable:
         _remember(op, inputs, params, out, needs)
-    elif wanted or any([t._cuts for t in inputs]):  # noqa: C419 (faster than a generator)
-        if mode.notes:
-            _note_cuts(op, inputs, out, wanted)
+    elif required or any([t.cuts for t in inputs]):  # noqa: C419 (faster than a generator)
+        if mode.records_cuts:
+            out.cuts = _cuts(op, inputs, required)
+    out.__class__ = Tensor
     if mode.observers:
         for observer in mode.observers:
             observer.on_call(op, inputs, params, out)  # type: ignore[arg-type]
@@ -109,7 +105,7 @@ def record(
 
 
 def _remember(
-    op: "Op", inputs: Sequence[Tensor], params: dict[str, Any], out: _Bare, needs: tuple[bool, ...]
+    op: "Op", inputs: Sequence[Tensor], params: dict[str, Any], out: Bare, needs: tuple[bool, ...]
 ) -> None:
     plan = op.plans.get(needs)
     if plan is None:
@@ -122,9 +118,9 @@ def _remember(
     node.where = caller()
     node.shape = out._array.shape
     node.dtype = out._array.dtype
-    node.parents = tuple([inputs[i]._node or inputs[i] for i in plan.positions])
+    node.parents = tuple([inputs[i].node or inputs[i] for i in plan.positions])
     saved = node.saved = tuple([inputs[i] for _, i in plan.saves])
-    node.versions = tuple([0 if (s := t._storage) is None else s.version for t in saved])
+    node.versions = tuple([0 if (s := t.storage) is None else s.version for t in saved])
     node.shapes = None
     if plan.shapes:
         shapes = tuple([t._array.shape for t in inputs])
@@ -133,20 +129,20 @@ def _remember(
     if plan.saves_output:
         # The array and its version, not the tensor: a tensor points to its node, and a node that
         # pointed back would be a cycle, kept until the collector comes by.
-        storage = storage_of(out)  # type: ignore[arg-type]
+        storage = out.storage = out.storage or Storage()
         node.output = (out._array, storage, storage.version)
     node.hooks = node.retained = node.released = node.unflagged = None
     if len(plan.positions) < len(needs):
         # To warn of a leaf whose flag is set too late; weak, so that no array is kept alive.
-        node.unflagged = [weakref.ref(t) for t in inputs if not t._flag and t._node is None]
-    out._node = node
+        node.unflagged = [weakref.ref(t) for t in inputs if not t._flag and t.node is None]
+    out.node = node
     out._flag = True
 
 
-def _note_cuts(op: "Op", inputs: Sequence[Tensor], out: Any, wanted: bool) -> None:
-    """Leave crumbs on a result without history: the lines where its paths were cut, no arrays."""
-    cuts = dict.fromkeys(cut for t in inputs for cut in t._cuts if cut.kind is not CutKind.UNFROZEN)
-    if wanted:
+def _cuts(op: "Op", inputs: Sequence[Tensor], required: bool) -> tuple[Cut, ...]:
+    """Crumbs for a result without history: the lines where its paths were cut, no arrays."""
+    cuts = dict.fromkeys(cut for t in inputs for cut in t.cuts if cut.kind is not CutKind.UNFROZEN)
+    if required:
         if not mode.grad:
             cut = Cut(CutKind.NO_GRAD, f"{op.name} was called with grad mode off", caller())
         elif op.cuts is not None:
@@ -154,4 +150,34 @@ def _note_cuts(op: "Op", inputs: Sequence[Tensor], out: Any, wanted: bool) -> No
         else:
             cut = Cut(CutKind.NOT_DIFFERENTIABLE, f"{op.name} has no derivative", caller())
         cuts[cut] = None
-    object.__setattr__(out, "_cuts", tuple(cuts)[:8])
+    return tuple(cuts)[:8]
+
+
+# -- history that was not kept ---------------------------------------------------------------------
+
+LOST = wrap(np.zeros(()))
+"""The parent of a node whose history was not kept: every leaf may lie behind it."""
+
+
+class _Unrecorded(NamedTuple):
+    """What stands for the op of such a node: a name for messages."""
+
+    name: str
+
+
+def end_of_history(array: np.ndarray[Any, Any], name: str, reason: str) -> Tensor:
+    """A result of `name` that requires a gradient and has no history: one that comes raises."""
+
+    def refuse(g: Tensor) -> Tensor:
+        raise RuntimeError(reason)
+
+    node = Node()
+    node.op, node.params = _Unrecorded(name), {}  # type: ignore[assignment]
+    node.plan = GradPlan((0,), ((refuse, ("g",)),), (), (), False, ())
+    node.parents = (LOST,)
+    node.saved = node.versions = ()
+    node.output = node.shapes = node.hooks = node.retained = None
+    node.released = node.unflagged = None
+    node.shape, node.dtype = array.shape, array.dtype
+    node.sequence, node.where = next_in_sequence(), caller()
+    return with_node(node, array)

@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 from types import FunctionType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from tinygrad_rl.core.node import Node
     from tinygrad_rl.core.op import Op
 
+_SETTABLE = ("requires_grad", "grad")
+
 DTYPES = {np.dtype(t) for t in (np.float32, np.float64, np.int64, np.int32, np.uint8, np.bool_)}
 
 
@@ -38,35 +40,38 @@ class Storage:
         self.shared = False
 
 
-class _Bare:
-    """A tensor's slots without its guard.
+class Bare:
+    """A tensor's slots, without the guard that refuses to set them.
 
-    `Tensor.__setattr__` refuses unknown names, which would cost a microsecond for each result, so
-    results are filled in bare and then become tensors.
+    `Tensor.__setattr__` would cost a microsecond for each result: results are filled in bare and
+    then become tensors.
     """
 
+    # Not advertised, but named for the engine to read; written through the functions below.
+    # `_flag` and `accumulated` are `requires_grad` and `grad` as core sees them: no call, no
+    # observer.
     __slots__ = (
         "__weakref__",
         "_array",
-        "_cuts",
         "_flag",
-        "_grad",
-        "_hooks",
-        "_node",
-        "_op",
-        "_storage",
+        "accumulated",
+        "cuts",
+        "hooks",
+        "node",
+        "op",
+        "storage",
     )
     _array: np.ndarray[Any, Any]
-    _cuts: tuple[Cut, ...]  # where its paths were cut, for messages
     _flag: bool
-    _grad: "Tensor | None"
-    _hooks: list[Any] | None  # of a leaf; a result's are on its node
-    _node: "Node | None"
-    _op: "Op | None"  # the op that made it, recorded or not
-    _storage: Storage | None
+    accumulated: "Tensor | None"
+    cuts: tuple[Cut, ...]  # where its paths were cut, for messages
+    hooks: list[Any] | None  # of a leaf; a result's are on its node
+    node: "Node | None"
+    op: "Op | None"  # the op that made it, recorded or not
+    storage: Storage | None
 
 
-class Tensor(_Bare):
+class Tensor(Bare):
     """An array that can require a gradient.
 
     Parameters
@@ -84,18 +89,20 @@ class Tensor(_Bare):
     __slots__ = ()
     __array_ufunc__ = None  # makes `array + tensor` come to us instead of to NumPy
 
-    def __init__(self, data: Any, requires_grad: bool = False, dtype: Any = None) -> None:
-        _fill(self, as_array(data, dtype, copy=True))
+    def __new__(cls, data: Any, requires_grad: bool = False, dtype: Any = None) -> "Tensor":
+        """A tensor on a copy of the data."""
+        t = wrap(as_array(data, dtype, copy=True))
         for observer in mode.observers:
-            observer.on_create(self)
+            observer.on_create(t)
         if requires_grad is not False:
-            _check_flag(self, requires_grad)
-            object.__setattr__(self, "_flag", bool(requires_grad))
+            _check_flag(t, requires_grad)
+            _set_flag(t, bool(requires_grad))
+        return t
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if not hasattr(type(self), name):
+        if name not in _SETTABLE:
             raise AttributeError(f"a Tensor has no attribute {name!r} to set{_hint(name)}")
-        object.__setattr__(self, name, value)
+        super().__setattr__(name, value)
 
     # What the array says.
     @property
@@ -121,13 +128,13 @@ class Tensor(_Bare):
     # What autograd knows.
     @property
     def requires_grad(self) -> bool:
-        """Whether a gradient is wanted. Settable on leaves; a result has it iff an input had."""
+        """Whether gradients are computed. Settable on leaves; a result has it iff an input had."""
         return self._flag
 
     @requires_grad.setter
     def requires_grad(self, flag: bool) -> None:
         _check_flag(self, flag)
-        if self._node is not None:
+        if self.node is not None:
             if flag:
                 return
             raise RuntimeError(
@@ -136,15 +143,11 @@ class Tensor(_Bare):
                 "already): use detach() to get a constant, or frozen() around the forward pass"
             )
         if flag == self._flag:
-            return  # nothing is set, so nothing is noted as set
-        announce_flag(self)
-        self._flag = bool(flag)
+            return  # nothing is set, so nothing is recorded
         kind = CutKind.UNFROZEN if flag else CutKind.FROZEN
-        older = tuple(c for c in self._cuts if c.kind not in (CutKind.FROZEN, CutKind.UNFROZEN))
-        self._cuts = (
-            Cut(kind, f"requires_grad set to {bool(flag)}", caller(), next_in_sequence()),
-            *older,
-        )
+        cut = Cut(kind, f"requires_grad set to {bool(flag)}", caller(), next_in_sequence())
+        older = [c for c in self.cuts if c.kind not in (CutKind.FROZEN, CutKind.UNFROZEN)]
+        set_requires_grad(self, bool(flag), (cut, *older))
 
     def requires_grad_(self, flag: bool = True) -> "Tensor":
         """Set `requires_grad` in place and return the tensor."""
@@ -154,21 +157,21 @@ class Tensor(_Bare):
     @property
     def is_leaf(self) -> bool:
         """True when no recorded op made this tensor."""
-        return self._node is None
+        return self.node is None
 
     @property
     def grad(self) -> "Tensor | None":
         """The gradient accumulated by `backward`, of this tensor's shape and dtype, or None."""
         if mode.observers:
             touch_grad(self, writing=False)
-        if self._grad is None and self._node is not None and self._node.retained is None:
+        if self.accumulated is None and self.node is not None and self.node.retained is None:
             warn(
-                f"the .grad of a result of an op ({self._node.op.name!r}, called at "
-                f"{at(self._node.where)}) is read: only leaves get one. Call retain_grad() on it "
+                f"the .grad of a result of an op ({self.node.op.name!r}, called at "
+                f"{at(self.node.where)}) is read: only leaves get one. Call retain_grad() on it "
                 "before "
                 "backward(), or use grad(loss, [it])"
             )
-        return self._grad
+        return self.accumulated
 
     @grad.setter
     def grad(self, value: "Tensor | None") -> None:
@@ -181,11 +184,11 @@ class Tensor(_Bare):
                     f"{value.dtype} of shape {value.shape}"
                 )
         touch_grad(self, writing=True)
-        self._grad = value
+        set_grad(self, value)
 
     # The way out of the engine.
     def numpy(self) -> np.ndarray[Any, Any]:
-        """A read-only view of the numbers; writing goes through `assign_`."""
+        """A read-only view of the values; writing goes through `assign_`."""
         _reading(self, "numpy()")
         view = self._array.view()
         view.flags.writeable = False
@@ -239,14 +242,14 @@ class Tensor(_Bare):
 
     def __repr__(self) -> str:
         if any(type(o).on_read is not Observer.on_read for o in mode.observers):
-            numbers = "..."  # a traced tensor can be printed, its numbers can't be read
+            values = "..."  # a traced tensor can be printed, its values can't be read
         else:
-            numbers = np.array2string(self._array, separator=", ", prefix="Tensor(", precision=6)
-        parts = [numbers, f"shape={self.shape}", f"dtype={self.dtype}"]
+            values = np.array2string(self._array, separator=", ", prefix="Tensor(", precision=6)
+        parts = [values, f"shape={self.shape}", f"dtype={self.dtype}"]
         if self._flag:
             parts.append("requires_grad=True")
-        if self._node is not None:
-            parts.append(f"op={self._node.op.name}")
+        if self.node is not None:
+            parts.append(f"op={self.node.op.name}")
         return f"Tensor({', '.join(parts)})"
 
     def __format__(self, spec: str) -> str:
@@ -260,21 +263,19 @@ class Tensor(_Bare):
         )
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Tensor":
-        if self._node is not None:
+        if self.node is not None:
             raise RuntimeError(
-                f"only leaves can be deep-copied, this is the result of {self._node.op.name!r}, "
+                f"only leaves can be deep-copied, this is the result of {self.node.op.name!r}, "
                 "called "
-                f"at {at(self._node.where)}: a copy of it would have no history. Use "
+                f"at {at(self.node.where)}: a copy of it would have no history. Use "
                 "detach().copy()"
             )
         _reading(self, "copy.deepcopy")
-        twin = memo[id(self)] = wrap(self._array.copy())
-        fill = object.__setattr__
-        for slot in ("_flag", "_op", "_cuts"):
-            fill(twin, slot, getattr(self, slot))
-        if self._grad is not None:
-            fill(twin, "_grad", wrap(self._grad._array.copy()))
-        return twin
+        copied = memo[id(self)] = wrap(self._array.copy())
+        set_history(copied, history_of(self))
+        if self.accumulated is not None:
+            set_grad(copied, wrap(self.accumulated._array.copy()))
+        return copied
 
     __hash__ = object.__hash__
 
@@ -305,13 +306,6 @@ class Tensor(_Bare):
         def __getattr__(self, name: str) -> Any: ...
 
 
-def announce_flag(tensor: Tensor) -> None:
-    """Count a setting of a flag and tell the observers, before it happens."""
-    FlagChanges.count += 1
-    for observer in mode.observers:
-        observer.on_flag(tensor)
-
-
 def touch_grad(tensor: Tensor, writing: bool) -> None:
     """Tell the observers that a tensor's `.grad` is about to be read or set."""
     for observer in mode.observers:
@@ -331,8 +325,7 @@ def _hint(name: str) -> str:
             ": writing past the version counter is how gradients go wrong silently. Use assign_() "
             "inside no_grad() to write, detach() to read"
         )
-    known = [n for n in dir(Tensor) if not n.startswith("_")]
-    near = difflib.get_close_matches(name, known, 1, 0.5)
+    near = difflib.get_close_matches(name, _SETTABLE, 1, 0.5)
     return f"; did you mean {near[0]!r}?" if near else ""
 
 
@@ -341,23 +334,13 @@ def _reading(tensor: Tensor, how: str) -> None:
         observer.on_read(tensor, how)
 
 
-def _fill(tensor: Any, array: np.ndarray[Any, Any]) -> Any:
-    fill = object.__setattr__
-    fill(tensor, "_array", array)
-    for name in ("_node", "_grad", "_hooks", "_op", "_storage"):
-        fill(tensor, name, None)
-    fill(tensor, "_flag", False)
-    fill(tensor, "_cuts", ())
-    return tensor
-
-
 def wrap(array: np.ndarray[Any, Any]) -> Tensor:
     """A constant tensor on this very array: the fast way to make one."""
-    t = _Bare()
+    t = Bare()
     t._array = array
-    t._node = t._grad = t._hooks = t._op = t._storage = None
+    t.node = t.accumulated = t.hooks = t.op = t.storage = None
     t._flag = False
-    t._cuts = ()
+    t.cuts = ()
     t.__class__ = Tensor
     return t  # type: ignore[return-value]
 
@@ -428,15 +411,6 @@ def as_tensor(value: Any) -> Tensor:
     return value if type(value) is Tensor else wrap(as_array(value))
 
 
-def storage_of(tensor: Tensor) -> Storage:
-    """The count of writes to a tensor's memory, which begins when somebody asks for it."""
-    storage = tensor._storage
-    if storage is None:
-        storage = Storage()
-        object.__setattr__(tensor, "_storage", storage)
-    return storage
-
-
 def method(*names: str) -> Callable[[Any], Any]:
     """Make a function of a tensor a method of Tensor too, under each of the names."""
 
@@ -450,3 +424,71 @@ def method(*names: str) -> Callable[[Any], Any]:
         return function
 
     return bind
+
+
+# -- past the guard: for the engine ----------------------------------------------------------------
+
+
+class History(NamedTuple):
+    """Where a tensor comes from, as far as a gradient is concerned."""
+
+    node: "Node | None"
+    requires_grad: bool
+    op: "Op | None" = None
+    cuts: tuple[Cut, ...] = ()
+
+
+def history_of(tensor: Tensor) -> History:
+    """What `set_history` gives to another tensor, or back to this one."""
+    return History(tensor.node, tensor._flag, tensor.op, tensor.cuts)
+
+
+def set_history(tensor: Tensor, history: History) -> None:
+    """Give a tensor the history of another one, whatever it had, without a word to observers."""
+    _set_node(tensor, history.node)
+    _set_flag(tensor, history.requires_grad)
+    _set_op(tensor, history.op)
+    _set_cuts(tensor, history.cuts)
+
+
+def set_requires_grad(tensor: Tensor, flag: bool, cuts: tuple[Cut, ...]) -> None:
+    """Set the flag of a leaf and the cuts that say why; observers and compiled functions hear."""
+    FlagChanges.count += 1
+    for observer in mode.observers:
+        observer.on_flag(tensor)
+    _set_flag(tensor, flag)
+    _set_cuts(tensor, cuts)
+
+
+def with_node(node: "Node", array: np.ndarray[Any, Any], storage: Storage | None = None) -> Tensor:
+    """A tensor whose history is this node: what it made, made anew."""
+    t = wrap(array)
+    _set_node(t, node)
+    _set_flag(t, True)
+    _set_storage(t, storage)
+    return t
+
+
+def alias(tensor: Tensor) -> Tensor:
+    """A constant on the tensor's own memory: a write to one of the two counts for both."""
+    t = wrap(tensor._array)
+    _set_storage(t, storage_of(tensor))
+    return t
+
+
+def storage_of(tensor: Tensor) -> Storage:
+    """The count of writes to a tensor's memory, which begins when somebody asks for it."""
+    storage = tensor.storage
+    if storage is None:
+        storage = Storage()
+        _set_storage(tensor, storage)
+    return storage
+
+
+set_grad: Callable[[Tensor, Tensor | None], None] = vars(Bare)["accumulated"].__set__
+"""Set `.grad` unchecked, without a word to observers."""
+
+# A slot's own setter is as fast as an assignment and does not ask the guard.
+_set_flag, _set_cuts, _set_node, _set_op, _set_storage = [
+    vars(Bare)[slot].__set__ for slot in ("_flag", "cuts", "node", "op", "storage")
+]

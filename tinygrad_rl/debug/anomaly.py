@@ -1,4 +1,4 @@
-"""NaN autopsy: name the op, the line, the position and the operands that made a number go bad.
+"""NaN autopsy: name the op, the line, the position and the operands that made a value go bad.
 
     with detect_anomaly():
         loss = step(batch)
@@ -8,17 +8,19 @@ Every op's output is looked at, forward and backward, so the block is slow; outs
 is.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
-from tinygrad_rl.core import Elementwise, Node, Observer, Op, Tensor, at, caller, mode
+from tinygrad_rl.core import Elementwise, Node, Observer, Op, Tensor, at, caller, watching
 
 Array = np.ndarray[Any, Any]
 
 
-class detect_anomaly(Observer):
+@contextmanager
+def detect_anomaly() -> Iterator[None]:
     """Raise at the first op whose output has a NaN, or an infinity that no input had.
 
     An infinity that is passed on is none of the op's making (masks are often made of -inf); a NaN
@@ -28,16 +30,14 @@ class detect_anomaly(Observer):
     ------
     FloatingPointError : from the op call inside the block.
     """
+    with watching(_Autopsy()):
+        yield
+
+
+class _Autopsy(Observer):
+    """Looks at every output."""
 
     _node: Node | None = None  # the forward call whose rules are running
-
-    def __enter__(self) -> "detect_anomaly":
-        mode.observers = (*mode.observers, self)
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        mode.observers = tuple(o for o in mode.observers if o is not self)
-        self._node = None
 
     def on_step(self, node: Node | None) -> None:
         """Remember which forward call the backward sweep has come to."""
@@ -66,8 +66,7 @@ class detect_anomaly(Observer):
             verb = "was given a NaN (made outside this block) and gives"
         lines = [
             f"{op.name!r} {verb} {out[index]} at {index} ({count} of {out.size} entries), called "
-            "at "
-            f"{at(caller())}"
+            f"at {at(caller())}"
         ]
         if self._node is not None:
             forward = self._node

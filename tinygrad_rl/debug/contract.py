@@ -9,15 +9,14 @@ In a test it stands as it is, or as a decorator: a broken promise is an Assertio
 the tensor and the clause. It watches: a gradient that comes and is cleared again does not escape.
 """
 
-import sys
 from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Any
 
 import numpy as np
 
-from tinygrad_rl.core import Observer, Tensor, mode
-from tinygrad_rl.debug.flops import count_flops
+from tinygrad_rl.core import Observer, Tensor, user_frame, watching
+from tinygrad_rl.debug.flops import FlopCounter
 from tinygrad_rl.explain.names import Names
 from tinygrad_rl.grad_mode import collect_tensors
 
@@ -27,7 +26,7 @@ class GradientContractError(AssertionError):
 
 
 class _Watch(Observer):
-    """Notes which leaves get a gradient, and how large."""
+    """Records which leaves get a gradient, and how large."""
 
     def __init__(self) -> None:
         self.norms: dict[int, float] = {}
@@ -66,12 +65,12 @@ class gradient_contract:
     def __init__(
         self, receives: Any = (), untouched: Any = (), max_flops: float | None = None
     ) -> None:
-        frame = sys._getframe(1)
         names = Names()
         for group in (receives, untouched):
             for name, value in group.items() if isinstance(group, Mapping) else ():
                 names.add(name, value)
-        names.search_variables({**frame.f_globals, **frame.f_locals})
+        if (frame := user_frame()) is not None:
+            names.search_variables({**frame.f_globals, **frame.f_locals})
         self._receives, self._untouched = _tensors(receives), _tensors(untouched)
         if not self._receives and not self._untouched and max_flops is None:
             raise ValueError(
@@ -86,8 +85,7 @@ class gradient_contract:
             name = next(self._names[id(t)] for t in self._receives if id(t) in both)
             raise ValueError(f"{name} can't both receive a gradient and stay untouched")
         self._max_flops = max_flops
-        self._counter = count_flops()
-        self._watch = _Watch()
+        self._counter = FlopCounter()
 
     @property
     def flops(self) -> int:
@@ -95,17 +93,17 @@ class gradient_contract:
         return self._counter.total
 
     def __enter__(self) -> "gradient_contract":
-        self._counter, self._watch = count_flops(), _Watch()
+        self._counter, self._watch = FlopCounter(), _Watch()
         tensors = (*self._receives, *self._untouched)
-        self._grads = {id(t): (t._grad, _copied(t._grad)) for t in tensors}
+        self._grads = {id(t): (t.accumulated, _copied(t.accumulated)) for t in tensors}
         self._values = {id(t): t._array.copy() for t in self._untouched}
-        self._observers = mode.observers
-        mode.observers = (*mode.observers, self._counter, self._watch)
+        self._block = watching(self._counter, self._watch)
+        self._block.__enter__()
         return self
 
-    def __exit__(self, kind: Any, *exc: object) -> None:
-        mode.observers = self._observers
-        if kind is not None:
+    def __exit__(self, *exc: Any) -> None:
+        self._block.__exit__(*exc)
+        if exc[0] is not None:
             return
         __tracebackhide__ = True
         broken = [
@@ -134,9 +132,11 @@ class gradient_contract:
         if id(t) in self._watch.norms:
             return self._watch.norms[id(t)]
         before, numbers = self._grads[id(t)]
-        if t._grad is None or (t._grad is before and np.array_equal(t._grad._array, numbers, True)):
+        if t.accumulated is None or (
+            t.accumulated is before and np.array_equal(t.accumulated._array, numbers, True)
+        ):
             return None
-        return float(np.linalg.norm(t._grad._array.astype(np.float64)))
+        return float(np.linalg.norm(t.accumulated._array.astype(np.float64)))
 
     def _missing(self, t: Tensor) -> str:
         norm, name = self._got(t), self._names[id(t)]

@@ -6,17 +6,15 @@ counter.total, counter.calls["linear"]
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
-from tinygrad_rl.core import Observer, Op, Tensor, mode
+from tinygrad_rl.core import Observer, Op, Tensor, watching
 
 
-class count_flops(Observer):
-    """Count the ops that this thread executes inside the block, forward and backward.
-
-    FLOPs are those of matrix products (2 m n k), the usual measure of a network's cost; everything
-    else is bound by memory traffic.
+class FlopCounter(Observer):
+    """Counts the ops that a thread executes, forward and backward, while it watches.
 
     Attributes
     ----------
@@ -33,16 +31,21 @@ class count_flops(Observer):
         """FLOPs of all ops together."""
         return sum(self.by_op.values())
 
-    def __enter__(self) -> "count_flops":
-        mode.observers = (*mode.observers, self)
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        mode.observers = tuple(o for o in mode.observers if o is not self)
-
     def on_call(
         self, op: Op, inputs: Sequence[Tensor], params: dict[str, Any], out: Tensor
     ) -> None:
         """Count one call."""
         self.calls[op.name] += 1
         self.by_op[op.name] += op.flops(out._array, [t._array for t in inputs], params)
+
+
+@contextmanager
+def count_flops() -> Iterator[FlopCounter]:
+    """Count what this thread executes inside the block.
+
+    FLOPs are those of matrix products (2 m n k), the usual measure of a network's cost; everything
+    else is bound by memory traffic.
+    """
+    counter = FlopCounter()
+    with watching(counter):
+        yield counter

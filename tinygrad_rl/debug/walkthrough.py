@@ -1,19 +1,18 @@
-"""The backward pass as a worked example: every rule in the order in which it runs, with numbers.
+"""The backward pass as a worked example: every rule in the order in which it runs, with values.
 
     print(trace_backward(loss))
     for step in trace_backward(loss).steps: ...
 
-`autodiff.sweep` does the same work and throws the intermediate results away. Nothing is changed by
-looking: no `.grad` is written, no hook runs, and the graph can still be used for the real backward.
+`backward` takes the same steps, those of `autodiff.sweep`, and keeps only their end. Nothing is
+changed by looking: no `.grad` is written, no hook runs, and the graph can still be used for the
+real backward.
 """
 
 import ast
 import functools
-import heapq
 import inspect
 import linecache
 import re
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,17 +20,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_rl import autodiff
-from tinygrad_rl.core import Elementwise, Node, Op, Tensor, mode, place
-from tinygrad_rl.debug.flops import count_flops
+from tinygrad_rl.autodiff import Parent, between, check_root, initial_gradient, parent_of, sweep
+from tinygrad_rl.core import Elementwise, Node, Op, Tensor, place, user_frame, watching
+from tinygrad_rl.debug.flops import FlopCounter
 from tinygrad_rl.explain.names import Names
-from tinygrad_rl.ops.elementwise import add
+from tinygrad_rl.grad_mode import no_grad
 
-Sink = Node | Tensor
 _SMALL = 6  # elements that are shown as numbers; above, shape and norm
 
 
-# -- the sweep, slowed down ------------------------------------------------------------------------
+# -- the sweep, watched ----------------------------------------------------------------------------
 
 
 class Visit(NamedTuple):
@@ -39,7 +37,7 @@ class Visit(NamedTuple):
 
     node: Node
     g: Tensor
-    sent: list[tuple[int, Sink, Tensor]]  # (position of the input, what made it, its gradient)
+    sent: list[tuple[int, Parent, Tensor]]  # (position of the input, what made it, its gradient)
     flops: int
 
 
@@ -51,7 +49,7 @@ def gradients_of(outputs: Sequence[Tensor]) -> list[Tensor]:
 def visit(
     outputs: Sequence[Tensor], gradients: Sequence[Tensor], inputs: Sequence[Tensor] | None = None
 ) -> tuple[list[Visit], dict[Tensor, Tensor]]:
-    """Sweep back from the outputs and keep every step.
+    """Sweep back from the outputs and keep every step; nobody else sees it, and nothing changes.
 
     Parameters
     ----------
@@ -66,43 +64,24 @@ def visit(
     ------
     RuntimeError : as `backward`, for a graph that was used up or a saved tensor that was changed.
     """
-    useful = None
-    if inputs is not None:
-        useful = autodiff._between(outputs, {autodiff._sink(t) for t in inputs})
-    pending: dict[Sink, Tensor] = {}
-    queue: list[tuple[int, Node]] = []
+    useful = None if inputs is None else between(outputs, {parent_of(t) for t in inputs})
+    roots = zip(outputs, gradients, strict=True)
+    counter = FlopCounter()
     visits: list[Visit] = []
-
-    def send(sink: Sink, g: Tensor) -> None:
-        known = pending.get(sink)
-        if known is None and isinstance(sink, Node):
-            heapq.heappush(queue, (-sink.sequence, sink))
-        pending[sink] = g if known is None else add(known, g)
-
-    with autodiff.GradMode(False):
-        for tensor, g in zip(outputs, gradients, strict=True):
-            if useful is None or autodiff._sink(tensor) in useful:
-                send(autodiff._sink(tensor), g)
-        while queue:
-            node = heapq.heappop(queue)[1]
-            g = pending.pop(node)
-            wanted = [i for i, p in enumerate(node.parents) if useful is None or p in useful]
-            made: list[tuple[Sink, Tensor]] = []
-            with count_flops() as counter:
-                autodiff._step(node, g, useful, lambda *pair, made=made: made.append(pair))
-            positions = [node.plan.positions[i] for i in wanted]
-            sent = [(i, sink, out) for i, (sink, out) in zip(positions, made, strict=True)]
-            visits.append(Visit(node, g, sent, counter.total))
-            for _, sink, out in sent:
-                send(sink, out)
-    return visits, {leaf: g for leaf, g in pending.items() if isinstance(leaf, Tensor)}
+    leaves: dict[Any, Tensor] = {}
+    before = 0
+    with no_grad(), watching(counter, alone=True):
+        for node, g, made in sweep(roots, leaves, useful, hooks=False):
+            visits.append(Visit(node, g, made, counter.total - before))
+            before = counter.total
+    return visits, leaves
 
 
 # -- the worked example ----------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class Sent:
+class InputGradient:
     """What one rule made: the gradient of one input of a call.
 
     Attributes
@@ -120,7 +99,7 @@ class Sent:
 
 
 @dataclass(frozen=True)
-class Step:
+class BackwardStep:
     """One call's turn in the backward pass.
 
     Attributes
@@ -129,8 +108,8 @@ class Step:
     call : name of the call, such as `%3 mul`; higher numbers were called later.
     file, line, code : where the user called it.
     g : the gradient that came in: that of the call's output.
-    sent : what went out, for each input that wanted a gradient.
-    skipped : names of the inputs that wanted none, such as frozen ones: their rules did not run.
+    sent : what went out, for each input that required a gradient.
+    skipped : names of the inputs that required none, such as frozen ones: their rules did not run.
     flops : matrix-product FLOPs of the rules.
     """
 
@@ -140,16 +119,16 @@ class Step:
     line: int
     code: str
     g: np.ndarray[Any, Any]
-    sent: tuple[Sent, ...]
+    sent: tuple[InputGradient, ...]
     skipped: tuple[str, ...]
     flops: int
 
 
 @dataclass(frozen=True)
-class Trace:
+class BackwardTrace:
     """The steps of a backward pass, and the gradient of each leaf at the end. Prints as a page."""
 
-    steps: tuple[Step, ...]
+    steps: tuple[BackwardStep, ...]
     leaves: dict[str, np.ndarray[Any, Any]]
 
     @property
@@ -173,7 +152,7 @@ class Trace:
 
 def trace_backward(
     loss: Tensor, gradient: Any = None, names: dict[str, Tensor] | None = None
-) -> Trace:
+) -> BackwardTrace:
     """Work through the backward pass of `loss`, without doing it: no `.grad` is written.
 
     Parameters
@@ -187,40 +166,40 @@ def trace_backward(
     ------
     RuntimeError : as `backward`, when there is no path, or the graph was used up.
     """
-    autodiff._check_root(loss)
+    check_root(loss)
     known = Names()
-    frame = sys._getframe(1)
     for name, t in (names or {}).items():
         known.add(name, t)
-    known.search_variables({**frame.f_globals, **frame.f_locals})
-    observers, mode.observers = mode.observers, ()
-    try:
-        visits, gradients = visit([loss], [autodiff._initial(loss, gradient)])
-    finally:
-        mode.observers = observers
+    if (frame := user_frame()) is not None:
+        known.search_variables({**frame.f_globals, **frame.f_locals})
+    with watching(alone=True):
+        start = initial_gradient(loss, gradient)
+    visits, gradients = visit([loss], [start])
     order = {id(n): i for i, n in enumerate(sorted((v.node for v in visits), key=_sequence), 1)}
     labels = {id(v.node): f"%{order[id(v.node)]} {v.node.op.name}" for v in visits}
     for i, leaf in enumerate(gradients, 1):
         labels[id(leaf)] = known.tensors.get(id(leaf), f"leaf {i} {leaf.shape}")
     steps = tuple(_step(i, v, labels) for i, v in enumerate(visits, 1))
-    return Trace(steps, {labels[id(leaf)]: g._array for leaf, g in gradients.items()})
+    return BackwardTrace(steps, {labels[id(leaf)]: g._array for leaf, g in gradients.items()})
 
 
 def _sequence(node: Node) -> int:
     return node.sequence
 
 
-def _step(number: int, v: Visit, labels: dict[int, str]) -> Step:
+def _step(number: int, v: Visit, labels: dict[int, str]) -> BackwardStep:
     node = v.node
     file, line = place(node.where)
     sent = tuple(
-        Sent(node.op.arg_name(i), labels[id(sink)], rule_text(node.op, i), g._array)
+        InputGradient(node.op.arg_name(i), labels[id(sink)], rule_text(node.op, i), g._array)
         for i, sink, g in v.sent
     )
     wanted = {node.op.arg_name(i) for i in node.plan.positions}
     skipped = () if node.op.variadic else tuple(a for a in node.op.args if a not in wanted)
     code = linecache.getline(file, line).strip()
-    return Step(number, labels[id(node)], file, line, code, v.g._array, sent, skipped, v.flops)
+    return BackwardStep(
+        number, labels[id(node)], file, line, code, v.g._array, sent, skipped, v.flops
+    )
 
 
 def shown(array: np.ndarray[Any, Any]) -> str:

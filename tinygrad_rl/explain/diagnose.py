@@ -97,7 +97,7 @@ class Flow:
         for root in self.roots:
             asked = None if asked is None or root.asked is None else asked | root.asked
         useful = {id(t) for t in self.targets} if asked is None else self._toward(asked)
-        alive = {id(v) for v in self.targets if v.tensor._flag}
+        alive = {id(v) for v in self.targets if v.tensor.requires_grad}
         live = set()
         for call in reversed(self.calls):
             if call.recorded and id(call.out) in alive:
@@ -183,7 +183,7 @@ def diagnose(recorder: Recorder, flow: Flow) -> tuple[list[Leaf], list[str]]:
     count = 0
     for i, t in tensors.items():
         value = used.get(i)
-        if t.dtype.kind != "f" or t._op is not None or i in made:
+        if t.dtype.kind != "f" or t.op is not None or i in made:
             continue
         name = recorder.names.tensors.get(i) or (value.name if value else "")
         if _is_candidate(recorder, value, t):
@@ -210,7 +210,7 @@ def _told_apart(leaves: list[Leaf]) -> list[Leaf]:
 
 
 def _is_candidate(recorder: Recorder, value: Value | None, t: Tensor) -> bool:
-    if id(t) in recorder.names.parameters or t._flag or t._cuts:
+    if id(t) in recorder.names.parameters or t.requires_grad or t.cuts:
         return True
     return value is not None and any(
         call.flags[i] or (call.causes[i][:1] and call.causes[i][0].kind == "frozen")
@@ -304,7 +304,7 @@ def _unused(recorder: Recorder, value: Value | None) -> Cause:
 
 
 def _uses(flow: Flow, value: Value) -> tuple[Use, ...]:
-    node_calls = {id(c.out.tensor._node): c for c, _ in flow.consumers.get(id(value), [])}
+    node_calls = {id(c.out.tensor.node): c for c, _ in flow.consumers.get(id(value), [])}
     found = []
     for visit in (v for root in flow.roots for v in root.visits):
         call = node_calls.get(id(visit.node))
@@ -320,7 +320,7 @@ def _uses(flow: Flow, value: Value) -> tuple[Use, ...]:
 
 def _zeros(flow: Flow, value: Value) -> list[Cause]:
     """The calls on the way that turn a gradient into zeros, with the share of rows."""
-    on_way = {id(c.out.tensor._node): (c, i) for c, i in flow.onward(value, live=True)}
+    on_way = {id(c.out.tensor.node): (c, i) for c, i in flow.onward(value, live=True)}
     kills: list[tuple[float, Cause]] = []
     for visit in (v for root in flow.roots for v in root.visits):
         if id(visit.node) in on_way:

@@ -166,7 +166,7 @@ def _roots(recorder: Recorder, result: Any) -> list[Root]:
         return called
     outputs = [t for t in _tensors(result) if t.dtype.kind == "f"]
     asked = list(recorder.roots)
-    if asked and not any(t._flag for t in outputs):
+    if asked and not any(t.requires_grad for t in outputs):
         return asked
     if not outputs:
         raise TypeError(

@@ -200,8 +200,8 @@ class Recorder(Observer):
             op=op.name,
             inputs=values,
             out=result,
-            flags=[t._flag for t in inputs],
-            recorded=out._node is not None,
+            flags=[t.requires_grad for t in inputs],
+            recorded=out.node is not None,
             causes=[self._causes(op, t, out, place.line) for t in inputs],
             line=place.line,
             stack=place.stack,
@@ -211,8 +211,8 @@ class Recorder(Observer):
         )
         result.maker = call
         self._values[id(out)] = result
-        if out._node is not None:
-            self._of_node[id(out._node)] = result
+        if out.node is not None:
+            self._of_node[id(out.node)] = result
         self.calls.append(call)
 
     def on_assign(self, target: Tensor, value: Tensor) -> None:
@@ -268,7 +268,7 @@ class Recorder(Observer):
         refused: str | None = None
         try:
             starts = zip(outputs, given or [None] * len(outputs), strict=True)
-            tracked = [(t, g) for t, g in starts if t._flag]
+            tracked = [(t, g) for t, g in starts if t.requires_grad]
             if tracked:
                 tensors = [t for t, _ in tracked]
                 ones = gradients_of(tensors)
@@ -306,15 +306,15 @@ class Recorder(Observer):
             i: Cause(
                 "frozen after the forward",
                 "the call had noted already that it wants a gradient",
-                _line_of(t._cuts[0].where),
+                _line_of(t.cuts[0].where),
             )
             for i, t in used.items()
-            if not t._flag and t._cuts
+            if not t.requires_grad and t.cuts
         }
 
     def thawed_late(self, tensor: Tensor) -> Cause | None:
         """Where a leaf got its flag during the run, when it has one now."""
-        cut = tensor._cuts[0] if tensor._flag and tensor._cuts else None
+        cut = tensor.cuts[0] if tensor.requires_grad and tensor.cuts else None
         if cut is None or cut.kind != "unfrozen" or cut.when < self._start:
             return None
         return Cause(
@@ -334,7 +334,9 @@ class Recorder(Observer):
         constants = [
             v
             for v in self._values.values()
-            if v.maker is None and not v.tensor._flag and id(v.tensor) not in self.names.tensors
+            if v.maker is None
+            and not v.tensor.requires_grad
+            and id(v.tensor) not in self.names.tensors
         ]
         for v in constants:
             use = first_use.get(id(v), -1)
@@ -355,7 +357,7 @@ class Recorder(Observer):
         out: Value | None = None,
     ) -> None:
         out = out or Value(target)
-        flags = [v.tensor._flag for v in inputs]
+        flags = [v.tensor.requires_grad for v in inputs]
         live = kind == "assign" and mode.grad and any(flags)
         call = Call(
             len(self.calls), kind, op, inputs, out, flags, live, [causes] * len(inputs), *place
@@ -370,7 +372,7 @@ class Recorder(Observer):
         value = self._values.get(id(tensor))
         if value is None:
             # A rule that asks for its op's output gets another tensor with the same history.
-            value = self._of_node.get(id(tensor._node)) or Value(tensor)
+            value = self._of_node.get(id(tensor.node)) or Value(tensor)
             self._values[id(tensor)] = value
             self._alive.append(tensor)
         return value
@@ -386,8 +388,13 @@ class Recorder(Observer):
 
     def _causes(self, op: Op, tensor: Tensor, out: Tensor, line: Line) -> list[Cause]:
         found = []
-        cut = tensor._cuts[0] if tensor._cuts else None
-        if cut is not None and cut.kind == "frozen" and not tensor._flag and tensor._op is None:
+        cut = tensor.cuts[0] if tensor.cuts else None
+        if (
+            cut is not None
+            and cut.kind == "frozen"
+            and not tensor.requires_grad
+            and tensor.op is None
+        ):
             found.append(Cause("frozen", cut.detail, _line_of(cut.where)))
         if (block := self._block()) is not None:
             found.append(block)

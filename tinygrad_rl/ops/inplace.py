@@ -1,4 +1,4 @@
-"""Writing into a tensor: a gradient that needed the old numbers is an error, never a wrong number.
+"""Writing into a tensor: a gradient that needed the old values is an error, never a wrong number.
 
 Every write is counted, for all tensors on the same memory together.
 """
@@ -7,7 +7,18 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_rl.core import Op, Scatter, Tensor, caller, constant, method, mode, storage_of
+from tinygrad_rl.core import (
+    Op,
+    Scatter,
+    Tensor,
+    caller,
+    constant,
+    history_of,
+    method,
+    mode,
+    set_history,
+    storage_of,
+)
 from tinygrad_rl.ops.elementwise import add, div, equal, mul, power, sub
 from tinygrad_rl.ops.elementwise import where as select
 from tinygrad_rl.ops.index import getitem, take
@@ -19,7 +30,7 @@ _INT64 = np.dtype(np.int64)
 
 @method("assign_", "copy_")
 def assign_(target: Tensor, value: Any) -> Tensor:
-    """Overwrite the numbers of `target` with those of `value`, broadcast and cast to fit.
+    """Overwrite the values of `target` with those of `value`, broadcast and cast to fit.
 
     In grad mode the history of `value` becomes that of `target`.
 
@@ -33,7 +44,7 @@ def assign_(target: Tensor, value: Any) -> Tensor:
     _check_writable(target, value)
     if value.shape != target.shape:
         value = broadcast_to(value, target.shape)
-    history = mode.grad and value._flag
+    history = mode.grad and value.requires_grad
     if history:
         value = copy_op(value)
     for observer in mode.observers:
@@ -42,11 +53,10 @@ def assign_(target: Tensor, value: Any) -> Tensor:
     storage = storage_of(target)
     storage.version += 1
     storage.changed = caller()
-    if mode.grad and (history or target._node is not None):
-        if history and target._node is not None:
-            value._node.retained, target._node.retained = target._node.retained, None
-        for slot in ("_node", "_flag", "_op", "_cuts"):
-            object.__setattr__(target, slot, getattr(value, slot))
+    if mode.grad and (history or target.node is not None):
+        if history and target.node is not None:
+            value.node.retained, target.node.retained = target.node.retained, None
+        set_history(target, history_of(value))
     return target
 
 
@@ -60,19 +70,17 @@ def _check_writable(target: Tensor, value: Tensor) -> None:
     if not target._array.flags.writeable:
         raise RuntimeError(
             "this tensor can't be changed in place: its memory is read-only (a broadcast view, or "
-            "an "
-            "array that is). Work on a copy()"
+            "an array that is). Work on a copy()"
         )
     if not mode.grad:
         return
-    if target._flag and target._node is None:
+    if target.requires_grad and target.node is None:
         raise RuntimeError(
             "a leaf that requires a gradient can't be changed in place: do it inside `with "
-            "no_grad():` "
-            "(as the optimizers do)"
+            "no_grad():` (as the optimizers do)"
         )
-    shared = target._storage is not None and target._storage.shared
-    if shared and (target._flag or value._flag):
+    shared = target.storage is not None and target.storage.shared
+    if shared and (target.requires_grad or value.requires_grad):
         raise RuntimeError(
             "this tensor shares its memory with a view, and one of the two has history: changed in "
             "place, the other's gradient would be wrong. Work on a copy()"
@@ -80,9 +88,9 @@ def _check_writable(target: Tensor, value: Tensor) -> None:
 
 
 def _old(target: Tensor, value: Any) -> Tensor:
-    """The numbers before the write, for a rule that asks for them after it."""
-    wanted = mode.grad and (target._flag or (type(value) is Tensor and value._flag))
-    return copy_op(target) if wanted else target
+    """The values before the write, for a rule that asks for them after it."""
+    recorded = target.requires_grad or (type(value) is Tensor and value.requires_grad)
+    return copy_op(target) if recorded and mode.grad else target
 
 
 def _update(name: str, target: Tensor, value: Tensor) -> Tensor:
@@ -128,7 +136,7 @@ def pow_(target: Tensor, value: Any) -> Tensor:
 
 @method("zero_")
 def zero_(target: Tensor) -> Tensor:
-    """All numbers to 0, see `assign_`."""
+    """All values to 0, see `assign_`."""
     return assign_(target, 0)
 
 
@@ -143,9 +151,9 @@ def _put_forward(base: Array, x: Array, rows: Array) -> Array:
 
 def _put_value_vjp(g: Tensor, rows: Tensor) -> Tensor:
     """What was written to a place gets its gradient, unless it was overwritten in the same call."""
-    numbers = Tensor(np.arange(rows.size).reshape(rows.shape))
-    last = put(constant(0, _INT64).expand(g.size), numbers, rows)
-    stayed = equal(take(last, rows), numbers)
+    order = Tensor(np.arange(rows.size).reshape(rows.shape))
+    last = put(constant(0, _INT64).expand(g.size), order, rows)
+    stayed = equal(take(last, rows), order)
     return select(stayed, take(g, rows), 0)
 
 

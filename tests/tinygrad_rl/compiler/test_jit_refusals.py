@@ -20,8 +20,9 @@ def weights(*shape, seed=0, dtype=np.float64):
 def snapshot(*tensors):
     """Everything that an aborted call must leave as it was."""
     return [
-        (t._array.copy().tolist(), t._grad, None if t._grad is None else t._grad.tolist(), t._flag,
-         t._node, 0 if t._storage is None else t._storage.version)
+        (t._array.copy().tolist(), t.accumulated,
+         None if t.accumulated is None else t.accumulated.tolist(), t.requires_grad,
+         t.node, 0 if t.storage is None else t.storage.version)
         for t in tensors
     ] + [mode.observers, mode.interpret, mode.grad]  # fmt: skip
 
@@ -144,7 +145,7 @@ def test_what_is_refused_leaves_everything_as_it_was(bad, error, words):
     w.grad = tg.Tensor(np.ones(2))
     x = tg.from_numpy(np.array([1.0, -2.0]))
     OUTER[:] = [w * 3]
-    nodes = [OUTER[0]._node.released]
+    nodes = [OUTER[0].node.released]
 
     def f(x):
         with tg.no_grad():
@@ -163,7 +164,7 @@ def test_what_is_refused_leaves_everything_as_it_was(bad, error, words):
         with pytest.raises(error, match=words):
             compiled(x)
         assert snapshot(w, s, x, *OUTER) == before
-        assert [OUTER[0]._node.released] == nodes
+        assert [OUTER[0].node.released] == nodes
     assert compiled.cache_info()[:2] == (0, 0)
     with pytest.raises(RuntimeError, match="nothing is compiled"):
         compiled.source()

@@ -244,7 +244,7 @@ class _Builder:
         name = leaf.name.removeprefix(box.title + ".")
         late = next((c.kind for c in leaf.causes if "after" in c.kind), None)
         if (call.index, i) in self.flow.live and late is None:
-            sent = self.sent.get((id(call.out.tensor._node), i))
+            sent = self.sent.get((id(call.out.tensor.node), i))
             norm = leaf.norm if sent is None else float(np.linalg.norm(sent))
             return Chip(name, REACHED if norm else ZERO, norm)
         here = [c.kind for c in call.causes[i]]
@@ -268,7 +268,7 @@ class _Builder:
                 self.named.add(id(value))
         if (call.index, i) in self.flow.live:
             arrow.live, arrow.cut = True, None
-            sent = self.sent.get((id(call.out.tensor._node), i))
+            sent = self.sent.get((id(call.out.tensor.node), i))
             if sent is not None:
                 self.parts.setdefault(key, []).append(sent)
         elif not arrow.live and arrow.cut is None:
@@ -297,7 +297,7 @@ class _Builder:
         self.arrows[key] = Arrow(source, box, "", live)
         if live:
             visits = (v for root in self.flow.roots for v in root.visits)
-            start = (v.g._array for v in visits if v.node is value.tensor._node)
+            start = (v.g._array for v in visits if v.node is value.tensor.node)
             self.parts[key] = [next(start, np.ones(value.shape))]
 
     def _leaf_name(self, value: Value) -> str:
