@@ -12,7 +12,7 @@ from tinygrad_rl.compiler import phases
 from tinygrad_rl.compiler.plan import Plan
 from tinygrad_rl.compiler.program import Value
 from tinygrad_rl.compiler.views import keeps_axes, source_index
-from tinygrad_rl.core import Op
+from tinygrad_rl.core import DTYPES, Op
 from tinygrad_rl.kernels import scalar
 
 NATIVE = (
@@ -30,14 +30,7 @@ NATIVE = (
     "matmul_tt_rows",
     "plus",
 )
-TYPES = {
-    "float32": "float32",
-    "float64": "float64",
-    "int64": "int64",
-    "int32": "int32",
-    "uint8": "uint8",
-    "bool": "boolean",
-}
+TYPES = {dtype.name: names.numba for dtype, names in DTYPES.items()}
 AXES = (*"ijklmnop", *(f"i{k}" for k in range(2, 58)))  # NumPy's arrays have up to 64 axes
 SCALAR_FUNCTIONS = tuple(n for n in vars(scalar) if not n.startswith("_"))
 _RESERVED = {*keyword.kwlist, *NATIVE, *TYPES.values(), *AXES, *SCALAR_FUNCTIONS}

@@ -23,6 +23,7 @@ from tinygrad_rl.core.context import warn as warn
 from tinygrad_rl.core.context import watching as watching
 from tinygrad_rl.core.cuts import Cut as Cut
 from tinygrad_rl.core.cuts import CutKind as CutKind
+from tinygrad_rl.core.dtypes import DTYPES as DTYPES
 from tinygrad_rl.core.node import LOST as LOST
 from tinygrad_rl.core.node import GradPlan as GradPlan
 from tinygrad_rl.core.node import Node as Node

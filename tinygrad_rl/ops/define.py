@@ -18,16 +18,13 @@ from typing import Any, overload
 
 import numpy as np
 
-from tinygrad_rl.core import REGISTRY, Op, Rule, Tensor, as_tensor, constant, mode, record
+from tinygrad_rl.core import DTYPES, REGISTRY, Op, Rule, Tensor, as_tensor, constant, mode, record
 from tinygrad_rl.derive import DeriveError, Scalar, parse, parse_text
 from tinygrad_rl.kernels import loops
 
 Array = np.ndarray[Any, Any]
 _BOOL, _INT64 = np.dtype(bool), np.dtype(np.int64)
 _FLOAT32, _FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
-_NUMBA = {np.dtype(t): t for t in ("float32", "float64", "int64", "int32", "uint8")} | {
-    _BOOL: "boolean"
-}
 
 
 class Elementwise(Op):
@@ -229,11 +226,11 @@ class Elementwise(Op):
         return loop
 
     def _build(self, pattern: str, arrays: Sequence[Array], dtype: np.dtype[Any]) -> Any:
-        types = [_NUMBA[a.dtype] for a in arrays]
+        out, types = DTYPES[dtype].numba, [DTYPES[a.dtype].numba for a in arrays]
         compute = next((t for t in types if t != "boolean"), "boolean")
         expression = self.scalar.render(compute)
         stem = self.name.replace(".", "_")
-        return loops.elementwise(stem, expression, self.args, _NUMBA[dtype], tuple(types), pattern)
+        return loops.elementwise(stem, expression, self.args, out, tuple(types), pattern)
 
 
 _NO_PARAMS: dict[str, Any] = {}
