@@ -9,11 +9,12 @@ is computed with them is recorded, but not *for* them.
 
 import functools
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from threading import get_ident
 from typing import Any
 
 from tinygrad_rl.core import Cut, CutKind, Tensor, announce_flag, caller, mode
+from tinygrad_rl.tree import collect_tensors
 
 
 class GradMode:
@@ -149,18 +150,3 @@ def _set_flag(t: Tensor, flag: bool, cuts: tuple[Cut, ...]) -> None:
     announce_flag(t)
     object.__setattr__(t, "_flag", flag)
     object.__setattr__(t, "_cuts", cuts)
-
-
-def collect_tensors(items: Iterable[Any]) -> list[Tensor]:
-    """The tensors in modules, tensors and nested iterables, each once, in order."""
-    found: dict[int, Tensor] = {}
-    for item in items:
-        if isinstance(item, Tensor):
-            found[id(item)] = item
-        elif callable(getattr(type(item), "parameters", None)):
-            found |= {id(t): t for t in item.parameters()}
-        elif isinstance(item, Iterable):
-            found |= {id(t): t for t in collect_tensors(item)}
-        else:
-            raise TypeError(f"expected a module or tensors, not {type(item).__name__}")
-    return list(found.values())

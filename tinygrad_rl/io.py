@@ -25,6 +25,7 @@ import safetensors.numpy
 
 from tinygrad_rl.core import DTYPES, Tensor, as_array, wrap
 from tinygrad_rl.files import write_atomically
+from tinygrad_rl.tree import contents
 
 Array = np.ndarray[Any, Any]
 _CODES = {names.code: dtype for dtype, names in DTYPES.items()}
@@ -59,10 +60,9 @@ def _flatten(value: Any, keys: tuple[str, ...], tensors: dict[str, Array]) -> li
     if isinstance(value, Mapping):
         if odd := [k for k in value if not isinstance(k, str)]:
             raise TypeError(f"{name or 'the state'!r} has the key {odd[0]!r}; keys are strings")
-        return ["dict", {k: _flatten(v, (*keys, k), tensors) for k, v in value.items()}]
+        return ["dict", {k: _flatten(v, (*keys, k), tensors) for k, v in contents(value)}]
     if isinstance(value, (list, tuple)):
-        items = enumerate(value)
-        return ["list", [_flatten(v, (*keys, str(i)), tensors) for i, v in items]]
+        return ["list", [_flatten(v, (*keys, str(k)), tensors) for k, v in contents(value)]]
     if type(value) in _PLAIN:
         return ["value", value]
     if not isinstance(value, (Tensor, np.ndarray, np.generic)):

@@ -4,24 +4,27 @@ An optimizer never moves a tensor whose `requires_grad` is False, whatever its `
 weight decay say.
 """
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from abc import abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 
 from tinygrad_rl.core import Tensor
-from tinygrad_rl.grad_mode import collect_tensors, no_grad
+from tinygrad_rl.grad_mode import no_grad
 from tinygrad_rl.ops.define import builtin
 from tinygrad_rl.ops.elementwise import maximum, sqrt
+from tinygrad_rl.tree import TensorHolder, collect_tensors
 
 
-class Optimizer:
+class Optimizer(TensorHolder):
     """What all optimizers share: the parameters, and which of them a step moves."""
 
-    state_names: tuple[str, ...] = ()
+    borrows: ClassVar[bool] = True
+    state_names: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, params: Iterable[Tensor] | Any, lr: float) -> None:
-        self.params = collect_tensors([params])
+        self.params = collect_tensors(params)
         if not self.params:
             raise ValueError(
                 "the optimizer got no parameters: was a generator such as parameters() used up "
@@ -70,8 +73,20 @@ class Optimizer:
     def _shared(self) -> Any:
         """What the moves of all parameters need, computed once in a step."""
 
+    @abstractmethod
     def _move(self, i: int, p: Tensor, g: Tensor, shared: Any) -> None:
-        raise NotImplementedError
+        """Move parameter number `i`, which is `p`, by its gradient `g`."""
+
+    def named_parameters(self) -> Iterator[tuple[str, Tensor]]:
+        """Pairs of `params[0]`, ... and what is moved."""
+        yield from ((f"params[{i}]", p) for i, p in enumerate(self.params))
+
+    def named_tensors(self) -> Iterator[tuple[str, Tensor]]:
+        """The parameters, then the learning rate, the numbers of steps, and the moments."""
+        yield from self.named_parameters()
+        yield from (("rate", self.rate), ("steps", self.steps))
+        for name, moments in self.state.items():
+            yield from ((f"state[{name!r}][{i}]", t) for i, t in enumerate(moments))
 
     def state_dict(self) -> dict[str, Any]:
         """Copies of the state: `step` and the moments, a list with an entry for each parameter."""
@@ -250,7 +265,7 @@ def polyak(targets: Any, sources: Any, tau: float) -> None:
     """
     if not 0 <= tau <= 1:
         raise ValueError(f"tau must be in [0, 1], not {tau!r}")
-    mine, theirs = collect_tensors([targets]), collect_tensors([sources])
+    mine, theirs = collect_tensors(targets), collect_tensors(sources)
     if len(mine) != len(theirs) or not mine:
         raise ValueError(f"polyak: {len(mine)} target tensors but {len(theirs)} source tensors")
     pairs = list(zip(mine, theirs, strict=True))
@@ -290,7 +305,7 @@ def clip_grad_norm(params: Any, max_norm: float) -> Tensor:
     """
     if not max_norm > 0:
         raise ValueError(f"max_norm must be above 0, not {max_norm!r}")
-    tensors = [p for p in collect_tensors([params]) if p.requires_grad]
+    tensors = [p for p in collect_tensors(params) if p.requires_grad]
     gradients: Sequence[Tensor] = [p.grad for p in tensors if p.grad is not None]
     if not gradients:
         raise ValueError("clip_grad_norm: no parameter has a gradient")

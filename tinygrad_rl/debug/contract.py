@@ -9,7 +9,6 @@ In a test it stands as it is, or as a decorator: a broken promise is an Assertio
 the tensor and the clause. It watches: a gradient that comes and is cleared again does not escape.
 """
 
-import sys
 from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Any
@@ -18,8 +17,8 @@ import numpy as np
 
 from tinygrad_rl.core import Observer, Tensor, mode
 from tinygrad_rl.debug.flops import count_flops
-from tinygrad_rl.explain.names import Names
-from tinygrad_rl.grad_mode import collect_tensors
+from tinygrad_rl.naming import Names, callers_variables
+from tinygrad_rl.tree import collect_tensors
 
 
 class GradientContractError(AssertionError):
@@ -66,13 +65,12 @@ class gradient_contract:
     def __init__(
         self, receives: Any = (), untouched: Any = (), max_flops: float | None = None
     ) -> None:
-        frame = sys._getframe(1)
         names = Names()
         for group in (receives, untouched):
             for name, value in group.items() if isinstance(group, Mapping) else ():
                 names.add(name, value)
-        names.search_variables({**frame.f_globals, **frame.f_locals})
-        self._receives, self._untouched = _tensors(receives), _tensors(untouched)
+        names.search_variables(callers_variables())
+        self._receives, self._untouched = collect_tensors(receives), collect_tensors(untouched)
         if not self._receives and not self._untouched and max_flops is None:
             raise ValueError(
                 "a contract without a clause: was a generator such as parameters() used up before?"
@@ -161,10 +159,6 @@ class gradient_contract:
             return ""
         parts = ", ".join(f"{op} {n:,}" for op, n in self._counter.by_op.most_common(4) if n)
         return f"max_flops: the block took {self.flops:,}, at most {self._max_flops:,.0f} ({parts})"
-
-
-def _tensors(group: Any) -> list[Tensor]:
-    return collect_tensors(group.values() if isinstance(group, Mapping) else [group])
 
 
 def _copied(grad: Tensor | None) -> np.ndarray[Any, Any]:

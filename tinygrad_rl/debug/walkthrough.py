@@ -13,7 +13,6 @@ import heapq
 import inspect
 import linecache
 import re
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +23,7 @@ import numpy as np
 from tinygrad_rl import autodiff
 from tinygrad_rl.core import Node, Op, Tensor, mode, place
 from tinygrad_rl.debug.flops import count_flops
-from tinygrad_rl.explain.names import Names
+from tinygrad_rl.naming import Names, callers_variables
 from tinygrad_rl.ops.define import Elementwise
 from tinygrad_rl.ops.elementwise import add
 
@@ -190,10 +189,9 @@ def trace_backward(
     """
     autodiff._check_root(loss)
     known = Names()
-    frame = sys._getframe(1)
     for name, t in (names or {}).items():
         known.add(name, t)
-    known.search_variables({**frame.f_globals, **frame.f_locals})
+    known.search_variables(callers_variables())
     observers, mode.observers = mode.observers, ()
     try:
         visits, gradients = visit([loss], [autodiff._initial(loss, gradient)])

@@ -8,9 +8,10 @@ import numpy as np
 
 from tinygrad_rl.core import Tensor
 from tinygrad_rl.grad_mode import no_grad
+from tinygrad_rl.tree import TensorHolder
 
 
-class Module:
+class Module(TensorHolder):
     """Base class of layers and networks.
 
     Tensors assigned as attributes belong to the state: those that require a gradient when they are
@@ -38,8 +39,7 @@ class Module:
         if difflib.get_close_matches(name, ["requires_grad"], 1, 0.8):
             raise AttributeError(
                 f"setting {name!r} on a module freezes nothing: call requires_grad_({value!r}), "
-                "or use "
-                "`with frozen(module):`"
+                "or use `with frozen(module):`"
             )
         if "_children" not in self.__dict__:
             if isinstance(value, (Tensor, Module)):
@@ -68,11 +68,10 @@ class Module:
         """`forward`."""
         return self.forward(*args)
 
-    def _named(self, group: str, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
-        for name, tensor in getattr(self, group).items():
-            yield prefix + name, tensor
-        for name, child in self._children.items():
-            yield from child._named(group, f"{prefix}{name}.")
+    def _named(self, group: str) -> Iterator[tuple[str, Tensor]]:
+        yield from getattr(self, group).items()
+        for path, module in self.named_holders():
+            yield from ((f"{path}.{name}", t) for name, t in getattr(module, group).items())
 
     def named_parameters(self) -> Iterator[tuple[str, Tensor]]:
         """Pairs (dotted name, parameter), in the order of assignment; each parameter once."""
@@ -90,11 +89,21 @@ class Module:
         """Pairs (dotted name, tensor) of the state that is not trained."""
         return self._named("_buffers")
 
+    def named_tensors(self) -> Iterator[tuple[str, Tensor]]:
+        """Pairs (dotted name, tensor) of the whole state: parameters, then buffers."""
+        yield from self._named("_parameters")
+        yield from self._named("_buffers")
+
+    def named_holders(self) -> Iterator[tuple[str, "Module"]]:
+        """Pairs (dotted name, module) of all modules below this one."""
+        for name, child in self._children.items():
+            yield name, child
+            yield from ((f"{name}.{path}", below) for path, below in child.named_holders())
+
     def modules(self) -> Iterator["Module"]:
         """The module itself and all below it."""
         yield self
-        for child in self._children.values():
-            yield from child.modules()
+        yield from (module for _, module in self.named_holders())
 
     def requires_grad_(self, flag: bool = True) -> "Module":
         """Set the flag of every parameter: False freezes the module until it is set again."""
@@ -119,10 +128,7 @@ class Module:
 
     def state_dict(self) -> dict[str, Tensor]:
         """Parameters and buffers by dotted name, as constants that share the module's memory."""
-        return {name: t.detach() for name, t in self._state()}
-
-    def _state(self) -> list[tuple[str, Tensor]]:
-        return [*self._named("_parameters"), *self._named("_buffers")]
+        return {name: t.detach() for name, t in self.named_tensors()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Overwrite parameters and buffers; everything is checked before anything is changed.
@@ -133,7 +139,7 @@ class Module:
         ValueError : naming the entry, for a wrong shape, for what is no array of numbers, and for
             floats where the module has integers.
         """
-        mine = dict(self._state())
+        mine = dict(self.named_tensors())
         missing, unknown = sorted(mine.keys() - state.keys()), sorted(state.keys() - mine.keys())
         if missing or unknown:
             raise KeyError(
