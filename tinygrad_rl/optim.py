@@ -16,6 +16,12 @@ from tinygrad_rl.ops.define import builtin
 from tinygrad_rl.ops.elementwise import maximum, sqrt
 from tinygrad_rl.tree import TensorHolder, collect_tensors
 
+__all__ = ["Optimizer", "SGD", "Adam", "AdamW", "polyak", "clip_grad_norm"]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
 
 class Optimizer(TensorHolder):
     """What all optimizers share: the parameters, and which of them a step moves."""
