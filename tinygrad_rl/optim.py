@@ -1,5 +1,10 @@
 """Optimizers: PyTorch's updates, to rounding, as ops on tensors: a compiled step holds them too.
 
+    optimizer = Adam(critic, lr=1e-3)
+    loss.backward()
+    optimizer.step()
+    polyak(target_critic, critic, tau=0.005)
+
 An optimizer never moves a tensor whose `requires_grad` is False, whatever its `.grad`, momentum or
 weight decay say.
 """
@@ -24,7 +29,25 @@ def __dir__() -> list[str]:
 
 
 class Optimizer(TensorHolder):
-    """What all optimizers share: the parameters, and which of them a step moves."""
+    """What all optimizers share: the parameters, and which of them a step moves.
+
+    An optimizer of one's own names its moments in `state_names` and overrides `_move`.
+
+    Parameters
+    ----------
+    params : a module, or tensors: leaves, in the order in which the state is saved.
+    lr : learning rate, at least 0.
+
+    Attributes
+    ----------
+    params : list of the tensors.
+    state : name of a moment -> a tensor for each parameter.
+
+    Raises
+    ------
+    ValueError : when there is no parameter, one is the result of an op, or a setting is out of its
+        range.
+    """
 
     borrows: ClassVar[bool] = True
     state_names: ClassVar[tuple[str, ...]] = ()
@@ -102,9 +125,13 @@ class Optimizer(TensorHolder):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take over a saved state; everything is checked before anything is changed.
 
+        Parameters
+        ----------
+        state : as from `state_dict`, with arrays or tensors.
+
         Raises
         ------
-        ValueError : naming the entry, when names, numbers or shapes differ.
+        ValueError : naming the entry, when names, lengths or shapes differ.
         """
         mine = self.state_dict()
         if set(state) != set(mine):
@@ -137,7 +164,15 @@ def _check_number(name: str, value: float, low: float, below: float = float("inf
 
 
 class SGD(Optimizer):
-    """Stochastic gradient descent; with momentum, `buffer = momentum * buffer + g`."""
+    """Stochastic gradient descent; with momentum, `buffer = momentum * buffer + g`.
+
+    Parameters
+    ----------
+    params, lr : see `Optimizer`.
+    momentum : 0 for none; 0.9 remembers about ten gradients.
+    weight_decay : share of the parameter that is added to its gradient.
+    nesterov : step along `g + momentum * buffer`, a look ahead (Sutskever et al. 2013).
+    """
 
     state_names = ("momentum_buffer",)
 
@@ -172,7 +207,15 @@ _Corrections = dict[np.dtype[Any], tuple[Tensor, Tensor]]
 
 
 class Adam(Optimizer):
-    """Adam (Kingma & Ba 2015, algorithm 1); `weight_decay` is added to the gradient."""
+    """Adam (Kingma & Ba 2015, algorithm 1).
+
+    Parameters
+    ----------
+    params, lr : see `Optimizer`.
+    betas : what the means of the gradient and of its square keep in a step, in [0, 1).
+    eps : added to the root of the second mean.
+    weight_decay : share of the parameter that is added to its gradient.
+    """
 
     state_names = ("exp_avg", "exp_avg_sq")
 
@@ -219,7 +262,13 @@ class Adam(Optimizer):
 
 
 class AdamW(Adam):
-    """Adam with decoupled weight decay (Loshchilov & Hutter 2019)."""
+    """Adam with decoupled weight decay (Loshchilov & Hutter 2019).
+
+    Parameters
+    ----------
+    params, lr, betas, eps : see `Adam`.
+    weight_decay : the parameter shrinks by `lr * weight_decay` of itself in each step.
+    """
 
     def __init__(
         self,
@@ -264,10 +313,11 @@ def polyak(targets: Any, sources: Any, tau: float) -> None:
     Parameters
     ----------
     targets, sources : modules or lists of tensors, in the same order.
+    tau : the sources' share, in [0, 1].
 
     Raises
     ------
-    ValueError : for tau outside [0, 1], or when numbers or shapes of tensors differ.
+    ValueError : for tau outside [0, 1], or when the tensors differ in number or shape.
     """
     if not 0 <= tau <= 1:
         raise ValueError(f"tau must be in [0, 1], not {tau!r}")
@@ -300,6 +350,10 @@ def clip_grad_norm(params: Any, max_norm: float) -> Tensor:
     Only gradients that a step would use count: a stale one on a frozen tensor does not. A NaN or
     infinity in one of them makes the norm, and with it every gradient, non-finite or 0: look at
     the norm.
+
+    Parameters
+    ----------
+    params : a module or tensors.
 
     Returns
     -------

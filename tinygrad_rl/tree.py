@@ -1,8 +1,8 @@
 """The only walk over nested tuples, lists and dicts, and what may stand there: holders of tensors.
 
-tensors_in(((x, y), {"a": z}))        # [x, y, z]
-replaced(state, Tensor, copy)         # the same structure with something else in their place
-collect_tensors([actor, critic.bias]) # the parameters of modules, tensors, iterables of both
+    tensors_in(((x, y), {"a": z}))         # [x, y, z]
+    replaced(state, Tensor, copy)          # the same structure with something else in their place
+    collect_tensors([actor, critic.bias])  # the parameters of modules, tensors, iterables of both
 
 A structure is taken apart and made anew. Other objects are never rebuilt, for whoever holds one
 wants to see what happens to it; those that hold tensors say so by being a `TensorHolder`.

@@ -57,6 +57,12 @@ def layer_norm(
 ) -> Tensor:
     """Zero mean, unit variance over the last axes, then `* weight + bias` (Ba et al. 2016).
 
+    Parameters
+    ----------
+    normalized_shape : lengths of the axes that are normalised together.
+    weight, bias : of that shape; None for 1 and 0.
+    eps : added to the variance.
+
     Raises
     ------
     ValueError : when the last axes of `x` are not `normalized_shape`.
@@ -84,19 +90,34 @@ def _same_shape(name: str, input: Any, target: Any) -> tuple[Tensor, Tensor]:
 
 
 def mse_loss(input: Any, target: Any) -> Tensor:
-    """Mean of `(input - target)**2`; refuses unequal shapes."""
+    """Mean of `(input - target)**2`.
+
+    Raises
+    ------
+    ValueError : for unequal shapes.
+    """
     input, target = _same_shape("mse_loss", input, target)
     return mean(square(sub(input, target)))
 
 
 def l1_loss(input: Any, target: Any) -> Tensor:
-    """Mean of `|input - target|`; refuses unequal shapes."""
+    """Mean of `|input - target|`.
+
+    Raises
+    ------
+    ValueError : for unequal shapes.
+    """
     input, target = _same_shape("l1_loss", input, target)
     return mean(abs_(sub(input, target)))
 
 
 def huber_loss(input: Any, target: Any, delta: float = 1.0) -> Tensor:
-    """Mean of `e**2 / 2` where |e| <= delta, else `delta * (|e| - delta / 2)` (Huber 1964)."""
+    """Mean of `e**2 / 2` where |e| <= delta, else `delta * (|e| - delta / 2)` (Huber 1964).
+
+    Raises
+    ------
+    ValueError : for unequal shapes, and for a delta that is not above 0.
+    """
     input, target = _same_shape("huber_loss", input, target)
     if not delta > 0:
         raise ValueError(f"huber_loss: delta must be positive, not {delta!r}")
@@ -104,7 +125,12 @@ def huber_loss(input: Any, target: Any, delta: float = 1.0) -> Tensor:
 
 
 def smooth_l1_loss(input: Any, target: Any, beta: float = 1.0) -> Tensor:
-    """Mean of `e**2 / (2 beta)` where |e| < beta, else `|e| - beta / 2`; beta 0 is `l1_loss`."""
+    """Mean of `e**2 / (2 beta)` where |e| < beta, else `|e| - beta / 2`; beta 0 is `l1_loss`.
+
+    Raises
+    ------
+    ValueError : for unequal shapes, and for a beta below 0.
+    """
     input, target = _same_shape("smooth_l1_loss", input, target)
     if beta < 0:
         raise ValueError(f"smooth_l1_loss: beta can't be negative: {beta!r}")

@@ -1,4 +1,15 @@
-"""Module: a tree of named parameters."""
+"""Module: a tree of named parameters.
+
+    class Critic(Module):
+        def __init__(self):
+            super().__init__()
+            self.q = Linear(20, 1)
+
+        def forward(self, x):
+            return self.q(x)
+
+Assigning is registering: `Critic().named_parameters()` gives q.weight and q.bias.
+"""
 
 import difflib
 from collections.abc import Iterator, Mapping
@@ -19,7 +30,7 @@ class Module(TensorHolder):
     with history are neither. Modules assigned as attributes become children. A class overrides
     `forward`.
 
-    `copy.deepcopy` gives a module with tensors of its own, with the same numbers, flags and
+    `copy.deepcopy` gives a module with tensors of its own, with the same values, flags and
     gradients: a target network is `copy.deepcopy(critic).requires_grad_(False)`.
 
     Raises
@@ -50,11 +61,11 @@ class Module(TensorHolder):
             self._children[name] = value
         elif isinstance(value, Tensor) and value.is_leaf:
             (self._parameters if value.requires_grad else self._buffers)[name] = value
-        object.__setattr__(self, name, value)
+        super().__setattr__(name, value)
 
     def __delattr__(self, name: str) -> None:
         self._forget(name)
-        object.__delattr__(self, name)
+        super().__delattr__(name)
 
     def _forget(self, name: str) -> None:
         for group in (self._parameters, self._buffers, self._children):
@@ -136,8 +147,8 @@ class Module(TensorHolder):
         Raises
         ------
         KeyError : naming the entries that are missing or unknown.
-        ValueError : naming the entry, for a wrong shape, for what is no array of numbers, and for
-            floats where the module has integers.
+        ValueError : naming the entry, for a wrong shape, for what is no array, and for floats
+            where the module has integers.
         """
         mine = dict(self.named_tensors())
         missing, unknown = sorted(mine.keys() - state.keys()), sorted(state.keys() - mine.keys())
@@ -146,7 +157,7 @@ class Module(TensorHolder):
                 f"the state does not fit {type(self).__name__}: missing {missing}, unknown "
                 f"{unknown}"
             )
-        arrays = {name: _as_numbers(name, state[name], t) for name, t in mine.items()}
+        arrays = {name: _fitting(name, state[name], t) for name, t in mine.items()}
         with no_grad():
             for name, t in mine.items():
                 t.assign_(arrays[name])
@@ -158,7 +169,7 @@ class Module(TensorHolder):
         return f"{type(self).__name__}(" + ("\n" + "\n".join(lines) + "\n)" if lines else ")")
 
 
-def _as_numbers(name: str, value: Any, like: Tensor) -> np.ndarray[Any, Any]:
+def _fitting(name: str, value: Any, like: Tensor) -> np.ndarray[Any, Any]:
     array = value.numpy() if isinstance(value, Tensor) else np.asarray(value)
     if array.shape != like.shape:
         raise ValueError(f"{name!r} has shape {array.shape}, the module's is {like.shape}")
