@@ -9,11 +9,12 @@ while: what is computed with them is recorded, but not *for* them.
 
 import functools
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from threading import get_ident
 from typing import Any
 
 from tinygrad_rl.core import Cut, CutKind, Tensor, caller, mode, set_requires_grad
+from tinygrad_rl.tree import collect_tensors
 
 
 class GradMode:
@@ -142,18 +143,3 @@ class frozen:
     def __exit__(self, *exc: object) -> None:
         for t, flag, cuts in self._before.pop():
             set_requires_grad(t, flag, cuts)
-
-
-def collect_tensors(items: Iterable[Any]) -> list[Tensor]:
-    """The tensors in modules, tensors and nested iterables, each once, in order."""
-    found: dict[int, Tensor] = {}
-    for item in items:
-        if isinstance(item, Tensor):
-            found[id(item)] = item
-        elif callable(getattr(type(item), "parameters", None)):
-            found |= {id(t): t for t in item.parameters()}
-        elif isinstance(item, Iterable):
-            found |= {id(t): t for t in collect_tensors(item)}
-        else:
-            raise TypeError(f"expected a module or tensors, not {type(item).__name__}")
-    return list(found.values())

@@ -7,7 +7,9 @@
 Any program that reads safetensors finds the tensors under dotted names, `actor.0.weight`.
 Everything else stands in the file's metadata, under `tinygrad_rl`: the nesting (so that keys with
 dots in them, empty dicts and lists come back as they were), numbers and strings, and a checksum of
-each tensor, which the format itself lacks. A file from elsewhere loads as a flat dict of its names.
+each tensor, which the format itself lacks. A Python int has any size there, so that the state of a
+random generator, `rng.bit_generator.state`, is saved as it is. A file from elsewhere loads as a
+flat dict of its names.
 """
 
 import json
@@ -21,13 +23,12 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
-from tinygrad_rl.core import Tensor, as_array, wrap
+from tinygrad_rl.core import DTYPES, Tensor, as_array, wrap
 from tinygrad_rl.files import write_atomically
+from tinygrad_rl.tree import contents
 
 Array = np.ndarray[Any, Any]
-_CODES = {"F32": "float32", "F64": "float64", "I64": "int64", "I32": "int32", "U8": "uint8"} | {
-    "BOOL": "bool"
-}
+_CODES = {names.code: dtype for dtype, names in DTYPES.items()}
 _KEY = "tinygrad_rl"
 _PLAIN = (bool, int, float, str, type(None))
 
@@ -36,6 +37,11 @@ def save(path: str | Path, state: Any) -> None:
     """Write nested dicts and lists of tensors, arrays, numbers, strings and None.
 
     The file appears at once and whole, or, on an error, not at all.
+
+    Parameters
+    ----------
+    path : the file; its folder must exist.
+    state : dicts have strings as keys; tuples come back as lists, arrays as tensors.
 
     Raises
     ------
@@ -54,10 +60,9 @@ def _flatten(value: Any, keys: tuple[str, ...], tensors: dict[str, Array]) -> li
     if isinstance(value, Mapping):
         if odd := [k for k in value if not isinstance(k, str)]:
             raise TypeError(f"{name or 'the state'!r} has the key {odd[0]!r}; keys are strings")
-        return ["dict", {k: _flatten(v, (*keys, k), tensors) for k, v in value.items()}]
+        return ["dict", {k: _flatten(v, (*keys, k), tensors) for k, v in contents(value)}]
     if isinstance(value, (list, tuple)):
-        items = enumerate(value)
-        return ["list", [_flatten(v, (*keys, str(i)), tensors) for i, v in items]]
+        return ["list", [_flatten(v, (*keys, str(k)), tensors) for k, v in contents(value)]]
     if type(value) in _PLAIN:
         return ["value", value]
     if not isinstance(value, (Tensor, np.ndarray, np.generic)):
@@ -74,6 +79,10 @@ def _flatten(value: Any, keys: tuple[str, ...], tensors: dict[str, Array]) -> li
 
 def load(path: str | Path) -> Any:
     """Read what `save` wrote, with constant tensors; a file from elsewhere as a flat dict.
+
+    Returns
+    -------
+    Tensors have memory of their own, so that they can be written to.
 
     Raises
     ------
@@ -124,7 +133,7 @@ def _check_entries(path: Any, data: bytes, header: dict[str, Any]) -> None:
             raise ValueError(
                 f"{path} is cut off: {name!r} ends at byte {start + end} of {len(data)}"
             )
-        if end - begin != size * np.dtype(_CODES[code]).itemsize:
+        if end - begin != size * _CODES[code].itemsize:
             raise ValueError(
                 f"{path}: {name!r} has {end - begin} bytes, too few or many for {shape}"
             )
@@ -142,5 +151,5 @@ def _unflatten(path: Any, tree: Any, arrays: dict[str, Array]) -> Any:
     if name not in arrays:
         raise ValueError(f"{path}: the entry {name!r} is missing")
     if zlib.crc32(arrays[name].tobytes()) != checksum:
-        raise ValueError(f"{path}: the numbers of {name!r} are damaged (wrong checksum)")
+        raise ValueError(f"{path}: the values of {name!r} are damaged (wrong checksum)")
     return wrap(arrays[name])

@@ -1,27 +1,59 @@
 """Optimizers: PyTorch's updates, to rounding, as ops on tensors: a compiled step holds them too.
 
+    optimizer = Adam(critic, lr=1e-3)
+    loss.backward()
+    optimizer.step()
+    polyak(target_critic, critic, tau=0.005)
+
 An optimizer never moves a tensor whose `requires_grad` is False, whatever its `.grad`, momentum or
 weight decay say.
 """
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from abc import abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 
 from tinygrad_rl.core import Tensor
-from tinygrad_rl.grad_mode import collect_tensors, no_grad
+from tinygrad_rl.grad_mode import no_grad
 from tinygrad_rl.ops.define import builtin
 from tinygrad_rl.ops.elementwise import maximum, sqrt
+from tinygrad_rl.tree import TensorHolder, collect_tensors
+
+__all__ = ["Optimizer", "SGD", "Adam", "AdamW", "polyak", "clip_grad_norm"]
 
 
-class Optimizer:
-    """What all optimizers share: the parameters, and which of them a step moves."""
+def __dir__() -> list[str]:
+    return __all__
 
-    state_names: tuple[str, ...] = ()
+
+class Optimizer(TensorHolder):
+    """What all optimizers share: the parameters, and which of them a step moves.
+
+    An optimizer of one's own names its moments in `state_names` and overrides `_move`.
+
+    Parameters
+    ----------
+    params : a module, or tensors: leaves, in the order in which the state is saved.
+    lr : learning rate, at least 0.
+
+    Attributes
+    ----------
+    params : list of the tensors.
+    state : name of a moment -> a tensor for each parameter.
+
+    Raises
+    ------
+    ValueError : when there is no parameter, one is the result of an op, or a setting is out of its
+        range.
+    """
+
+    borrows: ClassVar[bool] = True
+    state_names: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, params: Iterable[Tensor] | Any, lr: float) -> None:
-        self.params = collect_tensors([params])
+        self.params = collect_tensors(params)
         if not self.params:
             raise ValueError(
                 "the optimizer got no parameters: was a generator such as parameters() used up "
@@ -70,8 +102,20 @@ class Optimizer:
     def _shared(self) -> Any:
         """What the moves of all parameters need, computed once in a step."""
 
+    @abstractmethod
     def _move(self, i: int, p: Tensor, g: Tensor, shared: Any) -> None:
-        raise NotImplementedError
+        """Move parameter number `i`, which is `p`, by its gradient `g`."""
+
+    def named_parameters(self) -> Iterator[tuple[str, Tensor]]:
+        """Pairs of `params[0]`, ... and what is moved."""
+        yield from ((f"params[{i}]", p) for i, p in enumerate(self.params))
+
+    def named_tensors(self) -> Iterator[tuple[str, Tensor]]:
+        """The parameters, then the learning rate, the numbers of steps, and the moments."""
+        yield from self.named_parameters()
+        yield from (("rate", self.rate), ("steps", self.steps))
+        for name, moments in self.state.items():
+            yield from ((f"state[{name!r}][{i}]", t) for i, t in enumerate(moments))
 
     def state_dict(self) -> dict[str, Any]:
         """Copies of the state: `step` and the moments, a list with an entry for each parameter."""
@@ -81,9 +125,13 @@ class Optimizer:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take over a saved state; everything is checked before anything is changed.
 
+        Parameters
+        ----------
+        state : as from `state_dict`, with arrays or tensors.
+
         Raises
         ------
-        ValueError : naming the entry, when names, numbers or shapes differ.
+        ValueError : naming the entry, when names, lengths or shapes differ.
         """
         mine = self.state_dict()
         if set(state) != set(mine):
@@ -116,7 +164,15 @@ def _check_number(name: str, value: float, low: float, below: float = float("inf
 
 
 class SGD(Optimizer):
-    """Stochastic gradient descent; with momentum, `buffer = momentum * buffer + g`."""
+    """Stochastic gradient descent; with momentum, `buffer = momentum * buffer + g`.
+
+    Parameters
+    ----------
+    params, lr : see `Optimizer`.
+    momentum : 0 for none; 0.9 remembers about ten gradients.
+    weight_decay : share of the parameter that is added to its gradient.
+    nesterov : step along `g + momentum * buffer`, a look ahead (Sutskever et al. 2013).
+    """
 
     state_names = ("momentum_buffer",)
 
@@ -151,7 +207,15 @@ _Corrections = dict[np.dtype[Any], tuple[Tensor, Tensor]]
 
 
 class Adam(Optimizer):
-    """Adam (Kingma & Ba 2015, algorithm 1); `weight_decay` is added to the gradient."""
+    """Adam (Kingma & Ba 2015, algorithm 1).
+
+    Parameters
+    ----------
+    params, lr : see `Optimizer`.
+    betas : what the means of the gradient and of its square keep in a step, in [0, 1).
+    eps : added to the root of the second mean.
+    weight_decay : share of the parameter that is added to its gradient.
+    """
 
     state_names = ("exp_avg", "exp_avg_sq")
 
@@ -198,7 +262,13 @@ class Adam(Optimizer):
 
 
 class AdamW(Adam):
-    """Adam with decoupled weight decay (Loshchilov & Hutter 2019)."""
+    """Adam with decoupled weight decay (Loshchilov & Hutter 2019).
+
+    Parameters
+    ----------
+    params, lr, betas, eps : see `Adam`.
+    weight_decay : the parameter shrinks by `lr * weight_decay` of itself in each step.
+    """
 
     def __init__(
         self,
@@ -243,14 +313,15 @@ def polyak(targets: Any, sources: Any, tau: float) -> None:
     Parameters
     ----------
     targets, sources : modules or lists of tensors, in the same order.
+    tau : the sources' share, in [0, 1].
 
     Raises
     ------
-    ValueError : for tau outside [0, 1], or when numbers or shapes of tensors differ.
+    ValueError : for tau outside [0, 1], or when the tensors differ in number or shape.
     """
     if not 0 <= tau <= 1:
         raise ValueError(f"tau must be in [0, 1], not {tau!r}")
-    mine, theirs = collect_tensors([targets]), collect_tensors([sources])
+    mine, theirs = collect_tensors(targets), collect_tensors(sources)
     if len(mine) != len(theirs) or not mine:
         raise ValueError(f"polyak: {len(mine)} target tensors but {len(theirs)} source tensors")
     pairs = list(zip(mine, theirs, strict=True))
@@ -280,6 +351,10 @@ def clip_grad_norm(params: Any, max_norm: float) -> Tensor:
     infinity in one of them makes the norm, and with it every gradient, non-finite or 0: look at
     the norm.
 
+    Parameters
+    ----------
+    params : a module or tensors.
+
     Returns
     -------
     The norm before clipping, a 0-d tensor.
@@ -290,7 +365,7 @@ def clip_grad_norm(params: Any, max_norm: float) -> Tensor:
     """
     if not max_norm > 0:
         raise ValueError(f"max_norm must be above 0, not {max_norm!r}")
-    tensors = [p for p in collect_tensors([params]) if p.requires_grad]
+    tensors = [p for p in collect_tensors(params) if p.requires_grad]
     gradients: Sequence[Tensor] = [p.grad for p in tensors if p.grad is not None]
     if not gradients:
         raise ValueError("clip_grad_norm: no parameter has a gradient")

@@ -92,6 +92,16 @@ def test_modules_and_optimizers_continue_where_they_were(path: Path) -> None:
     assert np.array_equal(net.weight.numpy(), other.weight.numpy())
 
 
+def test_a_random_generator_continues_where_it_was(path: Path) -> None:
+    rng = np.random.default_rng(3)
+    rng.random(5)
+    tg.save(path, {"replay": {"rng": rng.bit_generator.state, "rows": np.arange(3)}})
+    expected = rng.random(4)
+    other = np.random.default_rng(4)
+    other.bit_generator.state = tg.load(path)["replay"]["rng"]
+    assert np.array_equal(other.random(4), expected)
+
+
 @pytest.mark.parametrize(
     ("state", "error", "message"),
     [
@@ -108,6 +118,19 @@ def test_what_cannot_be_saved_is_named_and_nothing_is_written(path, state, error
         tg.save(path, state)
     assert tg.load(path) == {"old": 1}
     assert [f.name for f in path.parent.iterdir()] == [path.name]
+
+
+def test_files_are_written_whole_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "curve.svg"
+    tg.files.write_atomically(path, b"old")
+    tg.files.write_atomically(str(path), b"new")
+    assert path.read_bytes() == b"new"
+    with pytest.raises(TypeError):
+        tg.files.write_atomically(path, "text")
+    with pytest.raises(FileNotFoundError):
+        tg.files.write_atomically(tmp_path / "none" / "curve.svg", b"")
+    assert path.read_bytes() == b"new"
+    assert list(tmp_path.iterdir()) == [path]
 
 
 # -- damage ----------------------------------------------------------------------------------------

@@ -26,6 +26,7 @@ from tinygrad_rl.core import FlagChanges, Tensor, caller, end_of_history, set_gr
 from tinygrad_rl.kernels import gemm
 from tinygrad_rl.kernels.cache import load
 from tinygrad_rl.kernels.pool import Pooled, get_num_threads
+from tinygrad_rl.tree import leaves, prepared
 
 Array = np.ndarray[Any, Any]
 
@@ -63,7 +64,7 @@ class Compiled:
         self._lay_out(source)
         self._place_results()
         self._writes = _Writes(traced)
-        self._build = self._builder(traced.result)
+        self._build = prepared(traced.result, Result, self._result)
 
     def _lay_out(self, source: Source) -> None:
         """Give every block of memory its address; arguments get theirs at each call."""
@@ -138,8 +139,8 @@ class Compiled:
                 return (
                     f"requires_grad of {names.get(id(t), 'a tensor')}: {flag} -> {t.requires_grad}"
                 )
-        for leaves, was in ((self.trace.absent, "None"), (self.trace.incoming, "there")):
-            for leaf in leaves:
+        for asked, was in ((self.trace.absent, "None"), (self.trace.incoming, "there")):
+            for leaf in asked:
                 if (_found(leaf, tensors).accumulated is None) != (was == "None"):
                     name = (
                         f"argument {leaf}"
@@ -198,19 +199,6 @@ class Compiled:
                 g = wrap(g.copy())
             set_grad(_found(leaf, tensors), g)
 
-    def _builder(self, tree: Any) -> Callable[[Sequence[Tensor]], Any]:
-        """A function that makes the result anew, in the form of what the traced call returned."""
-        if isinstance(tree, Result):
-            return self._result(tree)
-        if isinstance(tree, dict):
-            items = [(k, self._builder(v)) for k, v in tree.items()]
-            return lambda tensors: {k: build(tensors) for k, build in items}
-        if isinstance(tree, (list, tuple)):
-            builds = [self._builder(v) for v in tree]
-            form = tree._make if hasattr(tree, "_make") else type(tree)
-            return lambda tensors: form([build(tensors) for build in builds])
-        return lambda tensors: tree
-
     def _result(self, r: Result) -> Callable[[Sequence[Tensor]], Tensor]:
         if r.value is None:
             assert r.outside is not None
@@ -228,16 +216,13 @@ def _found(outside: Outside, tensors: Sequence[Tensor]) -> Tensor:
 
 
 def _check_result(tree: Any) -> None:
-    if isinstance(tree, dict):
-        tree = tuple(tree.values())
-    if isinstance(tree, (list, tuple)):
-        for v in tree:
-            _check_result(v)
-    elif not isinstance(tree, (Result, int, float, str, type(None))):
-        raise TypeError(
-            "a jitted function returns tensors, numbers, strings, None, or lists, tuples and dicts "
-            f"of them, not {type(tree).__name__}, which would be the one of the first call forever"
-        )
+    for leaf in leaves(tree):
+        if not isinstance(leaf, (Result, int, float, str, type(None))):
+            raise TypeError(
+                "a jitted function returns tensors, numbers, strings, None, or lists, tuples and "
+                f"dicts of them, not {type(leaf).__name__}, which would be the one of the first "
+                "call forever"
+            )
 
 
 class _Writes:

@@ -149,18 +149,7 @@ class Jitted:
 
 
 def _as_tensors(tree: Any) -> Any:
-    if type(tree) is Tensor:  # first, because this is what a call has most of
-        return tree
-    if isinstance(tree, (np.ndarray, np.generic)):
-        return from_numpy(np.asarray(tree))
-    if type(tree) is tuple:
-        return tuple([_as_tensors(v) for v in tree])
-    if type(tree) is list:
-        return [_as_tensors(v) for v in tree]
-    return replaced(tree, _NUMPY, _as_tensors) if isinstance(tree, (dict, tuple, list)) else tree
-
-
-_NUMPY = (np.ndarray, np.generic)
+    return replaced(tree, (np.ndarray, np.generic), lambda array: from_numpy(np.asarray(array)))
 
 
 def _once(tensors: list[Tensor]) -> tuple[list[Tensor], tuple[int, ...]]:

@@ -15,16 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_rl.core import Op, Tensor, Where, place
-
-SHORT = {
-    "float32": "f32",
-    "float64": "f64",
-    "int64": "i64",
-    "int32": "i32",
-    "uint8": "u8",
-    "bool": "bool",
-}
+from tinygrad_rl.core import DTYPES, Op, Tensor, Where, place
 
 
 @dataclass(eq=False)
@@ -45,7 +36,7 @@ class Value:
     @property
     def spec(self) -> str:
         """`f32[256,17]`."""
-        return f"{SHORT[self.dtype.name]}[{','.join(map(str, self.shape))}]"
+        return f"{DTYPES[self.dtype].short}[{','.join(map(str, self.shape))}]"
 
     @property
     def nbytes(self) -> int:

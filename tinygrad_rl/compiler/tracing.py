@@ -36,7 +36,7 @@ from tinygrad_rl.core import (
     watching,
     wrap,
 )
-from tinygrad_rl.naming import names_of
+from tinygrad_rl.naming import Names
 from tinygrad_rl.tree import replaced
 
 
@@ -109,8 +109,9 @@ def trace(
     finally:
         mode.interpret, mode.grad = interpret, grad
         recorder.undo()
-    outer = names_of(function, args, kwargs)
-    return recorder.finish(getattr(function, "__name__", "step"), result, outer)
+    names = Names()
+    names.search_function(function, args, kwargs)
+    return recorder.finish(getattr(function, "__name__", "step"), result, names.with_moments())
 
 
 class _Recorder(Observer):
@@ -382,7 +383,7 @@ def _name_values(recorder: _Recorder, outer: dict[int, str]) -> None:
     taken: set[str] = set()
 
     def unique(name: str) -> str:
-        name = re.sub(r"\W+", "_", name).strip("_") or "t"
+        name = re.sub(r"\W+_*", "_", name).strip("_") or "t"
         name = f"v{name}" if name[0].isdigit() else name
         stem, k = name, 2
         while name in taken:

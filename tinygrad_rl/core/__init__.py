@@ -27,10 +27,13 @@ from tinygrad_rl.core.context import warn as warn
 from tinygrad_rl.core.context import watching as watching
 from tinygrad_rl.core.cuts import Cut as Cut
 from tinygrad_rl.core.cuts import CutKind as CutKind
+from tinygrad_rl.core.dtypes import DTYPES as DTYPES
 from tinygrad_rl.core.dtypes import NUMBA as NUMBA
 from tinygrad_rl.core.elementwise import Elementwise as Elementwise
 from tinygrad_rl.core.elementwise import weak as weak
 from tinygrad_rl.core.elementwise import zero as zero
+from tinygrad_rl.core.hooks import register_hook as register_hook
+from tinygrad_rl.core.hooks import retain_grad as retain_grad
 from tinygrad_rl.core.index import Index as Index
 from tinygrad_rl.core.kinds import Composite as Composite
 from tinygrad_rl.core.kinds import Copy as Copy
@@ -41,8 +44,6 @@ from tinygrad_rl.core.kinds import normalize_axes as normalize_axes
 from tinygrad_rl.core.moves import Gather as Gather
 from tinygrad_rl.core.moves import Scatter as Scatter
 from tinygrad_rl.core.moves import View as View
-from tinygrad_rl.core.hooks import register_hook as register_hook
-from tinygrad_rl.core.hooks import retain_grad as retain_grad
 from tinygrad_rl.core.node import LOST as LOST
 from tinygrad_rl.core.node import GradPlan as GradPlan
 from tinygrad_rl.core.node import Node as Node

@@ -19,14 +19,13 @@ from tinygrad_rl.core.context import (
     warn,
 )
 from tinygrad_rl.core.cuts import Cut, CutKind
+from tinygrad_rl.core.dtypes import DTYPES
 
 if TYPE_CHECKING:
     from tinygrad_rl.core.node import Node
     from tinygrad_rl.core.op import Op
 
 _SETTABLE = ("requires_grad", "grad")
-
-DTYPES = {np.dtype(t) for t in (np.float32, np.float64, np.int64, np.int32, np.uint8, np.bool_)}
 
 
 class Storage:

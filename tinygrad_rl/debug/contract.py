@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_rl.core import Observer, Tensor, user_frame, watching
+from tinygrad_rl.core import Observer, Tensor, watching
 from tinygrad_rl.debug.flops import FlopCounter
-from tinygrad_rl.explain.names import Names
-from tinygrad_rl.grad_mode import collect_tensors
+from tinygrad_rl.naming import Names, callers_variables
+from tinygrad_rl.tree import collect_tensors
 
 
 class GradientContractError(AssertionError):
@@ -69,9 +69,8 @@ class gradient_contract:
         for group in (receives, untouched):
             for name, value in group.items() if isinstance(group, Mapping) else ():
                 names.add(name, value)
-        if (frame := user_frame()) is not None:
-            names.search_variables({**frame.f_globals, **frame.f_locals})
-        self._receives, self._untouched = _tensors(receives), _tensors(untouched)
+        names.search_variables(callers_variables())
+        self._receives, self._untouched = collect_tensors(receives), collect_tensors(untouched)
         if not self._receives and not self._untouched and max_flops is None:
             raise ValueError(
                 "a contract without a clause: was a generator such as parameters() used up before?"
@@ -161,10 +160,6 @@ class gradient_contract:
             return ""
         parts = ", ".join(f"{op} {n:,}" for op, n in self._counter.by_op.most_common(4) if n)
         return f"max_flops: the block took {self.flops:,}, at most {self._max_flops:,.0f} ({parts})"
-
-
-def _tensors(group: Any) -> list[Tensor]:
-    return collect_tensors(group.values() if isinstance(group, Mapping) else [group])
 
 
 def _copied(grad: Tensor | None) -> np.ndarray[Any, Any]:

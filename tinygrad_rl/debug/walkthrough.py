@@ -21,10 +21,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinygrad_rl.autodiff import Parent, between, check_root, initial_gradient, parent_of, sweep
-from tinygrad_rl.core import Elementwise, Node, Op, Tensor, place, user_frame, watching
+from tinygrad_rl.core import Elementwise, Node, Op, Tensor, place, watching
 from tinygrad_rl.debug.flops import FlopCounter
-from tinygrad_rl.explain.names import Names
 from tinygrad_rl.grad_mode import no_grad
+from tinygrad_rl.naming import Names, callers_variables
 
 _SMALL = 6  # elements that are shown as numbers; above, shape and norm
 
@@ -170,8 +170,7 @@ def trace_backward(
     known = Names()
     for name, t in (names or {}).items():
         known.add(name, t)
-    if (frame := user_frame()) is not None:
-        known.search_variables({**frame.f_globals, **frame.f_locals})
+    known.search_variables(callers_variables())
     with watching(alone=True):
         start = initial_gradient(loss, gradient)
     visits, gradients = visit([loss], [start])

@@ -14,14 +14,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tinygrad_rl.core import Tensor
 from tinygrad_rl.explain.diagnose import REACHED, Flow, Leaf, diagnose
 from tinygrad_rl.explain.draw.picture import draw
 from tinygrad_rl.explain.draw.scene import to_png, to_svg
-from tinygrad_rl.explain.names import Names
 from tinygrad_rl.explain.record import Cause, Line, Recorder, Root, run
 from tinygrad_rl.explain.text import headline, render
 from tinygrad_rl.files import write_atomically
+from tinygrad_rl.naming import Names
+from tinygrad_rl.tree import tensors_in
 
 
 @dataclass(frozen=True)
@@ -164,7 +164,7 @@ def _roots(recorder: Recorder, result: Any) -> list[Root]:
     called = [r for r in recorder.roots if not r.by_grad]
     if called:
         return called
-    outputs = [t for t in _tensors(result) if t.dtype.kind == "f"]
+    outputs = [t for t in tensors_in(result) if t.dtype.kind == "f"]
     asked = list(recorder.roots)
     if asked and not any(t.requires_grad for t in outputs):
         return asked
@@ -175,16 +175,6 @@ def _roots(recorder: Recorder, result: Any) -> list[Root]:
         )
     recorder.add_root(outputs, None)
     return recorder.roots[-1:]
-
-
-def _tensors(result: Any) -> list[Tensor]:
-    if isinstance(result, Tensor):
-        return [result]
-    if isinstance(result, dict):
-        result = list(result.values())
-    if isinstance(result, (list, tuple)):
-        return [t for part in result for t in _tensors(part)]
-    return []
 
 
 def _kind(value: Any) -> str:

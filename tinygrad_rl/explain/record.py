@@ -23,7 +23,7 @@ import numpy as np
 from tinygrad_rl import autodiff, core
 from tinygrad_rl.core import Observer, Op, Tensor, mode
 from tinygrad_rl.debug.walkthrough import Visit, gradients_of, visit
-from tinygrad_rl.explain.names import Names
+from tinygrad_rl.naming import Names
 from tinygrad_rl.nn.module import Module
 
 _PACKAGE = str(Path(__file__).parent.parent)

@@ -1,4 +1,7 @@
-"""Modules with named parameters, as PyTorch's: names and shapes in a state dict are the same."""
+"""Modules with named parameters, as PyTorch's: names and shapes in a state dict are the same.
+
+net = nn.Sequential(nn.Linear(3, 64), nn.ReLU(), nn.Linear(64, 1))
+"""
 
 from tinygrad_rl.nn import functional, init
 from tinygrad_rl.nn.activations import (
@@ -14,20 +17,9 @@ from tinygrad_rl.nn.activations import (
 from tinygrad_rl.nn.layers import MLP, LayerNorm, Linear, Sequential
 from tinygrad_rl.nn.module import Module
 
-__all__ = [
-    "ELU",
-    "functional",
-    "GELU",
-    "init",
-    "LayerNorm",
-    "LeakyReLU",
-    "Linear",
-    "MLP",
-    "Module",
-    "ReLU",
-    "Sequential",
-    "Sigmoid",
-    "SiLU",
-    "Softplus",
-    "Tanh",
-]
+__all__ = ["Module", "Sequential", "MLP", "Linear", "LayerNorm", "functional", "init"]
+__all__ += ["ReLU", "LeakyReLU", "ELU", "GELU", "SiLU", "Softplus", "Tanh", "Sigmoid"]
+
+
+def __dir__() -> list[str]:
+    return __all__

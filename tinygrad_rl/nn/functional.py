@@ -4,30 +4,48 @@ from collections.abc import Sequence
 from typing import Any
 
 from tinygrad_rl.core import Tensor, as_tensor
-from tinygrad_rl.ops.elementwise import abs_, binary_cross_entropy, mul, neg, rsqrt, square, sub
-from tinygrad_rl.ops.elementwise import celu as celu
-from tinygrad_rl.ops.elementwise import elu as elu
-from tinygrad_rl.ops.elementwise import gelu as gelu
-from tinygrad_rl.ops.elementwise import hardswish as hardswish
-from tinygrad_rl.ops.elementwise import hardtanh as hardtanh
-from tinygrad_rl.ops.elementwise import huber as _huber
-from tinygrad_rl.ops.elementwise import leaky_relu as leaky_relu
-from tinygrad_rl.ops.elementwise import logsigmoid as logsigmoid
-from tinygrad_rl.ops.elementwise import mish as mish
-from tinygrad_rl.ops.elementwise import relu as relu
-from tinygrad_rl.ops.elementwise import selu as selu
-from tinygrad_rl.ops.elementwise import sigmoid as sigmoid
-from tinygrad_rl.ops.elementwise import silu as silu
-from tinygrad_rl.ops.elementwise import smooth_l1 as _smooth_l1
-from tinygrad_rl.ops.elementwise import softplus as softplus
-from tinygrad_rl.ops.elementwise import softsign as softsign
-from tinygrad_rl.ops.elementwise import tanh as tanh
+from tinygrad_rl.ops.elementwise import (
+    abs_,
+    binary_cross_entropy,
+    celu,
+    elu,
+    gelu,
+    hardswish,
+    hardtanh,
+    huber,
+    leaky_relu,
+    logsigmoid,
+    mish,
+    mul,
+    neg,
+    relu,
+    rsqrt,
+    selu,
+    sigmoid,
+    silu,
+    smooth_l1,
+    softplus,
+    softsign,
+    square,
+    sub,
+    tanh,
+)
 from tinygrad_rl.ops.index import gather
-from tinygrad_rl.ops.linear import linear as linear
-from tinygrad_rl.ops.reduce import log_softmax as log_softmax
-from tinygrad_rl.ops.reduce import mean, sum_
-from tinygrad_rl.ops.reduce import softmax as softmax
+from tinygrad_rl.ops.linear import linear
+from tinygrad_rl.ops.reduce import log_softmax, mean, softmax, sum_
 from tinygrad_rl.ops.shape import expand_dims
+
+__all__ = ["linear", "layer_norm", "softmax", "log_softmax"]
+# Activations
+__all__ += ["relu", "leaky_relu", "elu", "celu", "selu", "gelu", "silu", "mish", "sigmoid", "tanh"]
+__all__ += ["logsigmoid", "softplus", "softsign", "hardtanh", "hardswish"]
+# Losses
+__all__ += ["mse_loss", "l1_loss", "huber_loss", "smooth_l1_loss", "cross_entropy"]
+__all__ += ["binary_cross_entropy_with_logits"]
+
+
+def __dir__() -> list[str]:
+    return __all__
 
 
 def layer_norm(
@@ -38,6 +56,12 @@ def layer_norm(
     eps: float = 1e-5,
 ) -> Tensor:
     """Zero mean, unit variance over the last axes, then `* weight + bias` (Ba et al. 2016).
+
+    Parameters
+    ----------
+    normalized_shape : lengths of the axes that are normalised together.
+    weight, bias : of that shape; None for 1 and 0.
+    eps : added to the variance.
 
     Raises
     ------
@@ -66,31 +90,51 @@ def _same_shape(name: str, input: Any, target: Any) -> tuple[Tensor, Tensor]:
 
 
 def mse_loss(input: Any, target: Any) -> Tensor:
-    """Mean of `(input - target)**2`; refuses unequal shapes."""
+    """Mean of `(input - target)**2`.
+
+    Raises
+    ------
+    ValueError : for unequal shapes.
+    """
     input, target = _same_shape("mse_loss", input, target)
     return mean(square(sub(input, target)))
 
 
 def l1_loss(input: Any, target: Any) -> Tensor:
-    """Mean of `|input - target|`; refuses unequal shapes."""
+    """Mean of `|input - target|`.
+
+    Raises
+    ------
+    ValueError : for unequal shapes.
+    """
     input, target = _same_shape("l1_loss", input, target)
     return mean(abs_(sub(input, target)))
 
 
 def huber_loss(input: Any, target: Any, delta: float = 1.0) -> Tensor:
-    """Mean of `e**2 / 2` where |e| <= delta, else `delta * (|e| - delta / 2)` (Huber 1964)."""
+    """Mean of `e**2 / 2` where |e| <= delta, else `delta * (|e| - delta / 2)` (Huber 1964).
+
+    Raises
+    ------
+    ValueError : for unequal shapes, and for a delta that is not above 0.
+    """
     input, target = _same_shape("huber_loss", input, target)
     if not delta > 0:
         raise ValueError(f"huber_loss: delta must be positive, not {delta!r}")
-    return mean(_huber(sub(input, target), delta))
+    return mean(huber(sub(input, target), delta))
 
 
 def smooth_l1_loss(input: Any, target: Any, beta: float = 1.0) -> Tensor:
-    """Mean of `e**2 / (2 beta)` where |e| < beta, else `|e| - beta / 2`; beta 0 is `l1_loss`."""
+    """Mean of `e**2 / (2 beta)` where |e| < beta, else `|e| - beta / 2`; beta 0 is `l1_loss`.
+
+    Raises
+    ------
+    ValueError : for unequal shapes, and for a beta below 0.
+    """
     input, target = _same_shape("smooth_l1_loss", input, target)
     if beta < 0:
         raise ValueError(f"smooth_l1_loss: beta can't be negative: {beta!r}")
-    return mean(_smooth_l1(sub(input, target), beta)) if beta else l1_loss(input, target)
+    return mean(smooth_l1(sub(input, target), beta)) if beta else l1_loss(input, target)
 
 
 def binary_cross_entropy_with_logits(input: Any, target: Any) -> Tensor:

@@ -8,6 +8,13 @@ import numpy as np
 from tinygrad_rl.core import Tensor
 from tinygrad_rl.grad_mode import no_grad
 
+__all__ = ["uniform_", "normal_", "fan_in_uniform_", "xavier_uniform_", "kaiming_uniform_"]
+__all__ += ["orthogonal_"]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
 
 @no_grad()
 def uniform_(tensor: Tensor, low: float, high: float, rng: np.random.Generator) -> Tensor:

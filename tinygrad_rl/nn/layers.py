@@ -54,7 +54,13 @@ class Linear(Module):
 
 
 class LayerNorm(Module):
-    """Zero mean and unit variance over the last axes, then scale and shift (Ba et al. 2016)."""
+    """Zero mean and unit variance over the last axes, then scale and shift (Ba et al. 2016).
+
+    Parameters
+    ----------
+    normalized_shape : lengths of these axes, and the shape of weight and bias.
+    eps : added to the variance.
+    """
 
     def __init__(
         self, normalized_shape: int | Sequence[int], eps: float = 1e-5, *, dtype: Any = np.float32

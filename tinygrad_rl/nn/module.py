@@ -1,4 +1,15 @@
-"""Module: a tree of named parameters."""
+"""Module: a tree of named parameters.
+
+    class Critic(Module):
+        def __init__(self):
+            super().__init__()
+            self.q = Linear(20, 1)
+
+        def forward(self, x):
+            return self.q(x)
+
+Assigning is registering: `Critic().named_parameters()` gives q.weight and q.bias.
+"""
 
 import difflib
 from collections.abc import Iterator, Mapping
@@ -8,9 +19,10 @@ import numpy as np
 
 from tinygrad_rl.core import Tensor
 from tinygrad_rl.grad_mode import no_grad
+from tinygrad_rl.tree import TensorHolder
 
 
-class Module:
+class Module(TensorHolder):
     """Base class of layers and networks.
 
     Tensors assigned as attributes belong to the state: those that require a gradient when they are
@@ -18,7 +30,7 @@ class Module:
     with history are neither. Modules assigned as attributes become children. A class overrides
     `forward`.
 
-    `copy.deepcopy` gives a module with tensors of its own, with the same numbers, flags and
+    `copy.deepcopy` gives a module with tensors of its own, with the same values, flags and
     gradients: a target network is `copy.deepcopy(critic).requires_grad_(False)`.
 
     Raises
@@ -38,8 +50,7 @@ class Module:
         if difflib.get_close_matches(name, ["requires_grad"], 1, 0.8):
             raise AttributeError(
                 f"setting {name!r} on a module freezes nothing: call requires_grad_({value!r}), "
-                "or use "
-                "`with frozen(module):`"
+                "or use `with frozen(module):`"
             )
         if "_children" not in self.__dict__:
             if isinstance(value, (Tensor, Module)):
@@ -50,11 +61,11 @@ class Module:
             self._children[name] = value
         elif isinstance(value, Tensor) and value.is_leaf:
             (self._parameters if value.requires_grad else self._buffers)[name] = value
-        object.__setattr__(self, name, value)
+        super().__setattr__(name, value)
 
     def __delattr__(self, name: str) -> None:
         self._forget(name)
-        object.__delattr__(self, name)
+        super().__delattr__(name)
 
     def _forget(self, name: str) -> None:
         for group in (self._parameters, self._buffers, self._children):
@@ -68,11 +79,10 @@ class Module:
         """`forward`."""
         return self.forward(*args)
 
-    def _named(self, group: str, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
-        for name, tensor in getattr(self, group).items():
-            yield prefix + name, tensor
-        for name, child in self._children.items():
-            yield from child._named(group, f"{prefix}{name}.")
+    def _named(self, group: str) -> Iterator[tuple[str, Tensor]]:
+        yield from getattr(self, group).items()
+        for path, module in self.named_holders():
+            yield from ((f"{path}.{name}", t) for name, t in getattr(module, group).items())
 
     def named_parameters(self) -> Iterator[tuple[str, Tensor]]:
         """Pairs (dotted name, parameter), in the order of assignment; each parameter once."""
@@ -90,11 +100,21 @@ class Module:
         """Pairs (dotted name, tensor) of the state that is not trained."""
         return self._named("_buffers")
 
+    def named_tensors(self) -> Iterator[tuple[str, Tensor]]:
+        """Pairs (dotted name, tensor) of the whole state: parameters, then buffers."""
+        yield from self._named("_parameters")
+        yield from self._named("_buffers")
+
+    def named_holders(self) -> Iterator[tuple[str, "Module"]]:
+        """Pairs (dotted name, module) of all modules below this one."""
+        for name, child in self._children.items():
+            yield name, child
+            yield from ((f"{name}.{path}", below) for path, below in child.named_holders())
+
     def modules(self) -> Iterator["Module"]:
         """The module itself and all below it."""
         yield self
-        for child in self._children.values():
-            yield from child.modules()
+        yield from (module for _, module in self.named_holders())
 
     def requires_grad_(self, flag: bool = True) -> "Module":
         """Set the flag of every parameter: False freezes the module until it is set again."""
@@ -119,10 +139,7 @@ class Module:
 
     def state_dict(self) -> dict[str, Tensor]:
         """Parameters and buffers by dotted name, as constants that share the module's memory."""
-        return {name: t.detach() for name, t in self._state()}
-
-    def _state(self) -> list[tuple[str, Tensor]]:
-        return [*self._named("_parameters"), *self._named("_buffers")]
+        return {name: t.detach() for name, t in self.named_tensors()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Overwrite parameters and buffers; everything is checked before anything is changed.
@@ -130,17 +147,17 @@ class Module:
         Raises
         ------
         KeyError : naming the entries that are missing or unknown.
-        ValueError : naming the entry, for a wrong shape, for what is no array of numbers, and for
-            floats where the module has integers.
+        ValueError : naming the entry, for a wrong shape, for what is no array, and for floats
+            where the module has integers.
         """
-        mine = dict(self._state())
+        mine = dict(self.named_tensors())
         missing, unknown = sorted(mine.keys() - state.keys()), sorted(state.keys() - mine.keys())
         if missing or unknown:
             raise KeyError(
                 f"the state does not fit {type(self).__name__}: missing {missing}, unknown "
                 f"{unknown}"
             )
-        arrays = {name: _as_numbers(name, state[name], t) for name, t in mine.items()}
+        arrays = {name: _fitting(name, state[name], t) for name, t in mine.items()}
         with no_grad():
             for name, t in mine.items():
                 t.assign_(arrays[name])
@@ -152,7 +169,7 @@ class Module:
         return f"{type(self).__name__}(" + ("\n" + "\n".join(lines) + "\n)" if lines else ")")
 
 
-def _as_numbers(name: str, value: Any, like: Tensor) -> np.ndarray[Any, Any]:
+def _fitting(name: str, value: Any, like: Tensor) -> np.ndarray[Any, Any]:
     array = value.numpy() if isinstance(value, Tensor) else np.asarray(value)
     if array.shape != like.shape:
         raise ValueError(f"{name!r} has shape {array.shape}, the module's is {like.shape}")
