@@ -57,7 +57,7 @@ def test_several_outputs_add_up_and_each_needs_history() -> None:
 
 def test_only_what_lies_between_is_computed() -> None:
     ran = []
-    op = tg.Op(
+    op = tg.Kernel(
         "spy",
         forward=lambda a, b: a * b,
         vjp={
@@ -239,7 +239,7 @@ def test_an_exception_in_a_rule_leaves_every_grad_as_it_was() -> None:
     def fail(g):
         raise ZeroDivisionError
 
-    broken = tg.Op("broken", forward=lambda x: x + 0, vjp={"x": fail})
+    broken = tg.Kernel("broken", forward=lambda x: x + 0, vjp={"x": fail})
     a, b = leaf(1.0), leaf(2.0)
     h = a * 2
     h.retain_grad()

@@ -390,7 +390,7 @@ def test_freezing_is_not_blocking() -> None:
 
 def test_frozen_before_the_forward_runs_no_rule_for_the_parameter() -> None:
     ran = []
-    op = tg.Op(
+    op = tg.Kernel(
         "spy_mul",
         forward=lambda a, b: a * b,
         vjp={
@@ -627,7 +627,7 @@ def test_a_long_chain_that_nobody_differentiates_is_freed_without_recursion() ->
 
 
 def test_a_missing_rule_is_an_error_when_the_call_is_recorded() -> None:
-    op = tg.Op("one_sided", forward=lambda a, b: a * b, vjp={"a": lambda g, b: g * b})
+    op = tg.Kernel("one_sided", forward=lambda a, b: a * b, vjp={"a": lambda g, b: g * b})
     a, b = leaf(1.0), leaf(2.0)
     with pytest.raises(NotImplementedError, match=r"'one_sided'.*'b'.*stop_gradient"):
         op(a, b)

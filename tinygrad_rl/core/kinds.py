@@ -75,8 +75,10 @@ class Kernel(Op):
         flops: Callable[..., int] | None = None,
         differentiable: bool = True,
     ) -> None:
-        if forward is None and (kernel is None or shape is None):
-            raise TypeError(f"op {name!r} takes kernel= and shape=, or forward=, or all of them")
+        if (kernel is None) != (shape is None) or (kernel is None and forward is None):
+            raise TypeError(
+                f"op {name!r} takes either kernel= and shape=, or forward=, or all of them"
+            )
         like = parameters(kernel, 1) if kernel else parameters(forward)  # type: ignore[arg-type]
         super().__init__(name, like, vjp=vjp, flops=flops, differentiable=differentiable)
         self.kernel, self.shape_rule, self.forward = kernel, shape, forward

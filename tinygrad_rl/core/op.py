@@ -49,6 +49,14 @@ class Op(ABC):
     contracts = False
     """Whether it multiplies matrices: what a layer of a network is made of."""
 
+    def __new__(cls, *args: Any, **kwargs: Any) -> "Op":
+        if cls is Op:
+            raise TypeError(
+                "Op is abstract: declare a Kernel, View, Reduction, Product, Gather or Scatter, or "
+                "an elementwise function"
+            )
+        return super().__new__(cls)
+
     def __init__(
         self,
         name: str,

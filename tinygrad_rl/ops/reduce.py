@@ -185,6 +185,7 @@ cumsum_op: Op = Kernel(
     "cumsum",
     forward=_cumsum_forward,
     kernel=_cumsum_kernel,
+    shape=lambda x, *, axis: (x.shape, _sum_dtype(x.dtype)),
     vjp={"x": lambda g, axis: flip(cumsum_op(flip(g, axis), axis=axis), axis)},
 )
 
@@ -247,10 +248,18 @@ def _which_kernel(sign: int) -> Callable[..., None]:
     return kernel
 
 
-argmax_op = Kernel("argmax", forward=_argmax_forward, kernel=_which_kernel(1), differentiable=False)
-argmin_op = Kernel(
-    "argmin", forward=_argmin_forward, kernel=_which_kernel(-1), differentiable=False
-)
+def _which_op(name: str, forward: Callable[..., Array], sign: int) -> Kernel:
+    return Kernel(
+        name,
+        forward=forward,
+        kernel=_which_kernel(sign),
+        shape=lambda x, *, axis: ((*x.shape[:axis], *x.shape[axis + 1 :]), np.int64),
+        differentiable=False,
+    )
+
+
+argmax_op = _which_op("argmax", _argmax_forward, 1)
+argmin_op = _which_op("argmin", _argmin_forward, -1)
 
 
 @method("argmax")

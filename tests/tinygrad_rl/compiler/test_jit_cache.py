@@ -148,7 +148,7 @@ def test_a_users_ops_compile():
         for i in range(x.shape[0]):
             out[i] = s[()] * x[i] ** power + shift[1]
 
-    scaled = tg.Op(
+    scaled = tg.Kernel(
         "scaled power of tests",
         kernel=kernel,
         shape=lambda x, s, *, power, shift: x.shape,
@@ -161,7 +161,7 @@ def test_a_users_ops_compile():
     def total(out, x):
         out[()] = x.sum()
 
-    summed = tg.Op(
+    summed = tg.Kernel(
         "total of tests",
         kernel=total,
         shape=lambda x: (),

@@ -207,7 +207,7 @@ def test_an_op_of_kernel_and_shape_rule() -> None:
         for i in range(x.shape[0]):
             out[i] = factor * x[i].sum()
 
-    op = tg.Op(
+    op = tg.Kernel(
         "scaled_rows",
         kernel=scaled_rows,
         shape=lambda x, factor: x.shape[:1],
@@ -221,8 +221,8 @@ def test_an_op_of_kernel_and_shape_rule() -> None:
 
 
 def test_an_op_that_returns_a_view_shares_the_version_counter() -> None:
-    op = tg.Op("last_row", forward=lambda x: x[-1], vjp={"x": lambda g, y: g * 1})
-    same = tg.Op("same", forward=lambda x: x, vjp={"x": lambda g, y: g})
+    op = tg.Kernel("last_row", forward=lambda x: x[-1], vjp={"x": lambda g, y: g * 1})
+    same = tg.Kernel("same", forward=lambda x: x, vjp={"x": lambda g, y: g})
     x = tg.Tensor(np.ones((2, 2)))
     for view in (op(x), same(x)):
         assert np.shares_memory(view.numpy(), x.numpy()) and view._array is not x._array
@@ -233,7 +233,7 @@ def test_an_op_that_returns_a_view_shares_the_version_counter() -> None:
 
 
 def test_an_op_that_saves_its_output_view_sees_writes_to_the_base() -> None:
-    same = tg.Op("same_saved", forward=lambda x: x, vjp={"x": lambda g, y: g * y})
+    same = tg.Kernel("same_saved", forward=lambda x: x, vjp={"x": lambda g, y: g * y})
     base = tg.Tensor([1.0], requires_grad=True) * 2
     loss = same(base).sum()
     with tg.no_grad():
@@ -254,14 +254,14 @@ def test_an_op_that_saves_its_output_view_sees_writes_to_the_base() -> None:
 )
 def test_a_wrong_declaration_is_refused(arguments, message: str) -> None:
     with pytest.raises(TypeError, match=message):
-        tg.Op("wrong", **arguments)
+        tg.Kernel("wrong", **arguments)
 
 
 def test_an_op_that_returns_another_dtype_or_shape_of_gradient_is_refused() -> None:
-    halves = tg.Op("halves", forward=lambda x: x.astype(np.float16))
+    halves = tg.Kernel("halves", forward=lambda x: x.astype(np.float16))
     with pytest.raises(TypeError, match="'halves' gave float16"):
         halves(tg.Tensor([1.0]))
-    wrong = tg.Op("wrong_shape", forward=lambda x: x.copy(), vjp={"x": lambda g: g.sum()})
+    wrong = tg.Kernel("wrong_shape", forward=lambda x: x.copy(), vjp={"x": lambda g: g.sum()})
     x = tg.Tensor([1.0, 2.0], requires_grad=True)
     with pytest.raises(ValueError, match=r"rule of op 'wrong_shape'.*shape \(\)"):
         wrong(x).sum().backward()

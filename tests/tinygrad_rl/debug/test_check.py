@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import tinygrad_rl as tg
-from tinygrad_rl.core import REGISTRY, Op
+from tinygrad_rl.core import REGISTRY, Kernel
 
 X = np.array([[0.3, -1.2, 0.8], [1.7, -0.4, 0.6]])
 
@@ -25,7 +25,7 @@ def twice(**more):
         "vjp": {"x": lambda g: g * 2},
         **more,
     }
-    return Op("twice", **given)
+    return Kernel("twice", **given)
 
 
 def test_a_right_op_passes():
@@ -63,7 +63,7 @@ def test_the_message_names_the_op_and_its_inputs():
 
 def test_a_wrong_second_order_is_caught():
     """The rule's value is right, but it hides from the second derivative behind a constant."""
-    op = Op(
+    op = Kernel(
         "cube",
         forward=lambda x: x**3,
         vjp={"x": lambda g, x: g * (3 * x * x).detach()},
@@ -73,7 +73,7 @@ def test_a_wrong_second_order_is_caught():
 
 
 def test_a_rule_that_runs_for_a_frozen_input_is_caught():
-    class Greedy(Op):
+    class Greedy(Kernel):
         """Plans for all inputs, whatever their flags."""
 
         def plan(self, needs):

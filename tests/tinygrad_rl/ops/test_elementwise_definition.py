@@ -172,7 +172,7 @@ def make_window(vjp=True):
     def back(g, width):
         return window(g.pad(width - 1), width=width)
 
-    window = tg.Op("window", kernel=kernel, shape=shape, vjp={"x": back} if vjp else None,
+    window = tg.Kernel("window", kernel=kernel, shape=shape, vjp={"x": back} if vjp else None,
                    flops=lambda out, x, width: out.size * width)  # fmt: skip
     return window
 
@@ -202,7 +202,7 @@ def test_a_missing_rule_raises_when_the_call_is_recorded():
 
 
 def test_a_rule_is_needed_only_for_inputs_that_want_a_gradient():
-    op = tg.Op("half_known", forward=lambda a, b: a * b, vjp={"a": lambda g, b: g * b})
+    op = tg.Kernel("half_known", forward=lambda a, b: a * b, vjp={"a": lambda g, b: g * b})
     a, b = tg.Tensor(X, requires_grad=True), tg.Tensor(X)
     op(a, b).backward(tg.ones_like(a))
     np.testing.assert_array_equal(a.grad, X)
@@ -219,12 +219,12 @@ def test_a_rule_is_needed_only_for_inputs_that_want_a_gradient():
 ])  # fmt: skip
 def test_a_badly_declared_op_is_refused(given, words):
     with pytest.raises(TypeError, match=words):
-        tg.Op("bad", **given)
+        tg.Kernel("bad", **given)
     assert "bad" not in REGISTRY
 
 
 def test_a_rule_that_gives_another_shape_is_an_error():
-    op = tg.Op(
+    op = tg.Kernel(
         "sloppy", forward=lambda x: x * 2, vjp={"x": lambda g: g.sum((0, 1))[None] * tg.ones(4)}
     )
     x = tg.Tensor(X, requires_grad=True)
