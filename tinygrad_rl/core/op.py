@@ -49,7 +49,7 @@ class Op(ABC):
     contracts = False
     """Whether it multiplies matrices: what a layer of a network is made of."""
 
-    def __new__(cls, *args: Any, **kwargs: Any) -> "Op":
+    def __new__(cls, *args: Any, **kwargs: Any) -> "Op":  # noqa: D102
         if cls is Op:
             raise TypeError(
                 "Op is abstract: declare a Kernel, View, Reduction, Product, Gather or Scatter, or "
