@@ -89,7 +89,7 @@ def sweep(
         if hooks and node.hooks:
             g = _run_hooks(node.hooks, g)
         for observer in mode.observers:
-            observer.on_step(node)
+            observer.on_step(node, g)
         plan, parents = node.plan, node.parents
         made: list[tuple[int, Parent, Tensor]] = []
         if useful is None or any([p in useful for p in parents]):  # noqa: C419 (faster)
@@ -256,7 +256,7 @@ def _carry_out(
     finally:
         mode.records_cuts = before
         for observer in mode.observers:
-            observer.on_step(None)
+            observer.on_step(None, None)
     return gradients | caught, retained
 
 

@@ -125,6 +125,8 @@ class _Recorder(Observer):
         self.incoming: list[Tensor] = []
         self.states: dict[int, Value] = {}
         self.instructions: list[Instruction] = []
+        self.made_by: dict[int, Value] = {}  # by the id of the node that recorded it
+        self.gradients: dict[Value, Value] = {}  # the gradient of a result -> that result
         self.writes: dict[int, tuple[Value, Value]] = {}
         self.flags: dict[int, tuple[Tensor, bool]] = {}
         self.backup: list[tuple[Tensor, np.ndarray[Any, Any], History, Any]] = []
@@ -188,6 +190,8 @@ class _Recorder(Observer):
         self.instructions.append(Instruction(op, values, params, result, caller(), flops))
         self._bind(out, result)
         self.made.add(id(out._array))
+        if out.node is not None:
+            self.made_by[id(out.node)] = result
         if out.storage is not None:
             self.views.add(id(out._array))
 
@@ -232,13 +236,17 @@ class _Recorder(Observer):
             "return the tensor and read it outside, or pass a Python number as an argument"
         )
 
-    def on_step(self, node: Node | None) -> None:
-        if node is not None and node.sequence <= self.start:
+    def on_step(self, node: Node | None, g: Tensor | None) -> None:
+        if node is None or g is None:
+            return
+        if node.sequence <= self.start:
             raise TraceError(
                 "a gradient goes back into history from outside the jitted function (to "
                 f"{node.op.name!r}, called at {at(node.where)}), which is another one at the next "
                 "call: compute that inside, or detach() it"
             )
+        if id(node) in self.made_by and (value := self.values.get(id(g._array))) is not None:
+            self.gradients.setdefault(value, self.made_by[id(node)])
 
     def on_flag(self, tensor: Tensor) -> None:
         self.flags.setdefault(id(tensor), (tensor, tensor.requires_grad))
@@ -377,7 +385,7 @@ def _name_values(recorder: _Recorder, outer: dict[int, str]) -> None:
     """Name values after the user's variables.
 
     Tensors from outside by where they were found, results by the assignment on whose line they
-    were made last.
+    were made last, gradients after what they are the gradient of.
     """
     taken: set[str] = set()
 
@@ -401,7 +409,10 @@ def _name_values(recorder: _Recorder, outer: dict[int, str]) -> None:
                 last[f"{name}:{k}"] = k
     named = {k: key.rpartition(":")[0] for key, k in last.items()}
     for k, i in enumerate(recorder.instructions):
-        i.out.name = unique(outer.get(id(i.out)) or named.get(k, f"t{k}"))
+        name = outer.get(id(i.out)) or named.get(k, f"t{k}")
+        if name == f"t{k}" and i.out in recorder.gradients:
+            name = f"grad_{recorder.gradients[i.out].name}"
+        i.out.name = unique(name)
 
 
 def _variable(where: Where | None) -> str | None:
