@@ -240,14 +240,14 @@ def _carry_out(
     # What the rules compute without a graph is a constant by intention.
     before, mode.records_cuts = mode.records_cuts, mode.grad
     try:
-        for node, g, sent in sweep(roots, gradients, useful):
+        for node, g, made in sweep(roots, gradients, useful):
             if node in targets:
                 caught[node] = g
             if node.retained is not None and (result := node.retained()) is not None:
                 retained.append((result, g))
             if node.unflagged is not None:
                 refusals.warn_of_late_unfreezing(node)
-            if sent and not retain:
+            if made and not retain:
                 node.released = where
                 node.saved = node.output = None
         for leaf, g in gradients.items():

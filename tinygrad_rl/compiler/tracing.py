@@ -143,7 +143,7 @@ class _Recorder(Observer):
         if (alias := self.aliases.get(id(tensor))) is not None:
             return alias
         alias = self.aliases[id(tensor)] = wrap(tensor._array.view())
-        set_history(alias, history_of(tensor)._replace(node=None, op=None))
+        set_history(alias, History(None, tensor.requires_grad, None, tensor.cuts))
         set_grad(alias, tensor.accumulated)
         k = len(self.arguments)
         self.arguments[id(alias)] = k, tensor
@@ -229,7 +229,7 @@ class _Recorder(Observer):
     def on_read(self, tensor: Tensor, how: str) -> None:
         key = id(tensor._array)
         if key in self.created and key not in self.writes:
-            return  # numbers that are the same at every call
+            return  # values that are the same at every call
         raise TraceError(
             f"{how} on a traced tensor of shape {tensor.shape}: the compiled function would keep "
             "this one number forever. Choose with tg.where(condition, a, b) instead of `if`, "
@@ -291,7 +291,7 @@ class _Recorder(Observer):
         for tensor, flag in self.flags.values():
             self.last_flags[id(tensor)] = tensor.requires_grad
             if tensor.requires_grad is not flag and self._is_outside(tensor):
-                set_history(tensor, history_of(tensor)._replace(requires_grad=flag))
+                set_history(tensor, History(tensor.node, flag, tensor.op, tensor.cuts))
 
     def outside(self, tensor: Tensor) -> Outside | None:
         """Where a later call finds this tensor, when it is one from outside."""

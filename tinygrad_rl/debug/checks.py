@@ -46,19 +46,19 @@ def gradcheck(
     TypeError : when an input that requires a gradient is not float64.
     """
     inputs = [as_tensor(t) for t in inputs]
-    wanted = [i for i, t in enumerate(inputs) if t.requires_grad]
-    if not wanted:
+    required = [i for i, t in enumerate(inputs) if t.requires_grad]
+    if not required:
         raise ValueError("gradcheck: no input requires a gradient")
-    for i in wanted:
+    for i in required:
         if inputs[i].dtype != np.float64:
             raise TypeError(f"gradcheck needs float64, input {i} is {inputs[i].dtype}")
     out = fn(*inputs)
     # One random projection of the output tests all of its entries at once.
     v = _directions(out.shape)
-    gradients: Sequence[Tensor | None] = [None] * len(wanted)
+    gradients: Sequence[Tensor | None] = [None] * len(required)
     if out.requires_grad:
-        gradients = grad(out, [inputs[i] for i in wanted], wrap(v), allow_unused=True)
-    for i, g in zip(wanted, gradients, strict=True):
+        gradients = grad(out, [inputs[i] for i in required], wrap(v), allow_unused=True)
+    for i, g in zip(required, gradients, strict=True):
         analytic = np.zeros(inputs[i].shape) if g is None else g.numpy()
         numeric = _numeric(fn, inputs, i, v, eps)
         _compare(i, analytic, numeric, atol, rtol)
@@ -74,13 +74,13 @@ def gradgradcheck(
 ) -> bool:
     """`gradcheck` of the gradient itself: second order. Parameters and errors as there."""
     inputs = [as_tensor(t) for t in inputs]
-    wanted = [i for i, t in enumerate(inputs) if t.requires_grad]
+    required = [i for i, t in enumerate(inputs) if t.requires_grad]
     out = fn(*inputs)
     seed = Tensor(_directions(out.shape), requires_grad=True)
 
     def first(*args: Tensor) -> Tensor:
         y = fn(*args[:-1])
-        targets = [args[i] for i in wanted]
+        targets = [args[i] for i in required]
         gs = grad(y, targets, args[-1], create_graph=True, materialize_grads=True)
         total = None
         for k, g in enumerate(gs):
@@ -168,7 +168,7 @@ def check_op(
 
 
 def _rounded(x: Any) -> Array:
-    """Floats as float64 that float32 can represent: both precisions see the same numbers."""
+    """Floats as float64 that float32 can represent: both precisions see the same values."""
     array = as_array(x)
     return array.astype(np.float32).astype(np.float64) if array.dtype.kind == "f" else array
 
@@ -207,18 +207,18 @@ class _Case:
         return self.op(*tensors, **self.params)
 
     def forward(
-        self, arrays: Sequence[Array], wanted: Sequence[int]
+        self, arrays: Sequence[Array], required: Sequence[int]
     ) -> tuple[list[Tensor], Tensor, Tensor]:
-        """The inputs, of which the wanted ones require a gradient, the result, one for it."""
+        """The inputs, of which some require a gradient, the result, and a gradient of it."""
         tensors = [
-            wrap(a).requires_grad_() if i in wanted else wrap(a) for i, a in enumerate(arrays)
+            wrap(a).requires_grad_() if i in required else wrap(a) for i, a in enumerate(arrays)
         ]
         out = self.call(*tensors)
         return tensors, out, wrap(_directions(out.shape).astype(out.dtype))
 
-    def run(self, arrays: Sequence[Array], wanted: Sequence[int]) -> tuple[Tensor, Gradients]:
+    def run(self, arrays: Sequence[Array], required: Sequence[int]) -> tuple[Tensor, Gradients]:
         """The result, and the gradient of each float input."""
-        tensors, out, g = self.forward(arrays, wanted)
+        tensors, out, g = self.forward(arrays, required)
         if out.requires_grad:
             out.backward(g)
         return out, {
@@ -227,9 +227,9 @@ class _Case:
             if t.dtype.kind == "f"
         }
 
-    def rules_run(self, wanted: Sequence[int]) -> Counter[int]:
+    def rules_run(self, required: Sequence[int]) -> Counter[int]:
         """How often the rule of each input runs on the way back; a composed function has none."""
-        _, out, g = self.forward(self.arrays, wanted)
+        _, out, g = self.forward(self.arrays, required)
         if not isinstance(self.op, Op) or not out.requires_grad:
             return Counter()
         with no_grad():
@@ -294,12 +294,12 @@ class _Case:
 
     def check_frozen(self) -> None:
         for count in range(len(self.floats)):
-            for wanted in itertools.combinations(self.floats, count):
-                calls = self.rules_run(wanted)
-                _, gradients = self.run(self.arrays, wanted)
+            for required in itertools.combinations(self.floats, count):
+                calls = self.rules_run(required)
+                _, gradients = self.run(self.arrays, required)
                 for i in self.floats:
-                    check = f"frozen input {i} (wanted: {list(wanted)})"
-                    if i in wanted:
+                    check = f"frozen input {i} (required: {list(required)})"
+                    if i in required:
                         self.expect(check, gradients[i], self.gradients[i], 0)
                     elif gradients[i] is not None or calls[i]:
                         self.fail(
