@@ -94,6 +94,15 @@ def test_data_attribute_does_not_exist() -> None:
         t.data = np.zeros(1)
 
 
+@pytest.mark.parametrize("name", ["node", "op", "cuts", "hooks", "storage", "accumulated", "shape"])
+def test_what_the_engine_knows_of_a_tensor_can_be_read_and_not_set(name: str) -> None:
+    t = leaf(1.0) * 2
+    before = getattr(t, name)
+    with pytest.raises(AttributeError, match=f"no attribute '{name}' to set"):
+        setattr(t, name, None)
+    assert getattr(t, name) is before or name == "shape"
+
+
 # -- backward --------------------------------------------------------------------------------------
 
 

@@ -151,9 +151,9 @@ def _setitem_forward(
 
 def _setitem_value_vjp(g: Tensor, where: Tensor) -> Tensor:
     """What was written to a place gets its gradient, unless it was overwritten in the same call."""
-    order = Tensor(np.arange(where.size).reshape(where.shape))
-    last = setitem_op(constant(0, _INT64).expand(g.size), order, where)
-    stayed = equal(take(last, where), order)
+    numbers = Tensor(np.arange(where.size).reshape(where.shape))
+    last = setitem_op(constant(0, _INT64).expand(g.size), numbers, where)
+    stayed = equal(take(last, where), numbers)
     return select(stayed, take(g, where), 0)
 
 
