@@ -89,7 +89,7 @@ def sweep(
         if hooks and node.hooks:
             g = _run_hooks(node.hooks, g)
         for observer in mode.observers:
-            observer.on_step(node)
+            observer.on_step(node, g)
         plan, parents = node.plan, node.parents
         made: list[tuple[int, Parent, Tensor]] = []
         if useful is None or any([p in useful for p in parents]):  # noqa: C419 (faster)
@@ -240,14 +240,14 @@ def _carry_out(
     # What the rules compute without a graph is a constant by intention.
     before, mode.records_cuts = mode.records_cuts, mode.grad
     try:
-        for node, g, sent in sweep(roots, gradients, useful):
+        for node, g, made in sweep(roots, gradients, useful):
             if node in targets:
                 caught[node] = g
             if node.retained is not None and (result := node.retained()) is not None:
                 retained.append((result, g))
             if node.unflagged is not None:
                 refusals.warn_of_late_unfreezing(node)
-            if sent and not retain:
+            if made and not retain:
                 node.released = where
                 node.saved = node.output = None
         for leaf, g in gradients.items():
@@ -256,7 +256,7 @@ def _carry_out(
     finally:
         mode.records_cuts = before
         for observer in mode.observers:
-            observer.on_step(None)
+            observer.on_step(None, None)
     return gradients | caught, retained
 
 

@@ -72,8 +72,8 @@ def arange(
     if stop is None:
         start, stop = 0, start
     whole = all(isinstance(n, (int, np.integer)) for n in (start, stop, step))
-    wanted = dtype or (np.int64 if whole else np.float32)
-    return _new(np.arange(start, stop, step).astype(wanted), requires_grad)
+    dtype = dtype or (np.int64 if whole else np.float32)
+    return _new(np.arange(start, stop, step).astype(dtype), requires_grad)
 
 
 def linspace(
@@ -83,7 +83,7 @@ def linspace(
     dtype: Any = np.float32,
     requires_grad: bool = False,
 ) -> Tensor:
-    """`num` equally spaced numbers from `start` to `stop`, both included."""
+    """`num` equally spaced values from `start` to `stop`, both included."""
     return _new(np.linspace(start, stop, num).astype(dtype), requires_grad)
 
 
@@ -125,8 +125,8 @@ def randn(
     requires_grad: bool = False,
 ) -> Tensor:
     """Normal with mean 0 and standard deviation 1."""
-    numbers = _checked(generator).standard_normal(_shape(shape), np.dtype(dtype))
-    return _new(numbers, requires_grad)
+    values = _checked(generator).standard_normal(_shape(shape), np.dtype(dtype))
+    return _new(values, requires_grad)
 
 
 def randint(low: int, high: int, *shape: Any, generator: np.random.Generator) -> Tensor:

@@ -5,7 +5,7 @@
 
 `fn` takes the inputs as separate tensors. Where one tensor is given as `inputs`, results have the
 form of one; where a tuple is given, they are tuples. `fn` is differentiated at the inputs'
-numbers: their `.grad` and their own flags stay untouched, and the results are constants, unless
+values: their `.grad` and their own flags stay untouched, and the results are constants, unless
 `create_graph` asks for results that can be differentiated again with respect to the inputs (and
 whatever `fn` uses besides).
 """
@@ -199,11 +199,11 @@ def _like(form: Any, values: Sequence[Any]) -> Any:
     return tuple(values) if isinstance(form, (tuple, list)) else values[0]
 
 
-def _matching(name: str, given: Any, wanted: Sequence[Tensor], what: str) -> list[Tensor]:
+def _matching(name: str, given: Any, like: Sequence[Tensor], what: str) -> list[Tensor]:
     values = [as_tensor(v) for v in _as_tuple(given)]
-    if len(values) != len(wanted):
-        raise ValueError(f"{len(values)} tensors in {name} for {len(wanted)} {what}s")
-    for i, (v, w) in enumerate(zip(values, wanted, strict=True)):
+    if len(values) != len(like):
+        raise ValueError(f"{len(values)} tensors in {name} for {len(like)} {what}s")
+    for i, (v, w) in enumerate(zip(values, like, strict=True)):
         if v.shape != w.shape:
             raise ValueError(f"{name}[{i}] has shape {v.shape}, the {what} there {w.shape}")
     return values

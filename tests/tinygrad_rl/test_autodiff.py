@@ -6,6 +6,10 @@ import numpy as np
 import pytest
 
 import tinygrad_rl as tg
+from tinygrad_rl import core
+from tinygrad_rl.autodiff import between, sweep
+from tinygrad_rl.core import Node, Observer
+from tinygrad_rl.debug.walkthrough import gradients_of, visit
 
 
 def leaf(*values: float) -> tg.Tensor:
@@ -286,3 +290,122 @@ def test_threads_differentiate_side_by_side() -> None:
     for t in threads:
         t.join()
     assert len(results) == 150 and max(map(abs, results)) < 1e-12
+
+
+# -- the sweep -------------------------------------------------------------------------------------
+
+
+class Steps(Observer):
+    """The nodes whose rules run, in order."""
+
+    def __init__(self) -> None:
+        self.nodes: list[Node | None] = []
+
+    def on_step(self, node: Node | None, g: tg.Tensor | None) -> None:
+        self.nodes.append(node)
+
+
+def diamond() -> tuple[tg.Tensor, list[tg.Tensor]]:
+    """A loss with a leaf used twice, a frozen leaf, a broadcast, and branches that meet again."""
+    rng = np.random.default_rng(0)
+    w, b, v = (tg.Tensor(rng.normal(size=s), requires_grad=True) for s in ((3, 2), (2,), (2,)))
+    x = tg.Tensor(rng.normal(size=(4, 3)))
+    h = tg.tanh(x @ w + b)
+    with tg.frozen(v):
+        frozen = h * v
+    return (frozen * h + h * b).sum(), [w, b, v]
+
+
+def nodes_of(loss: tg.Tensor) -> set[Node]:
+    """Every recorded call that the loss depends on, found without the sweep."""
+    found, stack = set(), [loss.node]
+    while stack:
+        node = stack.pop()
+        if isinstance(node, Node) and node not in found:
+            found.add(node)
+            stack.extend(node.parents)
+    return found
+
+
+def test_the_sweep_hands_out_each_step_once_in_the_order_of_backward() -> None:
+    loss, (w, b, v) = diamond()
+    leaves: dict[object, tg.Tensor] = {}
+    with tg.no_grad():
+        steps = list(sweep([(loss, tg.Tensor(np.ones(())))], leaves))
+    nodes = [node for node, _, _ in steps]
+    assert len(nodes) == len(set(nodes)) and set(nodes) == nodes_of(loss)
+    for node, g, made in steps:
+        assert g.shape == node.shape and g.dtype == node.dtype
+        assert [(i, parent) for i, parent, _ in made] == list(
+            zip(node.plan.positions, node.parents, strict=True)
+        )
+        # What comes in is the sum of what was handed on to this node before.
+        came = [out.numpy() for _, _, made in steps for _, parent, out in made if parent is node]
+        if node is not loss.node:
+            np.testing.assert_allclose(g.numpy(), sum(came), rtol=1e-13)
+    assert set(leaves) == {w, b}
+    watched = Steps()
+    with core.watching(watched):
+        loss.backward()
+    assert watched.nodes == [*nodes, None]
+    assert v.grad is None
+    for leaf in (w, b):
+        assert np.array_equal(leaf.grad.numpy(), leaves[leaf].numpy())
+
+
+def test_the_sweep_of_grad_goes_only_where_it_must() -> None:
+    loss, (w, b, _) = diamond()
+    watched = Steps()
+    with core.watching(watched):
+        tg.grad(loss, b)
+    ran = [n for n in watched.nodes if n is not None]
+    assert len(ran) == len(set(ran)) and not any(n.op.name == "matmul" for n in ran)
+    loss, (w, b, _) = diamond()
+    leaves: dict[object, tg.Tensor] = {}
+    useful = between([loss], {w})
+    with tg.no_grad():
+        steps = list(sweep([(loss, tg.Tensor(np.ones(())))], leaves, useful))
+    assert set(leaves) == {w}
+    assert all(parent in useful for _, _, made in steps for _, parent, _ in made)
+    loss.backward()
+    assert np.array_equal(leaves[w].numpy(), w.grad.numpy())
+
+
+def test_looking_changes_nothing() -> None:
+    loss, (w, b, v) = diamond()
+    ran: list[str] = []
+    w.register_hook(lambda g: ran.append("leaf"))
+    middle = loss.node.parents[0]
+    middle.hooks = [lambda g: ran.append("result") or g * 2]
+    h = tg.tanh(w)
+    h.retain_grad()
+    total = loss + h.sum()
+    w.grad = tg.Tensor(np.ones((3, 2)))
+
+    def state() -> list[object]:
+        nodes = sorted(nodes_of(total), key=lambda n: n.sequence)
+        return [
+            [(n.saved, n.output, n.released, n.hooks, n.retained, n.versions) for n in nodes],
+            [(id(t.accumulated), t.requires_grad, t.cuts, t.node) for t in (w, b, v, h, total)],
+            w.grad.tolist(),
+            (core.mode.grad, core.mode.records_cuts, core.mode.observers),
+        ]
+
+    before, watched = state(), Steps()
+    with core.watching(watched):
+        page = tg.trace_backward(total)
+        visits, leaves = visit([total], gradients_of([total]))
+    assert state() == before and ran == [] and watched.nodes == []
+    assert len(page.steps) == len(visits) == len(nodes_of(total)) and set(leaves) == {w, b}
+    total.backward()
+    assert ran == ["result", "leaf"] and h.grad is not None
+
+
+def test_observers_hear_that_a_sweep_is_over_even_when_it_fails() -> None:
+    loss, _ = diamond()
+    loss.backward()
+    watched = Steps()
+    with core.watching(watched), pytest.raises(RuntimeError, match="used up"):
+        (loss * 2).backward()
+    assert [n is None for n in watched.nodes] == [False, False, True]
+    assert core.mode.records_cuts

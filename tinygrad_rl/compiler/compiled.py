@@ -164,7 +164,7 @@ class Compiled:
         try:
             self._function(self._address)
         finally:  # an index out of range comes when something may be written already
-            self._writes.note(given)
+            self._writes.count(given)
         for k, array, copy in copies:
             if k in self._writes.inputs:
                 array[...] = copy
@@ -246,11 +246,11 @@ class _Writes:
         owner = array if array.base is None else array.base
         return id(owner) in self._owners or not (type(owner) is np.ndarray and owner.base is None)
 
-    def check(self, given: Sequence[Tensor], numbers: Sequence[int]) -> None:
+    def check(self, given: Sequence[Tensor], positions: Sequence[int]) -> None:
         """Refuse arguments that share memory with what is written under another name."""
         if not self.ranges:
             return
-        for k in numbers:
+        for k in positions:
             array = given[k]._array
             first, last = array.ctypes.data, array.ctypes.data + array.nbytes
             if not array.flags.c_contiguous:
@@ -269,8 +269,8 @@ class _Writes:
                     if low < last and first < high:
                         raise _shared(self._names[k], name)
 
-    def note(self, given: Sequence[Tensor]) -> None:
-        """Count the writes, so that a gradient that needs the old numbers is refused."""
+    def count(self, given: Sequence[Tensor]) -> None:
+        """Count the writes, so that a gradient that needs the old values is refused."""
         storages = self.storages
         if self.inputs:
             storages = [*storages, *[storage_of(given[k]) for k in self.inputs]]

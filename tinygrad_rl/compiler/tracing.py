@@ -126,6 +126,8 @@ class _Recorder(Observer):
         self.incoming: list[Tensor] = []
         self.states: dict[int, Value] = {}
         self.instructions: list[Instruction] = []
+        self.made_by: dict[int, Value] = {}  # by the id of the node that recorded it
+        self.gradients: dict[Value, Value] = {}  # the gradient of a result -> that result
         self.writes: dict[int, tuple[Value, Value]] = {}
         self.flags: dict[int, tuple[Tensor, bool]] = {}
         self.backup: list[tuple[Tensor, np.ndarray[Any, Any], History, Any]] = []
@@ -142,7 +144,7 @@ class _Recorder(Observer):
         if (alias := self.aliases.get(id(tensor))) is not None:
             return alias
         alias = self.aliases[id(tensor)] = wrap(tensor._array.view())
-        set_history(alias, history_of(tensor)._replace(node=None, op=None))
+        set_history(alias, History(None, tensor.requires_grad, None, tensor.cuts))
         set_grad(alias, tensor.accumulated)
         k = len(self.arguments)
         self.arguments[id(alias)] = k, tensor
@@ -189,6 +191,8 @@ class _Recorder(Observer):
         self.instructions.append(Instruction(op, values, params, result, caller(), flops))
         self._bind(out, result)
         self.made.add(id(out._array))
+        if out.node is not None:
+            self.made_by[id(out.node)] = result
         if out.storage is not None:
             self.views.add(id(out._array))
 
@@ -226,20 +230,24 @@ class _Recorder(Observer):
     def on_read(self, tensor: Tensor, how: str) -> None:
         key = id(tensor._array)
         if key in self.created and key not in self.writes:
-            return  # numbers that are the same at every call
+            return  # values that are the same at every call
         raise TraceError(
             f"{how} on a traced tensor of shape {tensor.shape}: the compiled function would keep "
             "this one number forever. Choose with tg.where(condition, a, b) instead of `if`, "
             "return the tensor and read it outside, or pass a Python number as an argument"
         )
 
-    def on_step(self, node: Node | None) -> None:
-        if node is not None and node.sequence <= self.start:
+    def on_step(self, node: Node | None, g: Tensor | None) -> None:
+        if node is None or g is None:
+            return
+        if node.sequence <= self.start:
             raise TraceError(
                 "a gradient goes back into history from outside the jitted function (to "
                 f"{node.op.name!r}, called at {at(node.where)}), which is another one at the next "
                 "call: compute that inside, or detach() it"
             )
+        if id(node) in self.made_by and (value := self.values.get(id(g._array))) is not None:
+            self.gradients.setdefault(value, self.made_by[id(node)])
 
     def on_flag(self, tensor: Tensor) -> None:
         self.flags.setdefault(id(tensor), (tensor, tensor.requires_grad))
@@ -284,7 +292,7 @@ class _Recorder(Observer):
         for tensor, flag in self.flags.values():
             self.last_flags[id(tensor)] = tensor.requires_grad
             if tensor.requires_grad is not flag and self._is_outside(tensor):
-                set_history(tensor, history_of(tensor)._replace(requires_grad=flag))
+                set_history(tensor, History(tensor.node, flag, tensor.op, tensor.cuts))
 
     def outside(self, tensor: Tensor) -> Outside | None:
         """Where a later call finds this tensor, when it is one from outside."""
@@ -378,7 +386,7 @@ def _name_values(recorder: _Recorder, outer: dict[int, str]) -> None:
     """Name values after the user's variables.
 
     Tensors from outside by where they were found, results by the assignment on whose line they
-    were made last.
+    were made last, gradients after what they are the gradient of.
     """
     taken: set[str] = set()
 
@@ -402,7 +410,10 @@ def _name_values(recorder: _Recorder, outer: dict[int, str]) -> None:
                 last[f"{name}:{k}"] = k
     named = {k: key.rpartition(":")[0] for key, k in last.items()}
     for k, i in enumerate(recorder.instructions):
-        i.out.name = unique(outer.get(id(i.out)) or named.get(k, f"t{k}"))
+        name = outer.get(id(i.out)) or named.get(k, f"t{k}")
+        if name == f"t{k}" and i.out in recorder.gradients:
+            name = f"grad_{recorder.gradients[i.out].name}"
+        i.out.name = unique(name)
 
 
 def _variable(where: Where | None) -> str | None:

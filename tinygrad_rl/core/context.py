@@ -69,8 +69,8 @@ class Observer:
     ) -> None:
         """Before `grad(outputs, inputs)`, or `backward` where `inputs` is None."""
 
-    def on_step(self, node: "Node | None") -> None:
-        """When the sweep comes to the rules of a recorded call; None when the sweep is over."""
+    def on_step(self, node: "Node | None", g: "Tensor | None") -> None:
+        """Before the sweep runs the rules of a recorded call on `g`; None when it is over."""
 
     def on_gradient(self, leaf: "Tensor", g: "Tensor") -> None:
         """Before `backward` adds `g` to the gradient of a leaf."""

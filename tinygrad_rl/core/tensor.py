@@ -138,8 +138,8 @@ class Tensor(Bare):
                 return
             raise RuntimeError(
                 "requires_grad can't be switched off on the result of an op (its history is "
-                "recorded "
-                "already): use detach() to get a constant, or frozen() around the forward pass"
+                "recorded already): use detach() to get a constant, or frozen() around the forward "
+                "pass"
             )
         if flag == self._flag:
             return  # nothing is set, so nothing is recorded
@@ -167,8 +167,7 @@ class Tensor(Bare):
             warn(
                 f"the .grad of a result of an op ({self.node.op.name!r}, called at "
                 f"{at(self.node.where)}) is read: only leaves get one. Call retain_grad() on it "
-                "before "
-                "backward(), or use grad(loss, [it])"
+                "before backward(), or use grad(loss, [it])"
             )
         return self.accumulated
 
@@ -257,16 +256,14 @@ class Tensor(Bare):
     def __reduce_ex__(self, protocol: Any) -> Any:
         raise TypeError(
             "tensors are not pickled: write them with tinygrad_rl.save; for a second tensor use "
-            "copy() "
-            "(the gradient passes), detach() (it does not; shares memory) or copy.deepcopy"
+            "copy() (the gradient passes), detach() (it does not; shares memory) or copy.deepcopy"
         )
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Tensor":
         if self.node is not None:
             raise RuntimeError(
                 f"only leaves can be deep-copied, this is the result of {self.node.op.name!r}, "
-                "called "
-                f"at {at(self.node.where)}: a copy of it would have no history. Use "
+                f"called at {at(self.node.where)}: a copy of it would have no history. Use "
                 "detach().copy()"
             )
         _reading(self, "copy.deepcopy")
@@ -357,13 +354,13 @@ def as_array(data: Any, dtype: Any = None, copy: bool = False) -> np.ndarray[Any
             # Python floats are weak: beside arrays they take those arrays' dtype.
             dtypes = set(_dtypes_in(data)) or {np.dtype(np.float32)}
             array = array.astype(np.result_type(*dtypes, 0.0))
-    wanted = np.dtype(array.dtype if dtype is None else dtype)
-    if wanted not in DTYPES:
+    dtype = np.dtype(array.dtype if dtype is None else dtype)
+    if dtype not in DTYPES:
         raise TypeError(
-            f"dtype {wanted} is not supported; use one of "
+            f"dtype {dtype} is not supported; use one of "
             f"{', '.join(sorted(d.name for d in DTYPES))}"
         )
-    return np.array(array, dtype=wanted) if copy else np.asarray(array, dtype=wanted)
+    return np.array(array, dtype=dtype) if copy else np.asarray(array, dtype=dtype)
 
 
 def _unwrapped(data: Any) -> Any:

@@ -1,1 +1,1 @@
-"""Checks, counts, contracts, and a backward pass with its numbers; nothing below knows them."""
+"""Checks, counts, contracts, and a backward pass with its values; nothing below knows them."""

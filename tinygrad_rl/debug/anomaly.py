@@ -39,7 +39,7 @@ class _Autopsy(Observer):
 
     _node: Node | None = None  # the forward call whose rules are running
 
-    def on_step(self, node: Node | None) -> None:
+    def on_step(self, node: Node | None, g: Tensor | None) -> None:
         """Remember which forward call the backward sweep has come to."""
         self._node = node
 

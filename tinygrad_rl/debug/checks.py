@@ -1,22 +1,22 @@
 """Prove an op right: `gradcheck` for any function, `check_op` for everything an op promises.
 
     gradcheck(lambda x, w: (x @ w).tanh().sum(), (x, w))    # True, or an error: the worst entry
-    check_op(my_op, (x, w), reference=my_numpy_function)    # the battery that every op passes
+    check_op(my_op, (x, w), reference=my_numpy_function)    # what every op promises
 
 Gradients are compared with central differences, in float64.
 """
 
 import itertools
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from tinygrad_rl.autodiff import grad
-from tinygrad_rl.core import Elementwise, Op, Rule, Tensor, as_array, as_tensor, wrap
+from tinygrad_rl.autodiff import grad, sweep
+from tinygrad_rl.core import Elementwise, Op, Tensor, as_array, as_tensor, wrap
+from tinygrad_rl.grad_mode import no_grad
 
 Function = Callable[..., Tensor]
 Array = np.ndarray[Any, Any]
@@ -45,19 +45,19 @@ def gradcheck(
     TypeError : when an input that requires a gradient is not float64.
     """
     inputs = [as_tensor(t) for t in inputs]
-    wanted = [i for i, t in enumerate(inputs) if t.requires_grad]
-    if not wanted:
+    required = [i for i, t in enumerate(inputs) if t.requires_grad]
+    if not required:
         raise ValueError("gradcheck: no input requires a gradient")
-    for i in wanted:
+    for i in required:
         if inputs[i].dtype != np.float64:
             raise TypeError(f"gradcheck needs float64, input {i} is {inputs[i].dtype}")
     out = fn(*inputs)
     # One random projection of the output tests all of its entries at once.
     v = _directions(out.shape)
-    gradients: Sequence[Tensor | None] = [None] * len(wanted)
+    gradients: Sequence[Tensor | None] = [None] * len(required)
     if out.requires_grad:
-        gradients = grad(out, [inputs[i] for i in wanted], wrap(v), allow_unused=True)
-    for i, g in zip(wanted, gradients, strict=True):
+        gradients = grad(out, [inputs[i] for i in required], wrap(v), allow_unused=True)
+    for i, g in zip(required, gradients, strict=True):
         analytic = np.zeros(inputs[i].shape) if g is None else g.numpy()
         numeric = _numeric(fn, inputs, i, v, eps)
         _compare(i, analytic, numeric, atol, rtol)
@@ -73,13 +73,13 @@ def gradgradcheck(
 ) -> bool:
     """`gradcheck` of the gradient itself: second order. Parameters and errors as there."""
     inputs = [as_tensor(t) for t in inputs]
-    wanted = [i for i, t in enumerate(inputs) if t.requires_grad]
+    required = [i for i, t in enumerate(inputs) if t.requires_grad]
     out = fn(*inputs)
     seed = Tensor(_directions(out.shape), requires_grad=True)
 
     def first(*args: Tensor) -> Tensor:
         y = fn(*args[:-1])
-        targets = [args[i] for i in wanted]
+        targets = [args[i] for i in required]
         gs = grad(y, targets, args[-1], create_graph=True, materialize_grads=True)
         total = None
         for k, g in enumerate(gs):
@@ -124,7 +124,7 @@ def _compare(i: int, analytic: Array, numeric: Array, atol: float, rtol: float) 
     )
 
 
-# -- the battery -----------------------------------------------------------------------------------
+# -- op checks -------------------------------------------------------------------------------------
 
 
 def check_op(
@@ -167,7 +167,7 @@ def check_op(
 
 
 def _rounded(x: Any) -> Array:
-    """Floats as float64 that float32 can represent: both precisions see the same numbers."""
+    """Floats as float64 that float32 can represent: both precisions see the same values."""
     array = as_array(x)
     return array.astype(np.float32).astype(np.float64) if array.dtype.kind == "f" else array
 
@@ -205,19 +205,35 @@ class _Case:
     def call(self, *tensors: Tensor) -> Tensor:
         return self.op(*tensors, **self.params)
 
-    def run(self, arrays: Sequence[Array], wanted: Sequence[int]) -> tuple[Tensor, Gradients]:
-        """The result, and the gradient of each float input; only the wanted ones have the flag."""
+    def forward(
+        self, arrays: Sequence[Array], required: Sequence[int]
+    ) -> tuple[list[Tensor], Tensor, Tensor]:
+        """The inputs, of which some require a gradient, the result, and a gradient of it."""
         tensors = [
-            wrap(a).requires_grad_() if i in wanted else wrap(a) for i, a in enumerate(arrays)
+            wrap(a).requires_grad_() if i in required else wrap(a) for i, a in enumerate(arrays)
         ]
         out = self.call(*tensors)
+        return tensors, out, wrap(_directions(out.shape).astype(out.dtype))
+
+    def run(self, arrays: Sequence[Array], required: Sequence[int]) -> tuple[Tensor, Gradients]:
+        """The result, and the gradient of each float input."""
+        tensors, out, g = self.forward(arrays, required)
         if out.requires_grad:
-            out.backward(wrap(_directions(out.shape).astype(out.dtype)))
+            out.backward(g)
         return out, {
             i: None if t.grad is None else t.grad.numpy()
             for i, t in enumerate(tensors)
             if t.dtype.kind == "f"
         }
+
+    def rules_run(self, required: Sequence[int]) -> Counter[int]:
+        """How often the rule of each input runs on the way back; a composed function has none."""
+        _, out, g = self.forward(self.arrays, required)
+        if not isinstance(self.op, Op) or not out.requires_grad:
+            return Counter()
+        with no_grad():
+            steps = [made for node, _, made in sweep([(out, g)], {}) if node.op is self.op]
+        return Counter(position for made in steps for position, _, _ in made)
 
     def fail(self, check: str, message: str) -> None:
         shapes = ", ".join(f"{a.dtype}{list(a.shape)}" for a in self.arrays)
@@ -277,12 +293,12 @@ class _Case:
 
     def check_frozen(self) -> None:
         for count in range(len(self.floats)):
-            for wanted in itertools.combinations(self.floats, count):
-                with _rules_counted(self.op) as calls:
-                    _, gradients = self.run(self.arrays, wanted)
+            for required in itertools.combinations(self.floats, count):
+                calls = self.rules_run(required)
+                _, gradients = self.run(self.arrays, required)
                 for i in self.floats:
-                    check = f"frozen input {i} (wanted: {list(wanted)})"
-                    if i in wanted:
+                    check = f"frozen input {i} (required: {list(required)})"
+                    if i in required:
                         self.expect(check, gradients[i], self.gradients[i], 0)
                     elif gradients[i] is not None or calls[i]:
                         self.fail(
@@ -335,30 +351,3 @@ class _Case:
             with np.errstate(all="ignore"):
                 expected = self.reference(*arrays, **self.params)
             self.expect("NaN and infinity", self.call(*arrays), expected, 1e-5)  # type: ignore[arg-type]
-
-
-@contextmanager
-def _rules_counted(op: Op | Function) -> Iterator[Counter[int]]:
-    """Count the calls of each input's rule inside the block; a composed function has none."""
-    calls: Counter[int] = Counter()
-    if not isinstance(op, Op):
-        yield calls
-        return
-    original = op.rule
-
-    def counting(position: int) -> tuple[Rule, tuple[str, ...]]:
-        rule, names = original(position)
-
-        def counted(*values: Any) -> Tensor:
-            calls[position] += 1
-            return rule(*values)
-
-        return counted, names
-
-    op.plans.clear()
-    op.rule = counting  # type: ignore[method-assign]
-    try:
-        yield calls
-    finally:
-        del op.rule
-        op.plans.clear()

@@ -42,7 +42,7 @@ class gradient_contract:
     Parameters
     ----------
     receives : modules or tensors that must get a gradient by `backward`: finite, and not all zeros.
-    untouched : modules or tensors that must get none, and whose numbers must stay as they are.
+    untouched : modules or tensors that must get none, and whose values must stay as they are.
     max_flops : most matrix-product FLOPs that the block may take, forward and backward.
 
     Attributes
@@ -59,7 +59,7 @@ class gradient_contract:
     -----
     Each of the two also takes a dict {name: module or tensor}; without one, tensors have the names
     of the caller's variables. What runs inside a compiled step can't be watched call by call:
-    there, gradients and numbers before and after are compared, and the FLOPs are not counted.
+    there, gradients and values before and after are compared, and the FLOPs are not counted.
     """
 
     def __init__(
@@ -130,9 +130,9 @@ class gradient_contract:
         """Norm of the gradient that a tensor got in the block; None for none."""
         if id(t) in self._watch.norms:
             return self._watch.norms[id(t)]
-        before, numbers = self._grads[id(t)]
+        before, values = self._grads[id(t)]
         if t.accumulated is None or (
-            t.accumulated is before and np.array_equal(t.accumulated._array, numbers, True)
+            t.accumulated is before and np.array_equal(t.accumulated._array, values, True)
         ):
             return None
         return float(np.linalg.norm(t.accumulated._array.astype(np.float64)))

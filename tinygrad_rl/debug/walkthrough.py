@@ -26,7 +26,7 @@ from tinygrad_rl.debug.flops import FlopCounter
 from tinygrad_rl.grad_mode import no_grad
 from tinygrad_rl.naming import Names, callers_variables
 
-_SMALL = 6  # elements that are shown as numbers; above, shape and norm
+_SMALL = 6  # elements that are shown in full; above, shape and norm
 
 
 # -- the sweep, watched ----------------------------------------------------------------------------
@@ -108,7 +108,7 @@ class BackwardStep:
     call : name of the call, such as `%3 mul`; higher numbers were called later.
     file, line, code : where the user called it.
     g : the gradient that came in: that of the call's output.
-    sent : what went out, for each input that required a gradient.
+    gradients : what went out, for each input that required a gradient.
     skipped : names of the inputs that required none, such as frozen ones: their rules did not run.
     flops : matrix-product FLOPs of the rules.
     """
@@ -119,7 +119,7 @@ class BackwardStep:
     line: int
     code: str
     g: np.ndarray[Any, Any]
-    sent: tuple[InputGradient, ...]
+    gradients: tuple[InputGradient, ...]
     skipped: tuple[str, ...]
     flops: int
 
@@ -141,7 +141,7 @@ class BackwardTrace:
         for s in self.steps:
             lines.append(f"{s.number:3}  {s.call:<18} {Path(s.file).name}:{s.line}  {s.code}")
             lines.append(f"       g = {shown(s.g)}")
-            for out in s.sent:
+            for out in s.gradients:
                 lines.append(f"       {out.argument}: {out.rule} = {shown(out.value)}  -> {out.to}")
             if s.skipped:
                 lines.append(f"       not computed: {', '.join(s.skipped)}")
@@ -189,20 +189,20 @@ def _sequence(node: Node) -> int:
 def _step(number: int, v: Visit, labels: dict[int, str]) -> BackwardStep:
     node = v.node
     file, line = place(node.where)
-    sent = tuple(
-        InputGradient(node.op.arg_name(i), labels[id(sink)], rule_text(node.op, i), g._array)
-        for i, sink, g in v.sent
+    gradients = tuple(
+        InputGradient(node.op.arg_name(i), labels[id(parent)], rule_text(node.op, i), g._array)
+        for i, parent, g in v.sent
     )
-    wanted = {node.op.arg_name(i) for i in node.plan.positions}
-    skipped = () if node.op.variadic else tuple(a for a in node.op.args if a not in wanted)
+    required = {node.op.arg_name(i) for i in node.plan.positions}
+    skipped = () if node.op.variadic else tuple(a for a in node.op.args if a not in required)
     code = linecache.getline(file, line).strip()
     return BackwardStep(
-        number, labels[id(node)], file, line, code, v.g._array, sent, skipped, v.flops
+        number, labels[id(node)], file, line, code, v.g._array, gradients, skipped, v.flops
     )
 
 
 def shown(array: np.ndarray[Any, Any]) -> str:
-    """Small arrays as numbers, others as shape and 2-norm."""
+    """Small arrays in full, others as shape and 2-norm."""
     if array.size <= _SMALL:
         return np.array2string(array, precision=5, separator=", ").replace("\n", "")
     return f"<{'x'.join(map(str, array.shape))}, norm {np.linalg.norm(array):.4g}>"
@@ -222,7 +222,7 @@ def rule_text(op: Op, position: int) -> str:
 @functools.lru_cache(maxsize=256)
 def _source_of(rule: Callable[..., Any]) -> str:
     """The expression that a rule returns; its name when it takes more than one statement."""
-    wanted = list(inspect.signature(rule).parameters)
+    names = list(inspect.signature(rule).parameters)
     code = rule.__code__
     for node in ast.walk(_tree(code.co_filename)):
         if (
@@ -230,14 +230,14 @@ def _source_of(rule: Callable[..., Any]) -> str:
             or node.lineno != code.co_firstlineno
         ):
             continue
-        if [a.arg for a in node.args.args] != wanted:
+        if [a.arg for a in node.args.args] != names:
             continue
         if isinstance(node, ast.Lambda):
             return _tidy(ast.unparse(node.body))
         last = node.body[-1]
         if len(node.body) == 1 and isinstance(last, ast.Return) and last.value is not None:
             return _tidy(ast.unparse(last.value))
-    return _tidy(f"{rule.__name__}({', '.join(wanted)})")
+    return _tidy(f"{rule.__name__}({', '.join(names)})")
 
 
 @functools.lru_cache(maxsize=32)

@@ -16,8 +16,12 @@ def test_the_steps_of_a_small_example_by_hand():
     calls = [step.call for step in trace.steps]
     assert calls == ["%4 sum", "%3 square", "%2 sub", "%1 mul"]
     square, mul = trace.steps[1], trace.steps[3]
-    assert (square.sent[0].rule, square.sent[0].value.tolist()) == ("g * (x + x)", [10.0])
-    assert (mul.sent[0].argument, mul.sent[0].rule, mul.sent[0].to) == ("a", "g * b", "w")
+    assert (square.gradients[0].rule, square.gradients[0].value.tolist()) == ("g * (x + x)", [10.0])
+    assert (mul.gradients[0].argument, mul.gradients[0].rule, mul.gradients[0].to) == (
+        "a",
+        "g * b",
+        "w",
+    )
     assert mul.skipped == ("b",)
     assert {name: g.tolist() for name, g in trace.leaves.items()} == {"w": [20.0]}
     assert mul.code == "loss = tg.square(w * x - y).sum()"
@@ -43,7 +47,7 @@ def test_frozen_inputs_are_named_as_not_computed():
         loss = net(a).sum()
     (linear,) = [s for s in tg.trace_backward(loss).steps if s.call.endswith("linear")]
     assert linear.skipped == ("weight", "bias")
-    assert [s.argument for s in linear.sent] == ["x"]
+    assert [s.argument for s in linear.gradients] == ["x"]
 
 
 def test_printed_page():
