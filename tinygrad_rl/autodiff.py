@@ -310,7 +310,7 @@ def backward(
     _check_root(output)
     retained: list[tuple[Tensor, Tensor]] = []
     roots = [(output, _initial(output, gradient))]
-    with GradMode(create_graph):
+    with GradMode(create_graph, backward):
         gradients: dict[Any, Tensor] = sweep(roots, retain_graph or create_graph, retained=retained)
         _warn_of_late_freezing(gradients)
         # From here on nothing fails: an exception in a rule or a hook leaves every .grad as it was.
@@ -405,7 +405,7 @@ def grad(
     roots = [(o, _initial(o, s)) for o, s in zip(outs, seeds, strict=True)]
     targets = {_sink(t) for t in ins}
     retain = create_graph if retain_graph is None else retain_graph
-    with GradMode(create_graph):
+    with GradMode(create_graph, grad):
         found = sweep(roots, retain, _between(outs, targets), targets)
     results: list[Tensor | None] = []
     taken = {id(g._array) for _, g in roots}
@@ -421,7 +421,7 @@ def grad(
         if g is not None:
             if id(g._array) in taken or g._array.base is not None:
                 # Two results never share memory: scaling one in place must not scale the other.
-                with GradMode(create_graph):
+                with GradMode(create_graph, grad):
                     g = copy(g)
             taken.add(id(g._array))
         results.append(g)

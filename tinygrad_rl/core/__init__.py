@@ -16,6 +16,8 @@ from tinygrad_rl.core.context import Observer as Observer
 from tinygrad_rl.core.context import Where as Where
 from tinygrad_rl.core.context import at as at
 from tinygrad_rl.core.context import caller as caller
+from tinygrad_rl.core.context import frames as frames
+from tinygrad_rl.core.context import is_inside as is_inside
 from tinygrad_rl.core.context import mode as mode
 from tinygrad_rl.core.context import next_in_sequence as next_in_sequence
 from tinygrad_rl.core.context import place as place
@@ -23,6 +25,7 @@ from tinygrad_rl.core.context import warn as warn
 from tinygrad_rl.core.context import watching as watching
 from tinygrad_rl.core.cuts import Cut as Cut
 from tinygrad_rl.core.cuts import CutKind as CutKind
+from tinygrad_rl.core.cuts import Line as Line
 from tinygrad_rl.core.node import LOST as LOST
 from tinygrad_rl.core.node import GradPlan as GradPlan
 from tinygrad_rl.core.node import Node as Node

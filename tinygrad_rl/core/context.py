@@ -4,10 +4,10 @@ import itertools
 import sys
 import threading
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import CodeType
+from types import CodeType, FrameType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -58,8 +58,11 @@ class Observer:
     def on_read(self, tensor: "Tensor", how: str) -> None:
         """Before a tensor's numbers leave the engine through `how`, such as 'item()'."""
 
-    def on_grad_mode(self, flag: bool | None) -> None:
-        """After a block has set grad mode to `flag`; None when the innermost block ends."""
+    def on_grad_mode(self, flag: bool | None, owner: Callable[..., Any] | None = None) -> None:
+        """After a block has set grad mode to `flag`; None when the innermost block ends.
+
+        `owner` is the function whose body the block is, if it is one: a decorated one, or `grad`.
+        """
 
     def on_backward(
         self,
@@ -107,6 +110,19 @@ class _Inside(dict[str, bool]):
 _inside = _Inside()
 
 
+def is_inside(code: CodeType) -> bool:
+    """Whether this is code of the package, not the user's."""
+    return _inside[code.co_filename]
+
+
+def frames() -> Iterator[FrameType]:
+    """The stack of this thread, from whoever asks outward."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        yield frame
+        frame = frame.f_back
+
+
 def caller() -> Where | None:
     """The innermost line of code outside this package, in a form that is cheap to take."""
     frame = sys._getframe(1)
@@ -123,10 +139,12 @@ def warn(message: str) -> None:
 
 
 def place(where: Where | None) -> tuple[str, int]:
-    """File name and line number of what `caller` noted."""
+    """File name and line number of what `caller` recorded; -1 is where a function begins."""
     if where is None:
         return "?", 0
     code, lasti = where
+    if lasti < 0:
+        return code.co_filename, code.co_firstlineno
     line = next((ln for start, end, ln in code.co_lines() if start <= lasti < end and ln), 0)
     return code.co_filename, line
 

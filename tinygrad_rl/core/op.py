@@ -43,6 +43,12 @@ class Op:
 
     cuts: CutKind | None = None
     """How messages call what an op without derivative does, where that is its purpose."""
+    flat = "zero derivative"
+    """What a report calls it when this op's derivative is zero."""
+    activation = False
+    """Whether it is drawn in one box with the layer that it follows."""
+    contracts = False
+    """Whether it is a matrix product: with it a layer of a network begins."""
 
     def __init__(
         self,

@@ -82,6 +82,7 @@ linear_ = Op(
     },
     flops=lambda out, x, weight, bias: 2 * out.size * x.shape[-1],
 )
+matmul_.contracts = linear_.contracts = True
 
 
 def linear(x: Any, weight: Any, bias: Any = None) -> Tensor:
