@@ -304,7 +304,7 @@ def test_zero_gradient_names_the_flat_op_and_the_share(squash, kind):
     leaf = tg.explain(lambda: squash(w).sum())["w"]
     assert (leaf.status, leaf.norm) == ("zero", 0.0)
     (cause,) = leaf.causes
-    assert cause.kind == kind
+    assert cause.title == kind
     if kind != "zero derivative":
         assert "3 of 3 rows (100%)" in cause.detail
 
@@ -312,11 +312,11 @@ def test_zero_gradient_names_the_flat_op_and_the_share(squash, kind):
 def test_two_ops_that_only_together_let_nothing_through():
     w = tg.Tensor([[0.5], [1.5], [2.5], [3.5]], requires_grad=True)
     leaf = tg.explain(lambda: tg.clip(tg.relu(w - 1.0), 10.0, None).sum())["w"]
-    assert [c.kind for c in leaf.causes] == ["outside clip's bounds"]
+    assert [c.title for c in leaf.causes] == ["outside clip's bounds"]
     leaf = tg.explain(lambda: (tg.relu(w - 2.0) * tg.Tensor([[1.0], [1.0], [0.0], [0.0]])).sum())[
         "w"
     ]
-    assert {c.kind for c in leaf.causes} == {"dead ReLU", "multiplied by zero"}
+    assert {c.title for c in leaf.causes} == {"dead ReLU", "multiplied by zero"}
 
 
 def test_contributions_that_cancel():
@@ -483,7 +483,7 @@ def test_text_fits(width):
 def test_text_has_the_line_and_its_code():
     text = str(tg.explain(frozen))
     assert f"test_explain.py:{line_of(frozen, 'with tg.frozen')}  with tg.frozen(CRITIC):" in text
-    assert "reaches ACTOR (4 tensors); it passes by the frozen CRITIC (4 tensors)" in " ".join(
+    assert "reaches ACTOR (4 tensors); it passes through the frozen CRITIC (4 tensors)" in " ".join(
         text.split()
     )
 

@@ -10,7 +10,7 @@ import pytest
 import tinygrad_rl as tg
 from tinygrad_rl.explain.draw import layout
 from tinygrad_rl.explain.draw.graph import build
-from tinygrad_rl.explain.draw.scene import Scene, to_png, to_svg
+from tinygrad_rl.explain.draw.picture import Scene
 
 RNG = np.random.default_rng(0)
 ACTOR = tg.nn.MLP((3, 8, 8, 1), layer_norm=True, rng=RNG)
@@ -37,7 +37,7 @@ def words(svg):
 
 def graph(fn, detail):
     e = tg.explain(fn)
-    return build(e._flow, e.leaves, detail)
+    return build(e.flow, e.leaves, detail)
 
 
 def test_svg_stands_alone():
@@ -120,13 +120,13 @@ def test_zero_gradient_is_not_drawn_as_one():
 def test_text_is_escaped():
     scene = Scene(100, 20, "a < b")
     scene.text(50, 10, "x & y < z", 12, "#000000")
-    assert words(to_svg(scene)) == ["x & y < z"]
+    assert words(scene.to_svg()) == ["x & y < z"]
 
 
 def test_png_has_the_size_of_the_svg():
     scene = Scene(120, 80)
     scene.rect(10, 10, 50, 30, radius=4, stroke="#000000", dash=(3, 2))
-    png = to_png(scene, scale=2)
+    png = scene.to_png(scale=2)
     assert png[:8] == b"\x89PNG\r\n\x1a\n"
     assert (int.from_bytes(png[16:20]), int.from_bytes(png[20:24])) == (240, 160)
 
@@ -148,7 +148,7 @@ def test_files(tmp_path):
 
 def random_graph(seed):
     rng = np.random.default_rng(seed)
-    nodes = [layout.Node(float(rng.uniform(40, 200)), 30.0) for _ in range(12)]
+    nodes = [layout.Spot(float(rng.uniform(40, 200)), 30.0) for _ in range(12)]
     pairs = [(i, j) for j in range(1, 12) for i in rng.choice(j, min(j, 2), replace=False)]
     return nodes, [(nodes[i], nodes[j]) for i, j in pairs]
 
@@ -156,21 +156,21 @@ def random_graph(seed):
 @pytest.mark.parametrize("seed", range(5))
 def test_boxes_do_not_touch_and_edges_go_down(seed):
     nodes, edges = random_graph(seed)
-    plan = layout.place(nodes, edges, [1.0] * len(edges), (20.0, 40.0), 30.0)
-    everything = list(dict.fromkeys(n for route in plan.routes for n in route))
+    (width, _), routes = layout.place(nodes, edges, [1.0] * len(edges), (20.0, 40.0), 30.0)
+    everything = list(dict.fromkeys(n for route in routes for n in route))
     for a in everything:
-        assert a.width / 2 - 1e-6 <= a.x <= plan.width - a.width / 2 + 1e-6
+        assert a.width / 2 - 1e-6 <= a.x <= width - a.width / 2 + 1e-6
         for b in everything:
             if a is not b and a.layer == b.layer:
                 assert abs(a.x - b.x) >= (a.width + b.width) / 2 + 20 - 1e-6
-    for route in plan.routes:
+    for route in routes:
         assert [n.layer for n in route] == list(range(route[0].layer, route[-1].layer + 1))
         assert all(a.y < b.y for a, b in itertools.pairwise(route))
 
 
 def test_a_chain_is_straight_whatever_hangs_beside_it():
-    nodes = [layout.Node(w, 30.0) for w in (60, 200, 80, 150)]
-    beside = layout.Node(50.0, 30.0)
+    nodes = [layout.Spot(w, 30.0) for w in (60, 200, 80, 150)]
+    beside = layout.Spot(50.0, 30.0)
     chain = list(itertools.pairwise(nodes))
     weights = [8.0] * 3 + [0.05]
     layout.place([*nodes, beside], [*chain, (beside, nodes[2])], weights, (20.0, 40.0), 30.0)
@@ -178,7 +178,7 @@ def test_a_chain_is_straight_whatever_hangs_beside_it():
 
 
 def test_crossings_are_undone():
-    a, b, c, d = nodes = [layout.Node(40.0, 30.0) for _ in range(4)]
+    a, b, c, d = nodes = [layout.Spot(40.0, 30.0) for _ in range(4)]
     layout.place(nodes, [(a, d), (b, c)], [1.0, 1.0], (20.0, 40.0), 30.0)
     assert (a.x < b.x) == (d.x < c.x)
 
