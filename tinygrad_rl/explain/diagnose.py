@@ -136,8 +136,7 @@ class Flow:
             if root.asked is None:
                 return None
             asked |= root.asked
-        starts = [v for v in self.consumers if id(v.tensor) in asked]
-        starts += [v for v in self.targets if id(v.tensor) in asked]
+        starts = [v for v in (*self.consumers, *self.targets) if id(v.tensor) in asked]
         edges = edges_from(starts, self.calls, lambda e: e[0].recorded and e[0].flags[e[1]])
         return {*starts, *(call.out for call, _ in edges)}
 
@@ -165,10 +164,7 @@ def edges_from(
 
 
 def _leading_to(targets: Iterable[Tracked]) -> list[Call]:
-    """The calls on any path to the targets, inputs before outputs.
-
-    A link through NumPy is found late but belongs early, so the calls' own order won't do.
-    """
+    """The calls on any path to the targets, inputs before outputs."""
     found: set[Call] = set()
     stack = [v.maker for v in targets]
     while stack:
@@ -176,17 +172,7 @@ def _leading_to(targets: Iterable[Tracked]) -> list[Call]:
         if call is not None and call not in found:
             found.add(call)
             stack += [v.maker for v in call.inputs]
-    done: dict[Call, None] = {}
-    for start in sorted(found, key=lambda c: c.index):
-        waiting = [start]
-        while waiting:
-            call = waiting[-1]
-            missing = [v.maker for v in call.inputs if v.maker and v.maker not in done]
-            if missing and call not in missing:
-                waiting += missing
-            else:
-                done[waiting.pop()] = None
-    return list(done)
+    return sorted(found, key=lambda call: call.order)
 
 
 # -- verdicts --------------------------------------------------------------------------------------
@@ -206,23 +192,13 @@ def diagnose(recorder: Recorder, flow: Flow) -> tuple[list[Leaf], list[str]]:
             continue
         value = used.get(i) or Tracked(t)
         name = recorder.names.tensors.get(i) or value.name
-        if _is_candidate(recorder, value):
+        if i in recorder.names.parameters or t.requires_grad or t._cuts:
             nameless += not name
             leaf = Leaf(name or f"tensor {nameless}", t.shape, t)
             leaves.append(_verdict(recorder, flow, value, leaf))
         elif name and i in used:
             data.append(name)
-    return _told_apart(_sharing_cuts(leaves)), data
-
-
-def _sharing_cuts(leaves: list[Leaf]) -> list[Leaf]:
-    """The same with one Cut for one line, whichever of the calls on it a leaf met."""
-    known: dict[Any, Cut] = {}
-
-    def shared(cut: Cut) -> Cut:
-        return known.setdefault((cut.title, cut.detail, cut.line), cut)
-
-    return [replace(leaf, causes=tuple(map(shared, leaf.causes))) for leaf in leaves]
+    return _told_apart(leaves), data
 
 
 def _told_apart(leaves: list[Leaf]) -> list[Leaf]:
@@ -238,17 +214,6 @@ def _told_apart(leaves: list[Leaf]) -> list[Leaf]:
         return replace(use, line=use.stack[min(shared, len(use.stack) - 1)])
 
     return [replace(leaf, uses=tuple(parted(u) for u in leaf.uses)) for leaf in leaves]
-
-
-def _is_candidate(recorder: Recorder, value: Tracked) -> bool:
-    t = value.tensor
-    if id(t) in recorder.names.parameters or t.requires_grad or t._cuts:
-        return True
-    return any(
-        v is value and (call.flags[i] or (cuts and cuts[0].kind is CutKind.FROZEN))
-        for call in recorder.calls
-        for i, (v, cuts) in enumerate(zip(call.inputs, call.cuts, strict=True))
-    )
 
 
 def _verdict(recorder: Recorder, flow: Flow, value: Tracked, leaf: Leaf) -> Leaf:

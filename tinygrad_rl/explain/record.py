@@ -68,6 +68,7 @@ class Call:
 
     Attributes
     ----------
+    order : a number that is higher than that of each call that made an input.
     op : None for numbers that are written in place, or leave the engine and are brought back.
     name : of the op, or of the other way.
     flags : whether each input required a gradient at the time.
@@ -75,7 +76,7 @@ class Call:
     cuts : for each input, what stops a gradient here, whatever happened before.
     """
 
-    index: int
+    order: float
     op: Op | None
     name: str
     inputs: list[Tracked]
@@ -151,6 +152,7 @@ class Recorder(Observer):
         self._bottom: FrameType | None = None
         self._frames: dict[FrameType, int] = {}
         self._local_names: dict[int, tuple[int, str]] = {}
+        self._where: dict[Line, Where | None] = {}  # one for each line, to make its cuts equal
         self._start = core.next_in_sequence()
 
     def run(self, fn: Callable[..., Any], args: Sequence[Any]) -> Any:
@@ -289,18 +291,18 @@ class Recorder(Observer):
 
     def _link_reads(self) -> None:
         """Connect tensors that left the engine with constants that hold the same numbers later."""
-        first_use: dict[Tracked, int] = {}
-        for call in self.calls:
-            for v in call.inputs:
-                first_use.setdefault(v, call.index)
-        for v, use in first_use.items():
-            if v.maker or v.tensor.requires_grad or id(v.tensor) in self.names.tensors:
+        seen = set()
+        for user, v in [(call, v) for call in self.calls for v in call.inputs if not v.maker]:
+            if v in seen or v.tensor.requires_grad or id(v.tensor) in self.names.tensors:
                 continue
-            read = next((r for r in reversed(self.reads) if r.when <= use and r.matches(v)), None)
+            seen.add(v)
+            earlier = (r for r in reversed(self.reads) if r.when <= user.order)
+            read = next((r for r in earlier if r.matches(v)), None)
             if read is not None:
                 site = Site(read.site.where, read.site.stack[-1:], Part(-1, read.how))
                 cut = Cut(CutKind.LEFT_ENGINE, f"through {read.how}", site.where)
                 self._add(None, read.how, [read.source], v, False, [[cut]], site)
+                self.calls[-1].order = user.order - 0.5  # found last, but belongs before its user
 
     def _track(self, tensor: Tensor) -> Tracked:
         tracked = self._tracked.get(id(tensor))
@@ -320,7 +322,7 @@ class Recorder(Observer):
         found = []
         own = tensor._cuts[0] if tensor._cuts else None
         if own and own.kind is CutKind.FROZEN and not tensor.requires_grad and tensor._op is None:
-            found.append(own)
+            found.append(own._replace(when=0))
         if (block := self._block()) is not None:
             found.append(block)
         if op.cuts is not None:
@@ -358,6 +360,7 @@ class Recorder(Observer):
             elif not frame.f_globals["__name__"].startswith(core.__name__):
                 outermost = Part(self._identity(frame), code.co_name.strip("_"))
         lines = tuple(stack[::-1]) or (Line("?", 0),)
+        where = self._where.setdefault(lines[-1], where)
         return Site(where, lines, part or outermost, tuple(modules[::-1]))
 
     def _identity(self, frame: FrameType) -> int:

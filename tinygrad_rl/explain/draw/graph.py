@@ -51,8 +51,13 @@ class Arrow:
     target: Box
     label: str = ""
     live: bool = False
-    norm: float | None = None
     cut: Cut | None = None
+    gradients: list[Gradient] = field(default_factory=list)
+
+    @property
+    def norm(self) -> float | None:
+        """Of the sum of what comes back; None where that is unknown."""
+        return float(np.linalg.norm(np.sum(self.gradients, axis=0))) if self.gradients else None
 
 
 @dataclass
@@ -83,7 +88,6 @@ class _Builder:
         self.boxes: dict[Call, Box] = {}
         self.leaf_boxes: dict[Tracked, Box] = {}
         self.arrows: dict[tuple[Box, Box, Tracked], Arrow] = {}
-        self.gradients: dict[tuple[Box, Box, Tracked], list[Gradient]] = {}
         self.named: set[Tracked] = set()  # have their name at an arrow
         starts = [v for v in flow.consumers if v.maker is None and id(v.tensor) in leaves]
         edges = edges_from(starts, flow.calls)
@@ -97,8 +101,6 @@ class _Builder:
             for i, value in enumerate(call.inputs):
                 self._connect((call, i), value)
         results = [self._result(v) for v in self.flow.targets if v.maker is not None]
-        for ends, parts in self.gradients.items():
-            self.arrows[ends].norm = float(np.linalg.norm(np.sum(parts, axis=0)))
         boxes = [*self.leaf_boxes.values(), *self.boxes.values(), *results]
         return Graph(boxes, list(self.arrows.values()))
 
@@ -228,10 +230,9 @@ class _Builder:
         name = value.name or ("loss" if value.tensor.size == 1 else "result")
         source, box = self.boxes[self.group[value.maker]], Box(kind="result", title=name + number)
         live = any((value.maker, i) in self.flow.live for i in range(len(value.maker.inputs)))
-        key = source, box, value
-        self.arrows[key] = Arrow(source, box, live=live)
-        if live:
-            self.gradients[key] = [self.flow.incoming[value.maker]]
+        arrow = self.arrows[source, box, value] = Arrow(source, box, live=live)
+        if value.maker in self.flow.incoming:
+            arrow.gradients.append(self.flow.incoming[value.maker])
         return box
 
     def _name(self, value: Tracked) -> str:
@@ -241,15 +242,14 @@ class _Builder:
     # -- arrows ----------------------------------------------------------------------------------
 
     def _arrow(self, source: Box, target: Box, value: Tracked, edge: Edge) -> None:
-        key = source, target, value
-        arrow = self.arrows.setdefault(key, Arrow(source, target))
+        arrow = self.arrows.setdefault((source, target, value), Arrow(source, target))
         if value.maker is not None and value.name and value not in self.named:
             arrow.label = value.name
             self.named.add(value)
         if edge in self.flow.live:
             arrow.live, arrow.cut = True, None
             if edge in self.flow.sent:
-                self.gradients.setdefault(key, []).append(self.flow.sent[edge])
+                arrow.gradients.append(self.flow.sent[edge])
         elif not arrow.live and arrow.cut is None:
             arrow.cut = self._cut(value, edge)
 

@@ -292,7 +292,7 @@ def _weight(arrow: Arrow) -> float:
 
 def _chip_text(chip: Chip) -> str:
     if chip.status is Status.REACHED:
-        said = "" if chip.norm is None else f"∇ {chip.norm:.3g}"
+        said = "refused" if chip.norm is None else f"∇ {chip.norm:.3g}"
     else:
         said = "∇ 0" if chip.status is Status.ZERO else chip.kind or "gets nothing"
     return f"{chip.name}  {said}".strip()

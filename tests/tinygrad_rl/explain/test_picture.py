@@ -1,6 +1,5 @@
 """The picture of an explanation: what is in it, and that nothing covers anything."""
 
-import itertools
 import re
 import xml.etree.ElementTree as ET
 
@@ -8,7 +7,6 @@ import numpy as np
 import pytest
 
 import tinygrad_rl as tg
-from tinygrad_rl.explain.draw import layout
 from tinygrad_rl.explain.draw.graph import build
 from tinygrad_rl.explain.draw.picture import Scene
 
@@ -94,7 +92,7 @@ def test_cut_is_drawn_where_it_is():
     assert [a for a in g.arrows if a.cut] == [arrow(g, "tanh", "stop_gradient")]
     svg = words(tg.explain(blocked).svg())
     assert "detached" in svg
-    assert any(re.fullmatch(r".*test_explain_picture\.py:\d+", w) for w in svg)
+    assert any(re.fullmatch(r".*test_picture\.py:\d+", w) for w in svg)
 
 
 def test_kinds_of_lines_differ_in_more_than_colour():
@@ -143,46 +141,6 @@ def test_files(tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.png", "a.svg"]
 
 
-# -- layout ----------------------------------------------------------------------------------------
-
-
-def random_graph(seed):
-    rng = np.random.default_rng(seed)
-    nodes = [layout.Spot(float(rng.uniform(40, 200)), 30.0) for _ in range(12)]
-    pairs = [(i, j) for j in range(1, 12) for i in rng.choice(j, min(j, 2), replace=False)]
-    return nodes, [(nodes[i], nodes[j]) for i, j in pairs]
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_boxes_do_not_touch_and_edges_go_down(seed):
-    nodes, edges = random_graph(seed)
-    (width, _), routes = layout.place(nodes, edges, [1.0] * len(edges), (20.0, 40.0), 30.0)
-    everything = list(dict.fromkeys(n for route in routes for n in route))
-    for a in everything:
-        assert a.width / 2 - 1e-6 <= a.x <= width - a.width / 2 + 1e-6
-        for b in everything:
-            if a is not b and a.layer == b.layer:
-                assert abs(a.x - b.x) >= (a.width + b.width) / 2 + 20 - 1e-6
-    for route in routes:
-        assert [n.layer for n in route] == list(range(route[0].layer, route[-1].layer + 1))
-        assert all(a.y < b.y for a, b in itertools.pairwise(route))
-
-
-def test_a_chain_is_straight_whatever_hangs_beside_it():
-    nodes = [layout.Spot(w, 30.0) for w in (60, 200, 80, 150)]
-    beside = layout.Spot(50.0, 30.0)
-    chain = list(itertools.pairwise(nodes))
-    weights = [8.0] * 3 + [0.05]
-    layout.place([*nodes, beside], [*chain, (beside, nodes[2])], weights, (20.0, 40.0), 30.0)
-    assert max(n.x for n in nodes) - min(n.x for n in nodes) < 6
-
-
-def test_crossings_are_undone():
-    a, b, c, d = nodes = [layout.Spot(40.0, 30.0) for _ in range(4)]
-    layout.place(nodes, [(a, d), (b, c)], [1.0, 1.0], (20.0, 40.0), 30.0)
-    assert (a.x < b.x) == (d.x < c.x)
-
-
 def test_a_parameter_that_is_frozen_in_one_call_only():
     """The critic learns in its own loss and is frozen in the actor's: each box says its own."""
 
@@ -201,3 +159,25 @@ def test_the_arrow_at_the_result_carries_the_gradient_that_was_given():
         (w * 3.0).backward(np.array([3.0, 4.0], np.float32))
 
     assert "∇ 5<" in tg.explain(loss).svg()
+
+
+def test_what_the_engine_refuses_is_drawn_without_norms():
+    w = tg.Tensor([1.0, 2.0], requires_grad=True)
+
+    def loss():
+        h = w * 2.0
+        out = (h * h).sum()
+        with tg.no_grad():
+            h.assign_(h + 1.0)
+        return out
+
+    e = tg.explain(loss)
+    assert "changed in place" in e.error
+    said = words(e.svg())
+    assert "refused" in said
+    assert not any("∇" in word for word in said)
+
+
+def test_a_result_that_nothing_made_is_an_empty_picture():
+    w = tg.Tensor([1.0, 2.0], requires_grad=True)
+    assert "w" not in words(tg.explain(lambda: w).svg())
