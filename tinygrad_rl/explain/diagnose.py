@@ -282,7 +282,7 @@ def _no_flag(recorder: Recorder, value: Tracked) -> Cut:
 
 
 def _left_the_engine(recorder: Recorder, value: Tracked) -> list[Cut]:
-    """Reads of what was computed from a leaf whose numbers never came back."""
+    """Reads of what was computed from a leaf whose values never came back."""
     reached = {value, *(call.out for call, _ in edges_from([value], recorder.calls))}
     reads = [r for r in recorder.reads if r.source in reached]
     return _unique(Cut(CutKind.LEFT_ENGINE, f"through {r.how}", r.site.where) for r in reads)

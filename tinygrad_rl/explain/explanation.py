@@ -164,7 +164,7 @@ def _roots(recorder: Recorder, result: Any) -> list[Root]:
             f"explain needs a function that returns a tensor or calls backward(); it returned "
             f"{_kind(result)}"
         )
-    recorder.add_root(outputs)
+    recorder.add_root(outputs, [None] * len(outputs))
     return recorder.roots[-1:]
 
 

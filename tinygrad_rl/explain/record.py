@@ -6,7 +6,7 @@
 
 The engine itself records a call only when a gradient will come back through it. Here all calls are
 kept, so that a path can be followed beyond the place where it is cut: through `no_grad`, `detach`,
-frozen inputs, comparisons, and even out of the engine and back, when the same numbers return.
+frozen inputs, comparisons, and even out of the engine and back, when the same values return.
 """
 
 import inspect
@@ -24,7 +24,7 @@ from tinygrad_rl.debug.walkthrough import Visit, gradients_of, visit
 from tinygrad_rl.explain.names import Names
 from tinygrad_rl.nn.module import Module
 
-_READS_OF_ENGINE = {"bool() or if"}  # steer Python, carry no numbers on
+_READS_OF_ENGINE = {"bool() or if"}  # steer Python, carry no values on
 
 
 @dataclass(eq=False)
@@ -64,12 +64,12 @@ class Site(NamedTuple):
 
 @dataclass(eq=False)
 class Call:
-    """One op call, or another way for numbers to get from one tensor to the next.
+    """One op call, or another way for values to get from one tensor to the next.
 
     Attributes
     ----------
     order : a number that is higher than that of each call that made an input.
-    op : None for numbers that are written in place, or leave the engine and are brought back.
+    op : None for values that are written in place, or leave the engine and are brought back.
     name : of the op, or of the other way.
     flags : whether each input required a gradient at the time.
     recorded : whether the engine keeps this call for a gradient.
@@ -113,17 +113,17 @@ class Root:
 
 @dataclass(eq=False)
 class Read:
-    """Numbers that left the engine: whose, how, where, after how many calls."""
+    """Values that left the engine: whose, how, where, after how many calls."""
 
     source: Tracked
     how: str
     site: Site
     when: int
-    numbers: np.ndarray[Any, Any]
+    values: np.ndarray[Any, Any]
 
     def matches(self, constant: Tracked) -> bool:
-        """Whether a constant that appears later holds these very numbers."""
-        a, b = self.numbers.ravel(), constant.tensor._array.ravel()
+        """Whether a constant that appears later holds these very values."""
+        a, b = self.values.ravel(), constant.tensor._array.ravel()
         if constant is self.source or a.size != b.size or not a.size:
             return False
         if a.size == 1 and not a.any():
@@ -184,7 +184,7 @@ class Recorder(Observer):
             self._of_node[id(out._node)] = made
 
     def on_assign(self, target: Tensor, value: Tensor) -> None:
-        """Follow numbers that are written into a tensor, unless it is state that lives longer."""
+        """Follow values that are written into a tensor, unless it is state that lives longer."""
         known = self._tracked.get(id(target))
         if (known is None or known.maker is None) and not mode.grad:
             return  # a parameter that an optimizer moves stays the same leaf
@@ -194,10 +194,10 @@ class Recorder(Observer):
         self._add(None, "assign_", [self._track(value)], Tracked(target), recorded, cuts, site)
 
     def on_read(self, tensor: Tensor, how: str) -> None:
-        """Record that numbers leave the engine."""
+        """Record that values leave the engine."""
         if how not in _READS_OF_ENGINE:
-            site, numbers = self._site([tensor], how), tensor._array.copy()
-            self.reads.append(Read(self._track(tensor), how, site, len(self.calls), numbers))
+            site, values = self._site([tensor], how), tensor._array.copy()
+            self.reads.append(Read(self._track(tensor), how, site, len(self.calls), values))
 
     def on_grad_mode(self, flag: bool | None, owner: Callable[..., Any] | None = None) -> None:
         """Keep the stack of blocks that set grad mode, each with its line."""
@@ -213,40 +213,36 @@ class Recorder(Observer):
         gradients: Sequence[Any],
     ) -> None:
         """Take the gradient ourselves before the function does, for that uses up the graph."""
-        self.add_root(outputs, self._site(outputs, "backward").where, inputs, gradients)
+        self.add_root(outputs, gradients, self._site(outputs, "backward").where, inputs)
 
     # -- roots -----------------------------------------------------------------------------------
 
     def add_root(
         self,
         outputs: Sequence[Tensor],
+        given: Sequence[Any],
         where: Where | None = None,
         inputs: Sequence[Tensor] | None = None,
-        given: Sequence[Any] | None = None,
     ) -> None:
-        """Sweep back from `outputs`, slowly, and keep every step; `given` are their gradients."""
-        starts = zip(outputs, given or [None] * len(outputs), strict=True)
-        live = [(t, g) for t, g in starts if t.requires_grad]
+        """Sweep back from `outputs`, slowly, and keep every step; `given` are their gradients, or None."""
         visits: list[Visit] = []
         gradients: dict[Tensor, Tensor] = {}
         error = None
         observers, mode.observers = mode.observers, ()
         try:
-            if live:
-                tensors = [t for t, _ in live]
-                seeds = [
-                    one if g is None else Tensor(g, dtype=one.dtype)
-                    for (_, g), one in zip(live, gradients_of(tensors), strict=True)
-                ]
-                visits, gradients = visit(tensors, seeds, inputs)
+            live = [(t, g) for t, g in zip(outputs, given, strict=True) if t.requires_grad]
+            tensors = [t for t, _ in live]
+            seeds = [
+                one if g is None else Tensor(g, dtype=one.dtype)
+                for (_, g), one in zip(live, gradients_of(tensors), strict=True)
+            ]
+            visits, gradients = visit(tensors, seeds, inputs)
         except RuntimeError as refusal:
             error = str(refusal)
         finally:
             mode.observers = observers
-        tracked, asked = [self._track(t) for t in outputs], None
-        if inputs is not None:
-            asked = {id(t) for t in inputs}
-        late = self._frozen_late()
+        tracked, late = [self._track(t) for t in outputs], self._frozen_late()
+        asked = None if inputs is None else {id(t) for t in inputs}
         self.roots.append(Root(tracked, where, asked, late, visits, gradients, error))
 
     def _frozen_late(self) -> dict[int, Cut]:
@@ -290,7 +286,7 @@ class Recorder(Observer):
         self.calls.append(out.maker)
 
     def _link_reads(self) -> None:
-        """Connect tensors that left the engine with constants that hold the same numbers later."""
+        """Connect tensors that left the engine with constants that hold the same values later."""
         seen = set()
         for user, v in [(call, v) for call in self.calls for v in call.inputs if not v.maker]:
             if v in seen or v.tensor.requires_grad or id(v.tensor) in self.names.tensors:
@@ -390,8 +386,10 @@ def _block_cut(owner: Any) -> Cut:
     """What a block that sets grad mode to False does to a gradient."""
     where = core.caller()
     if owner in (backward, grad):
-        detail = "made by a backward or grad(), which records its own work only with"
-        return Cut(CutKind.NO_CREATE_GRAPH, f"{detail} create_graph=True", where)
+        made = (
+            "made by a backward or grad(), which records its own work only with create_graph=True"
+        )
+        return Cut(CutKind.NO_CREATE_GRAPH, made, where)
     code = getattr(inspect.unwrap(owner), "__code__", None)
     if code is None:
         return Cut(CutKind.NO_GRAD, "the block records nothing", where)

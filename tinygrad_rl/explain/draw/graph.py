@@ -5,7 +5,7 @@
 
 A layer of a network is five ops or so; drawn in full, a two-layer actor and its critic are forty
 boxes. So calls are grouped: the ops inside one engine function (`mean`, `layer_norm`) always belong
-together, a linear map takes its normalisation and activation with it, and, if wanted, a whole
+together, a linear map takes its normalisation and activation with it, and, on demand, a whole
 module becomes one box.
 """
 
@@ -219,7 +219,7 @@ class _Builder:
         if edge in self.flow.live and late is None:
             sent = self.flow.sent.get(edge)
             norm = leaf.norm if sent is None else float(np.linalg.norm(sent))
-            return Chip(name, Status.REACHED if norm else Status.ZERO, norm)
+            return Chip(name, Status.ZERO if norm == 0 else Status.REACHED, norm)
         kind = late or next((c.kind for c in call.cuts[i]), None)
         status = Status.FROZEN if kind is CutKind.FROZEN else Status.BLOCKED
         return Chip(name, status, None, kind)

@@ -95,7 +95,7 @@ def _assign_layers(spots: Sequence[Spot], edges: Sequence[tuple[Spot, Spot]]) ->
 
 def _order(layers: list[list[Spot]]) -> None:
     """Sort each layer by the mean place of its neighbours in the one before, down and up again."""
-    best, fewest = [list(layer) for layer in layers], _crossings(layers)
+    tried = [[list(layer) for layer in layers]]
     ranks = {s: i for layer in layers for i, s in enumerate(layer)}
     for sweep in range(_ORDERINGS):
         down = sweep % 2 == 0
@@ -106,11 +106,9 @@ def _order(layers: list[list[Spot]]) -> None:
                 mean[s] = sum(ranks[n] for n, _ in near) / len(near) if near else i
             layer.sort(key=mean.__getitem__)
             ranks |= {s: i for i, s in enumerate(layer)}
-        crossings = _crossings(layers)
-        if crossings < fewest:
-            best, fewest = [list(layer) for layer in layers], crossings
-    for layer, order in zip(layers, best, strict=True):
-        layer[:] = order
+        tried.append([list(layer) for layer in layers])
+    best = min(tried, key=_crossings)
+    layers[:] = best
 
 
 def _crossings(layers: list[list[Spot]]) -> int:

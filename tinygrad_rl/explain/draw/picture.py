@@ -309,10 +309,11 @@ def _chip_rows(box: Box) -> list[list[Chip]]:
         fates: dict[tuple[Status, CutKind | None], list[Chip]] = {}
         for c in chips:
             fates.setdefault((c.status, c.kind), []).append(c)
-        chips = [
-            Chip(f"{len(alike)} tensors", status, math.hypot(*(c.norm or 0.0 for c in alike)), kind)
-            for (status, kind), alike in fates.items()
-        ]
+        chips = []
+        for (status, kind), alike in fates.items():
+            norms = [c.norm for c in alike if c.norm is not None]
+            norm = math.hypot(*norms) if norms else None
+            chips.append(Chip(f"{len(alike)} tensors", status, norm, kind))
     return [chips[i : i + 2] for i in range(0, len(chips), 2)]
 
 
