@@ -224,7 +224,7 @@ class Recorder(Observer):
         where: Where | None = None,
         inputs: Sequence[Tensor] | None = None,
     ) -> None:
-        """Sweep back from `outputs`, slowly, and keep every step; `given` are their gradients, or None."""
+        """Sweep back from `outputs`, whose gradients are `given`, or ones, and keep every step."""
         visits: list[Visit] = []
         gradients: dict[Tensor, Tensor] = {}
         error = None
