@@ -109,6 +109,17 @@ def test_decorated_function_is_named():
     assert "decorated" in cause.detail
 
 
+@tg.no_grad()
+def pieces(x):
+    yield x * 2
+
+
+def test_decorated_generator_is_named():
+    w = tg.Tensor([1.0, 2.0], requires_grad=True)
+    (cause,) = tg.explain(lambda: next(pieces(w)).sum() + w.sum())["w"].causes
+    assert cause.detail == "pieces is decorated with it"
+
+
 def test_enable_grad_inside_no_grad_is_no_cut():
     w = tg.Tensor([1.0, 2.0], requires_grad=True)
 

@@ -14,6 +14,7 @@ RNG = np.random.default_rng(0)
 ACTOR = tg.nn.MLP((3, 8, 8, 1), layer_norm=True, rng=RNG)
 CRITIC = tg.nn.MLP((4, 8, 1), rng=RNG)
 OBS = tg.Tensor(RNG.normal(size=(6, 3)).astype(np.float32))
+OBS4 = tg.Tensor(np.ones((6, 4), np.float32))
 
 
 def frozen():
@@ -51,6 +52,17 @@ def test_one_box_for_each_layer():
     assert [c.name for c in boxes["CRITIC.0"].chips] == ["weight", "bias"]
     assert {c.kind for c in boxes["CRITIC.0"].chips} == {"frozen"}
     assert "mean, neg" in boxes
+
+
+def test_a_function_of_several_ops_that_keeps_the_shape_belongs_to_the_layer_before():
+    w = tg.Tensor(RNG.normal(size=(3, 5)), requires_grad=True)
+    boxes = {b.title: b for b in graph(lambda: tg.softmax(OBS @ w, 1).sum(), "layer").boxes}
+    assert set(boxes) >= {"matmul 3 → 5", "sum"}
+    assert boxes["matmul 3 → 5"].subtitle == "softmax"
+
+
+def test_forward_called_by_hand_is_the_module_all_the_same():
+    assert "CRITIC" in {b.title for b in graph(lambda: CRITIC.forward(OBS4).mean(), "module").boxes}
 
 
 def test_one_box_for_each_network():

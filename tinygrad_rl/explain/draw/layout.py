@@ -1,6 +1,7 @@
 """Where the boxes of a drawing go: layers from top to bottom, few crossings, straight lines.
 
     size, routes = place(spots, edges, weights, gap, bend_width)     # fills in x and y of each spot
+    lines_of(routes)                      # the points of a line for each edge
 
 The method is Sugiyama's (1981) in its simplest form: each box goes one layer below the last of
 those before it; an edge over several layers gets a bend point in each; the order inside a layer
@@ -12,8 +13,11 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+Point = tuple[float, float]
+
 _ORDERINGS, _SWEEPS = 12, 60
 _BEND_WEIGHT = 4.0  # an edge that passes a layer shall be straight there
+_PORT = 26.0  # distance of two lines at one side of a box
 
 
 @dataclass(eq=False)
@@ -168,3 +172,31 @@ def _place_y(layers: list[list[Spot]], gap: float) -> float:
             s.y = y + tall / 2
         y += tall + gap
     return y - gap
+
+
+# -- lines -----------------------------------------------------------------------------------------
+
+
+def lines_of(routes: list[list[Spot]]) -> list[list[Point]]:
+    """The points of each edge's line; several at one side of a box stand beside each other."""
+    starts = _ports([(r[0], r[1].x) for r in routes])
+    ends = _ports([(r[-1], r[-2].x) for r in routes])
+    return [
+        [
+            (r[0].x + start, r[0].y + r[0].height / 2),
+            *((s.x, s.y) for s in r[1:-1]),
+            (r[-1].x + end, r[-1].top),
+        ]
+        for r, start, end in zip(routes, starts, ends, strict=True)
+    ]
+
+
+def _ports(ends: list[tuple[Spot, float]]) -> list[float]:
+    """Offsets from the middle of the box, in the order of where the lines come from."""
+    offsets = [0.0] * len(ends)
+    for spot in dict.fromkeys(s for s, _ in ends):
+        mine = sorted((i for i, (s, _) in enumerate(ends) if s is spot), key=lambda i: ends[i][1])
+        step = min(_PORT, (spot.width - 20) / max(1, len(mine) - 1))
+        for k, i in enumerate(mine):
+            offsets[i] = (k - (len(mine) - 1) / 2) * step
+    return offsets

@@ -20,9 +20,8 @@ from typing import Any
 from tinygrad_rl.core import CutKind
 from tinygrad_rl.explain.diagnose import Flow, Leaf, Status
 from tinygrad_rl.explain.draw.graph import Arrow, Box, Chip, build
-from tinygrad_rl.explain.draw.layout import Spot, place
+from tinygrad_rl.explain.draw.layout import Point, lines_of, place
 
-Point = tuple[float, float]
 Area = tuple[float, float, float, float]  # left, top, width, height
 
 INK, FAINT, BACK, CUT, ZERO = "#22272e", "#6b7280", "#0b62b8", "#b3261e", "#9a6700"
@@ -31,7 +30,6 @@ _TITLE, _SMALL = 13.0, 11.0
 _PAD, _CHIP = 10.0, 18.0
 _GAP = (36.0, 50.0)
 _GAP_AT_CUTS = 96.0  # the name of a cut needs room beside its scissors
-_PORT = 26.0  # distance of two arrows at one side of a box
 _MARGIN = 28.0
 
 
@@ -265,7 +263,7 @@ def draw(title: str, flow: Flow, leaves: Sequence[Leaf], verdict: str, detail: s
     for i, line in enumerate(head):
         scene.text(_MARGIN, _MARGIN + 34 + 16 * i, line, 12, INK, anchor="start")
     _clusters(scene, boxes)
-    lines = _lines(routes)
+    lines = lines_of(routes)
     for arrow, points in zip(arrows, lines, strict=True):
         _arrow(scene, arrow, points)
     for box in boxes:
@@ -385,31 +383,6 @@ def _clusters(scene: Scene, boxes: list[Box]) -> None:
 
 
 # -- arrows ----------------------------------------------------------------------------------------
-
-
-def _lines(routes: list[list[Spot]]) -> list[list[Point]]:
-    """The points of each arrow; several at one side of a box stand beside each other."""
-    starts = _ports([(r[0], r[1].x) for r in routes])
-    ends = _ports([(r[-1], r[-2].x) for r in routes])
-    return [
-        [
-            (r[0].x + start, r[0].y + r[0].height / 2),
-            *((s.x, s.y) for s in r[1:-1]),
-            (r[-1].x + end, r[-1].top),
-        ]
-        for r, start, end in zip(routes, starts, ends, strict=True)
-    ]
-
-
-def _ports(ends: list[tuple[Spot, float]]) -> list[float]:
-    """Offsets from the middle of the box, in the order of where the arrows come from."""
-    offsets = [0.0] * len(ends)
-    for spot in dict.fromkeys(s for s, _ in ends):
-        mine = sorted((i for i, (s, _) in enumerate(ends) if s is spot), key=lambda i: ends[i][1])
-        step = min(_PORT, (spot.width - 20) / max(1, len(mine) - 1))
-        for k, i in enumerate(mine):
-            offsets[i] = (k - (len(mine) - 1) / 2) * step
-    return offsets
 
 
 def _curve(points: list[Point], dx: float, start: float, end: float) -> list[Any]:
