@@ -323,7 +323,7 @@ def _zero(flow: Flow, edge: Edge) -> tuple[float, Cut]:
     call, kind = edge[0], CutKind.ZERO_DERIVATIVE
     before, after = _live_rows(flow.incoming[call]), _live_rows(flow.sent[edge])
     if isinstance(call.op, Elementwise) and before.shape == after.shape:
-        dead, total = int((before & ~after).sum()), before.size
+        dead, total = int((before & ~after).sum()), max(1, before.size)
         detail = f"{call.name}: {dead} of {total} rows ({dead / total:.0%})"
         return dead / total, Cut(kind, detail, call.site.where, name=call.op.flat)
     detail = f"all that {call.name} passes back is zero"
@@ -332,4 +332,4 @@ def _zero(flow: Flow, edge: Edge) -> tuple[float, Cut]:
 
 def _live_rows(g: Gradient) -> np.ndarray[Any, Any]:
     """Which rows (entries of the first axis) of a gradient have anything in them."""
-    return np.any(g.reshape(g.shape[0], -1), axis=1) if g.ndim > 1 else np.atleast_1d(g != 0)
+    return np.atleast_1d(np.any(g, axis=tuple(range(1, g.ndim))))

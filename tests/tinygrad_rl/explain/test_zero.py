@@ -52,3 +52,9 @@ def test_an_op_of_ones_own_says_what_its_zero_derivative_is_called():
     w = tg.Tensor([-1.0, -2.0], requires_grad=True)
     (cause,) = tg.explain(lambda: gate(w).sum())["w"].causes
     assert (cause.kind, cause.title) == ("zero derivative", "closed gate")
+
+
+def test_an_empty_batch():
+    w = tg.Tensor([[1.0], [2.0]], requires_grad=True)
+    leaf = tg.explain(lambda: tg.relu(tg.Tensor(np.zeros((0, 2), np.float32)) @ w).sum())["w"]
+    assert (leaf.status, leaf.norm) == ("zero", 0.0)
