@@ -210,7 +210,7 @@ def backward(
         observer.on_backward([output], None, [gradient])
     check_root(output)
     roots = [(output, initial_gradient(output, gradient))]
-    with GradMode(create_graph):
+    with GradMode(create_graph, backward):
         gradients, retained = _carry_out(roots, retain_graph or create_graph)
         refusals.warn_of_late_freezing(gradients)
         # From here on nothing fails: an exception in a rule or a hook leaves every .grad as it was.
@@ -334,7 +334,7 @@ def grad(
     roots = [(o, initial_gradient(o, s)) for o, s in zip(outs, seeds, strict=True)]
     targets = {parent_of(t) for t in ins}
     retain = create_graph if retain_graph is None else retain_graph
-    with GradMode(create_graph):
+    with GradMode(create_graph, grad):
         found, _ = _carry_out(roots, retain, between(outs, targets), targets)
     results: list[Tensor | None] = []
     taken = {id(g._array) for _, g in roots}
@@ -350,7 +350,7 @@ def grad(
         if g is not None:
             if id(g._array) in taken or g._array.base is not None:
                 # Two results never share memory: scaling one in place must not scale the other.
-                with GradMode(create_graph):
+                with GradMode(create_graph, grad):
                     g = copy(g)
             taken.add(id(g._array))
         results.append(g)

@@ -18,17 +18,20 @@ from tinygrad_rl.tree import collect_tensors
 
 
 class GradMode:
-    """A context manager, and decorator, that sets grad mode for the current thread."""
+    """A context manager, and decorator, that sets grad mode for the current thread.
 
-    def __init__(self, flag: bool) -> None:
-        self.flag = flag
+    `owner` is the function whose whole body runs in this mode, for observers.
+    """
+
+    def __init__(self, flag: bool, owner: Callable[..., Any] | None = None) -> None:
+        self.flag, self.owner = flag, owner
         self._before: dict[int, list[bool]] = {}  # by thread, since threads may share this object
 
     def __enter__(self) -> None:
         self._before.setdefault(get_ident(), []).append(mode.grad)
         mode.grad = self.flag
         for observer in mode.observers:
-            observer.on_grad_mode(self.flag)
+            observer.on_grad_mode(self.flag, self.owner)
 
     def __exit__(self, *exc: object) -> None:
         mode.grad = self._before[get_ident()].pop()
@@ -51,7 +54,7 @@ class GradMode:
 
         @functools.wraps(function)
         def wrapped(*args: Any, **kwargs: Any) -> Any:
-            with GradMode(flag):
+            with GradMode(flag, function):
                 return function(*args, **kwargs)
 
         @functools.wraps(function)
@@ -61,7 +64,7 @@ class GradMode:
             resume, value = generator.send, None
             while True:
                 try:
-                    with GradMode(flag):
+                    with GradMode(flag, function):
                         item = resume(value)
                 except StopIteration as end:
                     return end.value

@@ -243,7 +243,7 @@ def in_short(explanation: tg.Explanation) -> str:
     verdict = explanation.to_dict()["headline"].removeprefix("The gradient ").rstrip(".")
     verdict = re.sub(r" \(\d+ tensors\)", "", verdict)
     stops = [
-        f"{cause.kind}, {Path(cause.line.file).name}:{cause.line.number}"
+        f"{cause.title}, {Path(cause.line.file).name}:{cause.line.number}"
         for cause in explanation.causes
         if cause.kind != "unused"  # that it is so says all there is to say
     ]

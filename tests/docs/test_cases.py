@@ -65,7 +65,7 @@ def test_the_right_tensor_has_the_right_cause(path):
     if kind is None:
         assert culprit(path) in [use.line.number for use in leaf.uses]
     else:
-        assert (kind, culprit(path)) in [(c.kind, c.line.number) for c in leaf.causes]
+        assert (kind, culprit(path)) in [(c.title, c.line.number) for c in leaf.causes]
 
 
 def test_a_case_runs_as_a_program():

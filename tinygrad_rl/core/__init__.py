@@ -19,6 +19,8 @@ from tinygrad_rl.core.context import Observer as Observer
 from tinygrad_rl.core.context import Where as Where
 from tinygrad_rl.core.context import at as at
 from tinygrad_rl.core.context import caller as caller
+from tinygrad_rl.core.context import frames as frames
+from tinygrad_rl.core.context import is_inside as is_inside
 from tinygrad_rl.core.context import mode as mode
 from tinygrad_rl.core.context import next_in_sequence as next_in_sequence
 from tinygrad_rl.core.context import place as place
@@ -27,6 +29,7 @@ from tinygrad_rl.core.context import warn as warn
 from tinygrad_rl.core.context import watching as watching
 from tinygrad_rl.core.cuts import Cut as Cut
 from tinygrad_rl.core.cuts import CutKind as CutKind
+from tinygrad_rl.core.cuts import Line as Line
 from tinygrad_rl.core.dtypes import DTYPES as DTYPES
 from tinygrad_rl.core.dtypes import NUMBA as NUMBA
 from tinygrad_rl.core.elementwise import Elementwise as Elementwise

@@ -4,7 +4,7 @@ import itertools
 import sys
 import threading
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import CodeType, FrameType
@@ -58,8 +58,11 @@ class Observer:
     def on_read(self, tensor: "Tensor", how: str) -> None:
         """Before a tensor's values leave the engine through `how`, such as 'item()'."""
 
-    def on_grad_mode(self, flag: bool | None) -> None:
-        """After a block has set grad mode to `flag`; None when the innermost block ends."""
+    def on_grad_mode(self, flag: bool | None, owner: Callable[..., Any] | None = None) -> None:
+        """After a block has set grad mode to `flag`; None when the innermost block ends.
+
+        `owner` is the function whose body the block is, if it is one: a decorated one, or `grad`.
+        """
 
     def on_backward(
         self,
@@ -110,12 +113,22 @@ class _Inside(dict[str, bool]):
 _inside = _Inside()
 
 
+def is_inside(code: CodeType) -> bool:
+    """Whether this is code of the package, not the user's."""
+    return _inside[code.co_filename]
+
+
+def frames() -> Iterator[FrameType]:
+    """The stack of this thread, from whoever asks outward."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        yield frame
+        frame = frame.f_back
+
+
 def user_frame() -> FrameType | None:
     """The innermost frame outside this package: the variables of who called it."""
-    frame: FrameType | None = sys._getframe(1)
-    while frame is not None and _inside[frame.f_code.co_filename]:
-        frame = frame.f_back
-    return frame
+    return next((frame for frame in frames() if not is_inside(frame.f_code)), None)
 
 
 def caller() -> Where | None:
@@ -134,10 +147,12 @@ def warn(message: str) -> None:
 
 
 def place(where: Where | None) -> tuple[str, int]:
-    """File name and line number of what `caller` found."""
+    """File name and line number of what `caller` found; -1 is where a function begins."""
     if where is None:
         return "?", 0
     code, lasti = where
+    if lasti < 0:
+        return code.co_filename, code.co_firstlineno
     line = next((ln for start, end, ln in code.co_lines() if start <= lasti < end and ln), 0)
     return code.co_filename, line
 

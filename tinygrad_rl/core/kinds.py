@@ -79,8 +79,6 @@ class Kernel(Op):
             raise TypeError(
                 f"op {name!r} takes either kernel= and shape=, or forward=, or all of them"
             )
-                f"op {name!r} takes either kernel= and shape=, or forward=, or all of them"
-            )
         like = parameters(kernel, 1) if kernel else parameters(forward)  # type: ignore[arg-type]
         super().__init__(name, like, vjp=vjp, flops=flops, differentiable=differentiable)
         self.kernel, self.shape_rule, self.forward = kernel, shape, forward

@@ -43,11 +43,11 @@ class Op(ABC):
     cuts: CutKind | None = None
     """How messages call what an op without derivative does, where that is its purpose."""
     flat = "zero derivative"
-    """How messages call the places where the derivative is zero."""
+    """What a report calls it when this op's derivative is zero."""
     activation = False
-    """Whether it is what follows a layer of a network: pictures put it into the layer's box."""
+    """Whether it is drawn in one box with the layer that it follows."""
     contracts = False
-    """Whether it multiplies matrices: what a layer of a network is made of."""
+    """Whether it is a matrix product: with it a layer of a network begins."""
 
     def __new__(cls, *args: Any, **kwargs: Any) -> "Op":  # noqa: D102
         if cls is Op:

@@ -1,36 +1,35 @@
 """From a recording to a verdict for each leaf: reached, or not and why, or reached by zeros only.
 
-    leaves = diagnose(recorder, roots)
+    flow = Flow(recorder, recorder.roots)
+    leaves, data = diagnose(recorder, flow)
 
 A *shadow path* leads from a leaf to the result through any calls. A *live path* is one that the
 engine recorded, so a gradient comes back on it. A leaf is reached when it has a live path;
-otherwise every cause on any of its shadow paths is listed: lifting one cut of two would not help.
+otherwise every cut on any of its shadow paths is listed: lifting one of two would not help.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from typing import Any
 
 import numpy as np
 
-from tinygrad_rl.core import Elementwise, Tensor
-from tinygrad_rl.debug.walkthrough import Visit
-from tinygrad_rl.explain.record import Call, Cause, Line, Recorder, Root, Value
+from tinygrad_rl.core import Cut, CutKind, Elementwise, Line, Tensor
+from tinygrad_rl.explain.record import Call, Recorder, Root, Tracked
 
-REACHED, ZERO, FROZEN, BLOCKED, UNUSED = "reached", "zero", "frozen", "blocked", "unused"
+Edge = tuple[Call, int]  # a call and the position of one of its inputs
+Gradient = np.ndarray[Any, Any]
 
-# What a flat piece of a function is called; every other op has "a zero derivative".
-_FLAT = {
-    "relu": "dead ReLU",
-    "tanh": "saturated tanh",
-    "sigmoid": "saturated sigmoid",
-    "clip": "outside clip's bounds",
-    "mul": "multiplied by zero",
-    "maximum": "not selected by maximum",
-    "minimum": "not selected by minimum",
-    "where": "not selected by where",
-}
-_STAIRS = {"floor", "ceil", "round", "trunc", "sign", "floor_divide"}
+
+class Status(StrEnum):
+    """What becomes of a leaf."""
+
+    REACHED = "reached"
+    ZERO = "zero"  # reached, but the gradient is exactly zero
+    FROZEN = "frozen"  # the way is open, nothing is computed for it
+    BLOCKED = "blocked"  # the gradient does not come that far
+    UNUSED = "unused"
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,7 @@ class Use:
     op: str
     norm: float
     line: Line
-    stack: tuple[Line, ...] = field(repr=False, compare=False, default=())
+    stack: tuple[Line, ...] = field(repr=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -57,115 +56,122 @@ class Leaf:
 
     Attributes
     ----------
-    status : "reached", "zero" (reached, but the gradient is exactly zero), "frozen" (the gradient
-        passes by), "blocked" (it does not come that far) or "unused".
     norm : 2-norm of the gradient; None where there is none.
     paths, blocked_paths : ways from the result to the tensor that a gradient can take, and can't.
-    causes : every place that stops a gradient of this tensor, or makes it zero.
+    causes : every cut that stops a gradient of this tensor, or makes it zero.
     uses : where the gradient comes from.
+    passed : whether a gradient goes through a call that uses the tensor, to another input.
     """
 
     name: str
     shape: tuple[int, ...]
-    status: str
-    norm: float | None
-    paths: int
-    blocked_paths: int
-    causes: tuple[Cause, ...] = ()
+    tensor: Tensor = field(repr=False, compare=False)
+    status: Status = Status.UNUSED
+    norm: float | None = None
+    paths: int = 0
+    blocked_paths: int = 0
+    causes: tuple[Cut, ...] = ()
     uses: tuple[Use, ...] = ()
-    tensor: Tensor = field(repr=False, compare=False, default=None)  # type: ignore[assignment]
+    passed: bool = False
 
 
 class Flow:
-    """What leads to the roots: calls, shadow and live paths, and where paths are cut."""
+    """What leads to the roots: calls, shadow and live paths, and the gradients on these.
+
+    Attributes
+    ----------
+    consumers : the edges at which each value is used.
+    live : the edges that a gradient from a root takes.
+    paths, shadow_paths : how many (live) ways lead from the roots back to each value.
+    incoming, sent : the gradient of each call's output, and what it made of it for each input.
+    """
 
     def __init__(self, recorder: Recorder, roots: Sequence[Root]) -> None:
         self.roots = roots
-        self.targets = list({id(v): v for root in roots for v in root.values}.values())
+        self.targets = list(dict.fromkeys(v for root in roots for v in root.outputs))
         self.calls = _leading_to(self.targets)
-        self.live = self._live_edges()
-        self.paths = self._count(lambda call, i: (call.index, i) in self.live)
-        self.shadow_paths = self._count(lambda call, i: True)
-        self.consumers: dict[int, list[tuple[Call, int]]] = {}
+        self.consumers: dict[Tracked, list[Edge]] = {}
         for call in self.calls:
             for i, v in enumerate(call.inputs):
-                self.consumers.setdefault(id(v), []).append((call, i))
+                self.consumers.setdefault(v, []).append((call, i))
+        self.live = self._live_edges()
+        self.paths = self._count(lambda edge: edge in self.live)
+        self.shadow_paths = self._count(lambda edge: True)
+        self.incoming: dict[Call, Gradient] = {}
+        self.sent: dict[Edge, Gradient] = {}
+        self._collect_gradients()
 
-    def _live_edges(self) -> set[tuple[int, int]]:
-        """Pairs (call, position) that a gradient from a root really takes."""
-        asked: set[int] | None = set()
-        for root in self.roots:
-            asked = None if asked is None or root.asked is None else asked | root.asked
-        useful = {id(t) for t in self.targets} if asked is None else self._toward(asked)
-        alive = {id(v) for v in self.targets if v.tensor.requires_grad}
+    def onward(self, value: Tracked, live: bool = False) -> list[Edge]:
+        """The edges on all shadow (or live) paths from a value to the roots."""
+        return edges_from([value], self.calls, self.live.__contains__ if live else None)
+
+    def _collect_gradients(self) -> None:
+        calls: dict[int, list[Call]] = {}
+        for call in self.calls:
+            calls.setdefault(id(call.node), []).append(call)
+        for visit in (v for root in self.roots for v in root.visits):
+            for call in calls.get(id(visit.node), ()):
+                self.incoming[call] = self.incoming.get(call, 0) + visit.g._array
+                for i, _, g in visit.sent:
+                    self.sent[call, i] = self.sent.get((call, i), 0) + g._array
+
+    def _live_edges(self) -> set[Edge]:
+        """The edges that a gradient from a root really takes."""
+        useful = self._useful()
+        alive = {v for v in self.targets if v.tensor.requires_grad}
         live = set()
         for call in reversed(self.calls):
-            if call.recorded and id(call.out) in alive:
+            if call.recorded and call.out in alive:
                 for i, v in enumerate(call.inputs):
-                    if call.flags[i] and (asked is None or id(v) in useful):
-                        live.add((call.index, i))
-                        alive.add(id(v))
+                    if call.flags[i] and (useful is None or v in useful):
+                        live.add((call, i))
+                        alive.add(v)
         return live
 
-    def _toward(self, asked: set[int]) -> set[int]:
-        """The values that depend on what `grad` was asked about."""
-        useful: set[int] = set()
-        for call in self.calls:
-            for i, v in enumerate(call.inputs):
-                if id(v.tensor) in asked:
-                    useful.add(id(v))
-                if id(v) in useful and call.recorded and call.flags[i]:
-                    useful.add(id(call.out))
-        return useful
+    def _useful(self) -> set[Tracked] | None:
+        """The values that depend on what `grad` was asked about; None for all."""
+        asked: set[int] = set()
+        for root in self.roots:
+            if root.asked is None:
+                return None
+            asked |= root.asked
+        starts = [v for v in (*self.consumers, *self.targets) if id(v.tensor) in asked]
+        edges = edges_from(starts, self.calls, lambda e: e[0].recorded and e[0].flags[e[1]])
+        return {*starts, *(call.out for call, _ in edges)}
 
-    def _count(self, takes: Any) -> dict[int, int]:
+    def _count(self, takes: Callable[[Edge], bool]) -> dict[Tracked, int]:
         """How many ways lead from the roots back to each value."""
-        ways = {id(v): 1 for v in self.targets}
+        ways = dict.fromkeys(self.targets, 1)
         for call in reversed(self.calls):
             for i, v in enumerate(call.inputs):
-                if takes(call, i):
-                    ways[id(v)] = ways.get(id(v), 0) + ways.get(id(call.out), 0)
+                if takes((call, i)):
+                    ways[v] = ways.get(v, 0) + ways.get(call.out, 0)
         return ways
 
-    def onward(self, value: Value, live: bool = False) -> list[tuple[Call, int]]:
-        """The edges on all shadow (or live) paths from a value to the roots."""
-        reached, edges = {id(value)}, []
-        for call in self.calls:
-            for i, v in enumerate(call.inputs):
-                if id(v) in reached and (not live or (call.index, i) in self.live):
-                    edges.append((call, i))
-                    reached.add(id(call.out))
-        return edges
+
+def edges_from(
+    starts: Iterable[Tracked], calls: Iterable[Call], takes: Callable[[Edge], bool] | None = None
+) -> list[Edge]:
+    """The edges on all ways onward from some values, or on those that may be taken."""
+    reached, edges = set(starts), []
+    for call in calls:
+        for i, v in enumerate(call.inputs):
+            if v in reached and (takes is None or takes((call, i))):
+                edges.append((call, i))
+                reached.add(call.out)
+    return edges
 
 
-def _leading_to(targets: Iterable[Value]) -> list[Call]:
-    """The calls on any path to the targets, in the order of their values' making."""
-    found: dict[int, Call] = {}
+def _leading_to(targets: Iterable[Tracked]) -> list[Call]:
+    """The calls on any path to the targets, inputs before outputs."""
+    found: set[Call] = set()
     stack = [v.maker for v in targets]
     while stack:
         call = stack.pop()
-        if call is not None and id(call) not in found:
-            found[id(call)] = call
+        if call is not None and call not in found:
+            found.add(call)
             stack += [v.maker for v in call.inputs]
-    return _in_order(list(found.values()))
-
-
-def _in_order(calls: list[Call]) -> list[Call]:
-    """Inputs before outputs; a link through NumPy is found late but belongs early."""
-    done: dict[int, Call] = {}
-    mine = {id(c) for c in calls}
-    for call in sorted(calls, key=lambda c: c.index):
-        stack = [call]
-        while stack:
-            c = stack[-1]
-            before = [v.maker for v in c.inputs if v.maker and id(v.maker) in mine]
-            missing = [m for m in before if id(m) not in done]
-            if missing and c not in missing:
-                stack += missing
-            else:
-                done.setdefault(id(c), c)
-                stack.pop()
-    return list(done.values())
+    return sorted(found, key=lambda call: call.order)
 
 
 # -- verdicts --------------------------------------------------------------------------------------
@@ -179,17 +185,17 @@ def diagnose(recorder: Recorder, flow: Flow) -> tuple[list[Leaf], list[str]]:
     tensors |= {i: v.tensor for i, v in used.items()}
     tensors |= {id(t): t for root in flow.roots for t in root.gradients}
     made = {id(c.out.tensor) for c in recorder.calls}
-    leaves, data = [], []
-    count = 0
+    leaves, data, nameless = [], [], 0
     for i, t in tensors.items():
-        value = used.get(i)
         if t.dtype.kind != "f" or t.op is not None or i in made:
             continue
-        name = recorder.names.tensors.get(i) or (value.name if value else "")
-        if _is_candidate(recorder, value, t):
-            count += not name
-            leaves.append(_verdict(recorder, flow, value, t, name or f"tensor {count}"))
-        elif value is not None and name:
+        value = used.get(i) or Tracked(t)
+        name = recorder.names.tensors.get(i) or value.name
+        if i in recorder.names.parameters or t.requires_grad or t.cuts:
+            nameless += not name
+            leaf = Leaf(name or f"tensor {nameless}", t.shape, t)
+            leaves.append(_verdict(recorder, flow, value, leaf))
+        elif name and i in used:
             data.append(name)
     return _told_apart(leaves), data
 
@@ -209,146 +215,120 @@ def _told_apart(leaves: list[Leaf]) -> list[Leaf]:
     return [replace(leaf, uses=tuple(parted(u) for u in leaf.uses)) for leaf in leaves]
 
 
-def _is_candidate(recorder: Recorder, value: Value | None, t: Tensor) -> bool:
-    if id(t) in recorder.names.parameters or t.requires_grad or t.cuts:
-        return True
-    return value is not None and any(
-        call.flags[i] or (call.causes[i][:1] and call.causes[i][0].kind == "frozen")
-        for call in recorder.calls
-        for i, v in enumerate(call.inputs)
-        if v is value
+def _verdict(recorder: Recorder, flow: Flow, value: Tracked, leaf: Leaf) -> Leaf:
+    paths, shadow = flow.paths.get(value, 0), flow.shadow_paths.get(value, 0)
+    found = [r.gradients[leaf.tensor]._array for r in flow.roots if leaf.tensor in r.gradients]
+    g = np.sum(found, axis=0) if found else None  # also by history from before the recording
+    if not shadow and g is None:
+        causes = _left_the_engine(recorder, value)
+        status = Status.BLOCKED if causes else Status.UNUSED
+        return replace(leaf, status=status, causes=tuple(causes or [_unused(recorder, value)]))
+    cuts = _on_paths(recorder, flow, value)
+    late = [r.frozen_late[id(leaf.tensor)] for r in flow.roots if id(leaf.tensor) in r.frozen_late]
+    if late or (not paths and g is None):
+        causes = [*late[:1], *cuts, *_not_asked(flow, value)] or [_no_flag(recorder, value)]
+        frozen = all(c.kind is CutKind.FROZEN for c in causes)
+        status = Status.FROZEN if frozen else Status.BLOCKED
+        passed = any(
+            (call, i) in flow.live
+            for call, _ in flow.consumers.get(value, ())
+            for i in range(len(call.inputs))
+        )
+        return replace(
+            leaf, status=status, blocked_paths=shadow, causes=tuple(causes), passed=passed
+        )
+    is_zero = g is not None and not np.any(g)
+    return replace(
+        leaf,
+        status=Status.ZERO if is_zero else Status.REACHED,
+        norm=None if g is None else float(np.linalg.norm(g.astype(np.float64))),
+        paths=paths,
+        blocked_paths=shadow - paths,
+        causes=(*(_zeros(flow, value) if is_zero else ()), *cuts),
+        uses=_uses(flow, value),
     )
 
 
-def _verdict(recorder: Recorder, flow: Flow, value: Value | None, t: Tensor, name: str) -> Leaf:
-    paths = flow.paths.get(id(value), 0)
-    shadow = flow.shadow_paths.get(id(value), 0)
-    late = next((r.frozen_late[id(t)] for r in flow.roots if id(t) in r.frozen_late), None)
-    known = _gradient(flow, t) is not None  # also through history from before the recording
-    if not (shadow or known):
-        left = _left_the_engine(recorder, value) if value else []
-        cause = left or [_unused(recorder, value)]
-        return Leaf(name, t.shape, BLOCKED if left else UNUSED, None, 0, 0, tuple(cause), (), t)
-    causes = _causes(recorder, flow, value) if value else []
-    if not (paths or known) or late is not None:
-        causes = [*([late] if late else []), *causes, *_not_asked(flow, t)]
-        causes = causes or [_no_flag(recorder, t)]
-        status = FROZEN if all(c.kind == "frozen" for c in causes) else BLOCKED
-        return Leaf(name, t.shape, status, None, 0, shadow, tuple(causes), (), t)
-    g = _gradient(flow, t)
-    norm = None if g is None else float(np.linalg.norm(g.astype(np.float64)))
-    status = ZERO if g is not None and not np.any(g) else REACHED
-    if status == ZERO:
-        causes = (_zeros(flow, value) if value else []) + causes
-    uses = _uses(flow, value) if value else ()
-    return Leaf(name, t.shape, status, norm, paths, shadow - paths, tuple(causes), uses, t)
+# -- cuts ------------------------------------------------------------------------------------------
 
 
-def _gradient(flow: Flow, t: Tensor) -> np.ndarray[Any, Any] | None:
-    found = [r.gradients[t]._array for r in flow.roots if t in r.gradients]
-    return None if not found else np.sum(found, axis=0)
-
-
-def _unique(causes: Iterable[Cause]) -> list[Cause]:
+def _unique(cuts: Iterable[Cut]) -> list[Cut]:
     """Each place once: a block that holds ten calls is one cut."""
-    found: dict[tuple[str, Line], Cause] = {}
-    for c in causes:
-        found.setdefault((c.kind, c.line), c)
+    found: dict[tuple[str, Line], Cut] = {}
+    for cut in cuts:
+        found.setdefault((cut.title, cut.line), cut)
     return list(found.values())
 
 
-def _causes(recorder: Recorder, flow: Flow, value: Value) -> list[Cause]:
-    late = recorder.thawed_late(value.tensor)
+def _on_paths(recorder: Recorder, flow: Flow, value: Tracked) -> list[Cut]:
     edges = flow.onward(value)
+    late = recorder.unfrozen_late(value.tensor)
+    cuts = [c for call, i in edges for c in call.cuts[i]]
     unseen = any(call.inputs[i] is value and not call.flags[i] for call, i in edges)
-    first = [late] if late and unseen else []
-    return _unique([*first, *(c for call, i in edges for c in call.causes[i])])
+    return _unique([late, *cuts] if late and unseen else cuts)
 
 
-def _not_asked(flow: Flow, t: Tensor) -> list[Cause]:
-    lines = [r.line for r in flow.roots if r.asked is not None and id(t) not in r.asked and r.line]
-    return [
-        Cause("not asked for", "grad() was asked about other tensors only", n) for n in lines[:1]
-    ]
+def _not_asked(flow: Flow, value: Tracked) -> list[Cut]:
+    roots = [r for r in flow.roots if r.asked is not None and id(value.tensor) not in r.asked]
+    detail = "grad() was asked about other tensors only"
+    return [Cut(CutKind.NOT_ASKED, detail, root.where) for root in roots[:1]]
 
 
-def _no_flag(recorder: Recorder, t: Tensor) -> Cause:
-    call = next(c for c in recorder.calls if any(v.tensor is t for v in c.inputs))
-    return Cause("no flag", f"requires_grad was False when {call.op} was called", call.line)
+def _no_flag(recorder: Recorder, value: Tracked) -> Cut:
+    call = next(c for c in recorder.calls if value in c.inputs)
+    detail = f"requires_grad was False when {call.name} was called"
+    return Cut(CutKind.NO_FLAG, detail, call.site.where)
 
 
-def _left_the_engine(recorder: Recorder, value: Value) -> list[Cause]:
-    """Reads of what was computed from a leaf whose numbers never came back."""
-    reached = {id(value)}
-    for call in recorder.calls:
-        if any(id(v) in reached for v in call.inputs):
-            reached.add(id(call.out))
-    return _unique(
-        Cause("left the engine", f"through {read.how}", read.line)
-        for read in recorder.reads
-        if id(read.source) in reached
-    )
+def _left_the_engine(recorder: Recorder, value: Tracked) -> list[Cut]:
+    """Reads of what was computed from a leaf whose values never came back."""
+    reached = {value, *(call.out for call, _ in edges_from([value], recorder.calls))}
+    reads = [r for r in recorder.reads if r.source in reached]
+    return _unique(Cut(CutKind.LEFT_ENGINE, f"through {r.how}", r.site.where) for r in reads)
 
 
-def _unused(recorder: Recorder, value: Value | None) -> Cause:
+def _unused(recorder: Recorder, value: Tracked) -> Cut:
     """Where the influence of a leaf on anything ends."""
-    if value is None:
-        return Cause("unused", "the function never uses it", Line("?", 0))
-    reached, last = {id(value)}, None
-    for call in recorder.calls:
-        if any(id(v) in reached for v in call.inputs):
-            reached.add(id(call.out))
-            last = call
-    line = last.line if last else Line("?", 0)
-    return Cause("unused", "what is computed from it does not enter the result", line)
+    edges = edges_from([value], recorder.calls)
+    if not edges:
+        return Cut(CutKind.UNUSED, "the function never uses it", None)
+    detail = "what is computed from it does not enter the result"
+    return Cut(CutKind.UNUSED, detail, edges[-1][0].site.where)
 
 
-def _uses(flow: Flow, value: Value) -> tuple[Use, ...]:
-    node_calls = {id(c.out.tensor.node): c for c, _ in flow.consumers.get(id(value), [])}
-    found = []
-    for visit in (v for root in flow.roots for v in root.visits):
-        call = node_calls.get(id(visit.node))
-        for _, sink, g in visit.sent:
-            if sink is value.tensor and call is not None:
-                norm = float(np.linalg.norm(g._array))
-                found.append(Use(call.op, norm, call.stack[0], call.stack))
-    return tuple(found)
+def _uses(flow: Flow, value: Tracked) -> tuple[Use, ...]:
+    return tuple(
+        Use(call.name, float(np.linalg.norm(g)), call.site.stack[0], call.site.stack)
+        for (call, i), g in flow.sent.items()
+        if call.inputs[i] is value
+    )
 
 
 # -- exactly zero ----------------------------------------------------------------------------------
 
 
-def _zeros(flow: Flow, value: Value) -> list[Cause]:
-    """The calls on the way that turn a gradient into zeros, with the share of rows."""
-    on_way = {id(c.out.tensor.node): (c, i) for c, i in flow.onward(value, live=True)}
-    kills: list[tuple[float, Cause]] = []
-    for visit in (v for root in flow.roots for v in root.visits):
-        if id(visit.node) in on_way:
-            call, _ = on_way[id(visit.node)]
-            kills += [kill for kill in (_kill(call, visit, p, g) for p, _, g in visit.sent) if kill]
-    whole = [cause for share, cause in kills if share == 1.0]
-    return _unique(whole or [cause for _, cause in kills]) or [
-        Cause("cancels", "the contributions of several paths add up to exactly zero", Line("?", 0))
-    ]
+def _zeros(flow: Flow, value: Tracked) -> list[Cut]:
+    """The calls on the way that turn a gradient into zeros, or else those that do so in part."""
+    on_way = set(flow.onward(value, live=True))
+    found = [_zero(flow, edge) for edge in flow.sent if edge in on_way]
+    wholly = [cut for share, cut in found if share == 1]
+    partly = [cut for share, cut in found if share]
+    detail = "the contributions of several paths add up to exactly zero"
+    return _unique(wholly or partly) or [Cut(CutKind.CANCELS, detail, None)]
 
 
-def _kill(call: Call, visit: Visit, position: int, out: Tensor) -> tuple[float, Cause] | None:
-    before, after = _live_rows(visit.g._array), _live_rows(out._array)
-    if not before.any():
-        return None
-    if isinstance(visit.node.op, Elementwise) and before.shape == after.shape:
-        dead, total = int((before & ~after).sum()), before.size
-        if not dead:
-            return None
-        share = dead / total
-        kind = _FLAT.get(call.op, "flat everywhere" if call.op in _STAIRS else "zero derivative")
-        detail = f"{call.op}: {dead} of {total} rows ({share:.0%})"
-        return share, Cause(kind, detail, call.line)
-    if after.any():
-        return None
-    return 1.0, Cause("zero derivative", f"all that {call.op} passes back is zero", call.line)
+def _zero(flow: Flow, edge: Edge) -> tuple[float, Cut]:
+    """The share of a gradient's rows that end at one input of a call, and the cut that this is."""
+    call, kind = edge[0], CutKind.ZERO_DERIVATIVE
+    before, after = _live_rows(flow.incoming[call]), _live_rows(flow.sent[edge])
+    if isinstance(call.op, Elementwise) and before.shape == after.shape:
+        dead, total = int((before & ~after).sum()), max(1, before.size)
+        detail = f"{call.name}: {dead} of {total} rows ({dead / total:.0%})"
+        return dead / total, Cut(kind, detail, call.site.where, name=call.op.flat)
+    detail = f"all that {call.name} passes back is zero"
+    return float(before.any() and not after.any()), Cut(kind, detail, call.site.where)
 
 
-def _live_rows(g: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+def _live_rows(g: Gradient) -> np.ndarray[Any, Any]:
     """Which rows (entries of the first axis) of a gradient have anything in them."""
-    return np.any(g.reshape(g.shape[0], -1), axis=1) if g.ndim > 1 else np.atleast_1d(g != 0)
+    return np.atleast_1d(np.any(g, axis=tuple(range(1, g.ndim))))

@@ -1,12 +1,10 @@
 """Where the gradient goes, and where and why it stops: at the line of code.
 
-    print(explain(actor_loss, obs))       # runs it once, with everything noted
+    print(explain(actor_loss, obs))       # runs it once, with everything recorded
     explanation.to_dict()                 # the same for programs
     explanation.save("actor.svg")         # the same as a picture
 
-Nothing of this costs anything when it is not used. How it works, in the order to read it:
-`explain_record.py` runs the function and keeps every call, `explain_diagnose.py` finds what stops a
-gradient, `explain_text.py` writes it down, and `explain_picture.py` draws it.
+Nothing of this costs anything when it is not used.
 """
 
 from collections.abc import Callable
@@ -14,10 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tinygrad_rl.explain.diagnose import REACHED, Flow, Leaf, diagnose
-from tinygrad_rl.explain.draw.picture import draw
-from tinygrad_rl.explain.draw.scene import to_png, to_svg
-from tinygrad_rl.explain.record import Cause, Line, Recorder, Root, run
+from tinygrad_rl.core import Cut, Line
+from tinygrad_rl.explain.diagnose import Flow, Leaf, Status, diagnose
+from tinygrad_rl.explain.draw.picture import Scene, draw
+from tinygrad_rl.explain.record import Recorder, Root
 from tinygrad_rl.explain.text import headline, render
 from tinygrad_rl.files import write_atomically
 from tinygrad_rl.naming import Names
@@ -35,6 +33,7 @@ class Explanation:
     leaves : the verdict on each tensor that requires a gradient, or did, or could.
     data : names of the other tensors that went in.
     error : what the engine raised on the way, or None.
+    flow : the recorded calls, for the picture.
     """
 
     title: str
@@ -42,7 +41,7 @@ class Explanation:
     leaves: tuple[Leaf, ...]
     data: tuple[str, ...]
     error: str | None
-    _flow: Flow = field(repr=False, compare=False)
+    flow: Flow = field(repr=False, compare=False)
 
     def __getitem__(self, name: str) -> Leaf:
         for leaf in self.leaves:
@@ -54,11 +53,11 @@ class Explanation:
     @property
     def reached(self) -> list[str]:
         """Names of the tensors that get a gradient other than zero."""
-        return [leaf.name for leaf in self.leaves if leaf.status == REACHED]
+        return [leaf.name for leaf in self.leaves if leaf.status is Status.REACHED]
 
     @property
-    def causes(self) -> list[Cause]:
-        """Every cause that stops a gradient somewhere, each once."""
+    def causes(self) -> list[Cut]:
+        """Every cut that stops a gradient somewhere, each once."""
         return list(dict.fromkeys(c for leaf in self.leaves for c in leaf.causes))
 
     def text(self, width: int = 80, color: bool = False) -> str:
@@ -69,7 +68,7 @@ class Explanation:
         """Everything in the report as plain dicts, lists, strings and numbers, ready for JSON."""
         return {
             "title": self.title,
-            "headline": headline(self),
+            "headline": headline(self.leaves),
             "value": self.value,
             "error": self.error,
             "data": list(self.data),
@@ -84,11 +83,14 @@ class Explanation:
         detail : "layer" (linear, normalisation and activation are one box), "module" (a whole
             network is one box) or "op" (a box for every op, a node for every tensor).
         """
-        return to_svg(draw(self.title, self._flow, self.leaves, headline(self), detail))
+        return self._scene(detail).to_svg()
 
     def png(self, detail: str = "layer", scale: float = 2.0) -> bytes:
         """The same picture as PNG, `scale` pixels for each SVG pixel."""
-        return to_png(draw(self.title, self._flow, self.leaves, headline(self), detail), scale)
+        return self._scene(detail).to_png(scale)
+
+    def _scene(self, detail: str) -> Scene:
+        return draw(self.title, self.flow, self.leaves, headline(self.leaves), detail)
 
     def save(self, path: str | Path, detail: str = "layer") -> None:
         """Write the picture to a `.svg` or `.png` file.
@@ -98,14 +100,12 @@ class Explanation:
         ValueError : for another suffix.
         """
         path = Path(path)
-        if path.suffix == ".svg":
-            write_atomically(path, self.svg(detail).encode())
-        elif path.suffix == ".png":
-            write_atomically(path, self.png(detail))
-        else:
+        if path.suffix not in (".svg", ".png"):
             raise ValueError(
                 f"a picture is saved as .svg or .png, not {path.suffix or path.name!r}"
             )
+        is_svg = path.suffix == ".svg"
+        write_atomically(path, self.svg(detail).encode() if is_svg else self.png(detail))
 
     def _repr_svg_(self) -> str:
         return self.svg()
@@ -137,43 +137,34 @@ def explain(fn: Callable[..., Any], *args: Any) -> Explanation:
     names.search_function(fn, args)
     recorder = Recorder(names)
     refusal, result = None, None
-    with recorder:
-        try:
-            result = run(recorder, fn, args)
-        except RuntimeError as error:
-            if not recorder.roots:
-                raise
-            refusal = str(error)
-        roots = _roots(recorder, result)
-    recorder.link_reads()
+    try:
+        result = recorder.run(fn, args)
+    except RuntimeError as error:
+        if not recorder.roots:
+            raise
+        refusal = str(error)
+    roots = _roots(recorder, result)
+    recorder.finish()
     refusal = refusal or next((r.error for r in roots if r.error), None)
     flow = Flow(recorder, [r for r in roots if not r.error] or roots)
     leaves, data = diagnose(recorder, flow)
-    return Explanation(
-        getattr(fn, "__name__", type(fn).__name__),
-        _value(roots),
-        tuple(leaves),
-        tuple(data),
-        refusal,
-        flow,
-    )
+    title = getattr(fn, "__name__", type(fn).__name__)
+    return Explanation(title, _value(roots), tuple(leaves), tuple(data), refusal, flow)
 
 
 def _roots(recorder: Recorder, result: Any) -> list[Root]:
     """The tensors whose gradient the user has in mind."""
-    called = [r for r in recorder.roots if not r.by_grad]
-    if called:
+    if called := [r for r in recorder.roots if r.asked is None]:  # by backward, not by grad
         return called
     outputs = [t for t in tensors_in(result) if t.dtype.kind == "f"]
-    asked = list(recorder.roots)
-    if asked and not any(t.requires_grad for t in outputs):
-        return asked
+    if recorder.roots and not any(t.requires_grad for t in outputs):
+        return list(recorder.roots)
     if not outputs:
         raise TypeError(
             f"explain needs a function that returns a tensor or calls backward(); it returned "
             f"{_kind(result)}"
         )
-    recorder.add_root(outputs, None)
+    recorder.add_root(outputs, [None] * len(outputs))
     return recorder.roots[-1:]
 
 
@@ -182,23 +173,21 @@ def _kind(value: Any) -> str:
 
 
 def _value(roots: list[Root]) -> float | None:
-    values = [v for root in roots for v in root.values]
-    return (
-        float(values[0].tensor._array.item())
-        if len(values) == 1 and values[0].tensor.size == 1
-        else None
-    )
+    tensors = [v.tensor for root in roots for v in root.outputs]
+    return float(tensors[0]._array.item()) if [t.size for t in tensors] == [1] else None
 
 
 def _leaf_dict(leaf: Leaf) -> dict[str, Any]:
     return {
         "name": leaf.name,
         "shape": list(leaf.shape),
-        "status": leaf.status,
+        "status": leaf.status.value,
         "gradient_norm": leaf.norm,
         "paths": leaf.paths,
         "blocked_paths": leaf.blocked_paths,
-        "causes": [{"kind": c.kind, "detail": c.detail, **_line_dict(c.line)} for c in leaf.causes],
+        "causes": [
+            {"kind": c.title, "detail": c.detail, **_line_dict(c.line)} for c in leaf.causes
+        ],
         "uses": [{"op": u.op, "norm": u.norm, **_line_dict(u.line)} for u in leaf.uses],
     }
 

@@ -1,138 +1,129 @@
-"""Run a function and note everything that its tensors go through, whether or not a gradient could.
+"""Run a function and record all that its tensors go through, whether or not a gradient could.
 
     recorder = Recorder(names)
-    with recorder:
-        result = fn(*args)
+    result = recorder.run(fn, args)
     recorder.calls                        # every op call, as a Call with the user's line
 
 The engine itself records a call only when a gradient will come back through it. Here all calls are
 kept, so that a path can be followed beyond the place where it is cut: through `no_grad`, `detach`,
-frozen inputs, comparisons, and even out of the engine and back, when the same numbers return.
+frozen inputs, comparisons, and even out of the engine and back, when the same values return.
 """
 
-import linecache
-import sys
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from types import FrameType
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_rl import autodiff, core
-from tinygrad_rl.core import Observer, Op, Tensor, mode
+from tinygrad_rl import core
+from tinygrad_rl.autodiff import backward, grad
+from tinygrad_rl.core import Cut, CutKind, Line, Node, Observer, Op, Tensor, Where, mode, watching
 from tinygrad_rl.debug.walkthrough import Visit, gradients_of, visit
 from tinygrad_rl.naming import Names
 from tinygrad_rl.nn.module import Module
 
-_PACKAGE = str(Path(__file__).parent.parent)
-_MODULE_CALL = Module.__call__.__code__
-_SWEEPS = {f.__code__ for f in (autodiff.sweep, autodiff.grad, autodiff.backward)}
-_METHOD = "call"  # the wrapper that makes an op a method, see core.method
-_READS_OF_ENGINE = {"bool() or if"}  # steer Python, carry no numbers on
-
-
-class Line(NamedTuple):
-    """A line of the user's code."""
-
-    file: str
-    number: int
-
-    @property
-    def code(self) -> str:
-        """The text of the line, stripped; empty when the source can't be read."""
-        return linecache.getline(self.file, self.number).strip()
-
-    def __str__(self) -> str:
-        path = Path(self.file)
-        try:
-            path = path.relative_to(Path.cwd())
-        except ValueError:
-            path = Path(path.name)
-        return f"{path}:{self.number}"
-
-
-class Cause(NamedTuple):
-    """Why no gradient passes at one place: the kind of cut, a word about it, the line to blame."""
-
-    kind: str
-    detail: str
-    line: Line
+_READS_OF_ENGINE = {"bool() or if"}  # steer Python, carry no values on
 
 
 @dataclass(eq=False)
-class Value:
+class Tracked:
     """A tensor as the function saw it: a leaf, or what one call made."""
 
     tensor: Tensor
     maker: "Call | None" = None
     name: str = ""
 
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """The tensor's shape."""
-        return self.tensor.shape
+
+class Part(NamedTuple):
+    """The engine function that the user called, such as mse_loss, shared by all ops inside it.
+
+    Identities, of parts and of module calls, tell two calls of one function apart; -1 is none.
+    """
+
+    identity: int
+    name: str
+
+
+class Site(NamedTuple):
+    """Where a call stands in the user's code and in the engine.
+
+    Attributes
+    ----------
+    where : innermost line of the user's code.
+    stack : all lines of the user's code, from the explained function to the innermost.
+    modules : the modules being called, outermost first, as pairs (identity of the call, name).
+    """
+
+    where: Where | None
+    stack: tuple[Line, ...]
+    part: Part
+    modules: tuple[tuple[int, str], ...] = ()
 
 
 @dataclass(eq=False)
 class Call:
-    """One op call, or another way for numbers to get from one tensor to the next.
+    """One op call, or another way for values to get from one tensor to the next.
 
     Attributes
     ----------
-    kind : "op", "assign" (written in place) or "left" (read out of the engine and brought back).
+    order : a number that is higher than that of each call that made an input.
+    op : None for values that are written in place, or leave the engine and are brought back.
+    name : of the op, or of the other way.
     flags : whether each input required a gradient at the time.
     recorded : whether the engine keeps this call for a gradient.
-    causes : for each input, what stops a gradient here, whatever happened before.
-    line : innermost line of the user's code.
-    stack : all lines of the user's code, from the explained function to the innermost.
-    part : the engine function that the user called, such as mse_loss, shared by all ops inside it.
-    modules : the modules being called, outermost first, as pairs (identity of the call, name).
+    cuts : for each input, what stops a gradient here, whatever happened before.
     """
 
-    index: int
-    kind: str
-    op: str
-    inputs: list[Value]
-    out: Value
+    order: float
+    op: Op | None
+    name: str
+    inputs: list[Tracked]
+    out: Tracked
     flags: list[bool]
     recorded: bool
-    causes: list[list[Cause]]
-    line: Line
-    stack: tuple[Line, ...]
-    part: tuple[int, str]
-    modules: list[tuple[int, str]]
-    params: dict[str, Any] = field(default_factory=dict)
+    cuts: list[list[Cut]]
+    site: Site
+
+    @property
+    def node(self) -> Node | None:
+        """The engine's own record of the call."""
+        return self.out.tensor.node
 
 
 @dataclass(eq=False)
 class Root:
-    """A tensor whose gradient was asked for, and what the sweep from it found at that moment."""
+    """Tensors whose gradient was asked for, and what the sweep from them found at that moment.
 
-    values: list[Value]
-    line: Line | None
-    asked: set[int] | None  # ids of the leaves that grad() was asked about; None for all
-    frozen_late: dict[int, Cause]
+    Attributes
+    ----------
+    asked : ids of the leaves that grad() was asked about; None for all.
+    error : what the engine said when it refused.
+    """
+
+    outputs: list[Tracked]
+    where: Where | None
+    asked: set[int] | None
+    frozen_late: dict[int, Cut]
     visits: list[Visit]
     gradients: dict[Tensor, Tensor]
-    by_grad: bool = False
-    error: str | None = None  # what the engine said when it refused
+    error: str | None
 
 
 @dataclass(eq=False)
 class Read:
-    """Numbers that left the engine: whose, how, at which line, after how many calls."""
+    """Values that left the engine: whose, how, where, after how many calls."""
 
-    source: Value
+    source: Tracked
     how: str
-    line: Line
+    site: Site
     when: int
-    numbers: np.ndarray[Any, Any]
+    values: np.ndarray[Any, Any]
 
-    def matches(self, constant: Value) -> bool:
-        """Whether a constant that appears later holds these very numbers."""
-        a, b = self.numbers.ravel(), constant.tensor._array.ravel()
+    def matches(self, constant: Tracked) -> bool:
+        """Whether a constant that appears later holds these very values."""
+        a, b = self.values.ravel(), constant.tensor._array.ravel()
         if constant is self.source or a.size != b.size or not a.size:
             return False
         if a.size == 1 and not a.any():
@@ -140,17 +131,8 @@ class Read:
         return bool(np.array_equal(a.astype(b.dtype), b, equal_nan=a.dtype.kind == "f"))
 
 
-class _Place(NamedTuple):
-    """Where a call stands in the user's code and in the engine."""
-
-    line: Line
-    stack: tuple[Line, ...]
-    part: tuple[int, str]
-    modules: list[tuple[int, str]]
-
-
 class Recorder(Observer):
-    """Stands in `mode.observers` while the function runs and builds the shadow graph.
+    """Watches while the function runs, and builds the graph of all that it does.
 
     Parameters
     ----------
@@ -162,84 +144,67 @@ class Recorder(Observer):
         self.calls: list[Call] = []
         self.reads: list[Read] = []
         self.roots: list[Root] = []
-        self._values: dict[int, Value] = {}
-        self._of_node: dict[int, Value] = {}
+        self._tracked: dict[int, Tracked] = {}
+        self._of_node: dict[int, Tracked] = {}
         self._alive: list[Tensor] = []  # an id means something only while its object lives
-        self._blocks: list[Cause | None] = []
-        self._outside = (
-            None if mode.grad else Cause("no_grad", "explain was called with it on", _here())
-        )
+        outside = Cut(CutKind.NO_GRAD, "explain was called with it on", core.caller())
+        self._blocks: list[Cut | None] = [None if mode.grad else outside]
+        self._bottom: FrameType | None = None
         self._frames: dict[FrameType, int] = {}
         self._local_names: dict[int, tuple[int, str]] = {}
+        self._where: dict[Line, Where | None] = {}  # one for each line, to make its cuts equal
         self._start = core.next_in_sequence()
-        self._before: tuple[Observer, ...] = ()
 
-    def __enter__(self) -> "Recorder":
-        self._before = mode.observers
-        mode.observers = (*mode.observers, self)
-        return self
+    def run(self, fn: Callable[..., Any], args: Sequence[Any]) -> Any:
+        """Call the function and return what it returns."""
+        self._bottom = next(core.frames())  # the walk up the stack ends here
+        with watching(self):
+            return fn(*args)
 
-    def __exit__(self, *exc: object) -> None:
-        mode.observers = self._before
-        self._frames.clear()  # they hold the user's variables
-        for value in self._values.values():
-            value.name = self._name(value.tensor)
+    def finish(self) -> None:
+        """Name what has no name yet and link what left the engine; lets go of all frames."""
+        self._frames.clear()
+        self._bottom = None
+        for tracked in self._tracked.values():
+            _, local = self._local_names.get(id(tracked.tensor), (0, ""))
+            tracked.name = self.names.tensors.get(id(tracked.tensor)) or local
+        self._link_reads()
 
     # -- what the engine tells -------------------------------------------------------------------
 
     def on_call(
         self, op: Op, inputs: Sequence[Tensor], params: dict[str, Any], out: Tensor
     ) -> None:
-        """Note a call with all its inputs, and why a gradient would not pass."""
-        place = self._place(inputs, op.name)
-        values = [self._value(t) for t in inputs]
-        result = Value(out)
-        call = Call(
-            index=len(self.calls),
-            kind="op",
-            op=op.name,
-            inputs=values,
-            out=result,
-            flags=[t.requires_grad for t in inputs],
-            recorded=out.node is not None,
-            causes=[self._causes(op, t, out, place.line) for t in inputs],
-            line=place.line,
-            stack=place.stack,
-            part=place.part,
-            modules=place.modules,
-            params=params,
-        )
-        result.maker = call
-        self._values[id(out)] = result
-        if out.node is not None:
-            self._of_node[id(out.node)] = result
-        self.calls.append(call)
+        """Record a call with all its inputs, and why a gradient would not pass."""
+        site = self._site(inputs, op.name)
+        cuts = [self._cuts(op, t, out, site.where) for t in inputs]
+        made = Tracked(out)
+        self._add(op, op.name, [self._track(t) for t in inputs], made, not out.is_leaf, cuts, site)
+        if not out.is_leaf:
+            self._of_node[id(out.node)] = made
 
     def on_assign(self, target: Tensor, value: Tensor) -> None:
-        """Follow numbers that are written into a tensor, unless it is state that lives longer."""
-        known = self._values.get(id(target))
+        """Follow values that are written into a tensor, unless it is state that lives longer."""
+        known = self._tracked.get(id(target))
         if (known is None or known.maker is None) and not mode.grad:
             return  # a parameter that an optimizer moves stays the same leaf
-        place = self._place([target, value], "assign_")
-        block = self._block()
-        self._link(
-            "assign", "assign_", [self._value(value)], target, place, [block] if block else []
-        )
+        site = self._site([target, value], "assign_")
+        recorded = mode.grad and value.requires_grad
+        cuts = [[cut] if (cut := self._block()) else []]
+        self._add(None, "assign_", [self._track(value)], Tracked(target), recorded, cuts, site)
 
     def on_read(self, tensor: Tensor, how: str) -> None:
-        """Note that numbers leave the engine."""
+        """Record that values leave the engine."""
         if how not in _READS_OF_ENGINE:
-            place = self._place([tensor], how)
-            numbers = tensor._array.copy()
-            self.reads.append(Read(self._value(tensor), how, place.line, len(self.calls), numbers))
+            site, values = self._site([tensor], how), tensor._array.copy()
+            self.reads.append(Read(self._track(tensor), how, site, len(self.calls), values))
 
-    def on_grad_mode(self, flag: bool | None) -> None:
+    def on_grad_mode(self, flag: bool | None, owner: Callable[..., Any] | None = None) -> None:
         """Keep the stack of blocks that set grad mode, each with its line."""
-        if flag is None:
-            if self._blocks:
-                self._blocks.pop()
-        else:
-            self._blocks.append(None if flag else _block_cause())
+        if flag is not None:
+            self._blocks.append(None if flag else _block_cut(owner))
+        elif len(self._blocks) > 1:
+            self._blocks.pop()
 
     def on_backward(
         self,
@@ -248,53 +213,39 @@ class Recorder(Observer):
         gradients: Sequence[Any],
     ) -> None:
         """Take the gradient ourselves before the function does, for that uses up the graph."""
-        line = self._place(outputs, "backward").line
-        self.add_root(list(outputs), line, inputs, inputs is not None, gradients)
+        self.add_root(outputs, gradients, self._site(outputs, "backward").where, inputs)
 
     # -- roots -----------------------------------------------------------------------------------
 
     def add_root(
         self,
-        outputs: list[Tensor],
-        line: Line | None,
+        outputs: Sequence[Tensor],
+        given: Sequence[Any],
+        where: Where | None = None,
         inputs: Sequence[Tensor] | None = None,
-        by_grad: bool = False,
-        given: Sequence[Any] | None = None,
     ) -> None:
-        """Sweep back from `outputs`, slowly, and keep every step; `given` are their gradients."""
-        observers, mode.observers = mode.observers, ()
+        """Sweep back from `outputs`, whose gradients are `given`, or ones, and keep every step."""
         visits: list[Visit] = []
         gradients: dict[Tensor, Tensor] = {}
-        refused: str | None = None
+        error = None
+        observers, mode.observers = mode.observers, ()
         try:
-            starts = zip(outputs, given or [None] * len(outputs), strict=True)
-            tracked = [(t, g) for t, g in starts if t.requires_grad]
-            if tracked:
-                tensors = [t for t, _ in tracked]
-                ones = gradients_of(tensors)
-                seeds = [
-                    one if g is None else Tensor(g, dtype=t.dtype)
-                    for (t, g), one in zip(tracked, ones, strict=True)
-                ]
-                visits, gradients = visit(tensors, seeds, inputs)
-        except RuntimeError as error:
-            refused = str(error)
+            live = [(t, g) for t, g in zip(outputs, given, strict=True) if t.requires_grad]
+            tensors = [t for t, _ in live]
+            seeds = [
+                one if g is None else Tensor(g, dtype=one.dtype)
+                for (_, g), one in zip(live, gradients_of(tensors), strict=True)
+            ]
+            visits, gradients = visit(tensors, seeds, inputs)
+        except RuntimeError as refusal:
+            error = str(refusal)
         finally:
             mode.observers = observers
-        self.roots.append(
-            Root(
-                [self._value(t) for t in outputs],
-                line,
-                None if inputs is None else {id(t) for t in inputs},
-                self._frozen_late(),
-                visits,
-                gradients,
-                by_grad,
-                refused,
-            )
-        )
+        tracked, late = [self._track(t) for t in outputs], self._frozen_late()
+        asked = None if inputs is None else {id(t) for t in inputs}
+        self.roots.append(Root(tracked, where, asked, late, visits, gradients, error))
 
-    def _frozen_late(self) -> dict[int, Cause]:
+    def _frozen_late(self) -> dict[int, Cut]:
         """Leaves that had the flag when they were used and have it no more."""
         used = {
             id(v.tensor): v.tensor
@@ -302,195 +253,146 @@ class Recorder(Observer):
             for v, flag in zip(call.inputs, call.flags, strict=True)
             if flag and v.maker is None
         }
+        detail = "the call had recorded already that it requires a gradient"
         return {
-            i: Cause(
-                "frozen after the forward",
-                "the call had noted already that it wants a gradient",
-                _line_of(t.cuts[0].where),
-            )
+            i: Cut(CutKind.FROZEN_LATE, detail, t.cuts[0].where)
             for i, t in used.items()
             if not t.requires_grad and t.cuts
         }
 
-    def thawed_late(self, tensor: Tensor) -> Cause | None:
+    def unfrozen_late(self, tensor: Tensor) -> Cut | None:
         """Where a leaf got its flag during the run, when it has one now."""
         cut = tensor.cuts[0] if tensor.requires_grad and tensor.cuts else None
-        if cut is None or cut.kind != "unfrozen" or cut.when < self._start:
+        if cut is None or cut.kind is not CutKind.UNFROZEN or cut.when < self._start:
             return None
-        return Cause(
-            "unfrozen after the forward",
-            "the call before had noted no gradient",
-            _line_of(cut.where),
-        )
+        detail = "the call before had recorded that it requires none"
+        return Cut(CutKind.UNFROZEN_LATE, detail, cut.where)
 
-    # -- links outside op calls ------------------------------------------------------------------
+    # -- the graph -------------------------------------------------------------------------------
 
-    def link_reads(self) -> None:
-        """Connect tensors that left the engine with constants that hold the same numbers later."""
-        first_use: dict[int, int] = {}
-        for call in self.calls:
-            for v in call.inputs:
-                first_use.setdefault(id(v), call.index)
-        constants = [
-            v
-            for v in self._values.values()
-            if v.maker is None
-            and not v.tensor.requires_grad
-            and id(v.tensor) not in self.names.tensors
-        ]
-        for v in constants:
-            use = first_use.get(id(v), -1)
-            read = next((r for r in reversed(self.reads) if r.when <= use and r.matches(v)), None)
-            if read is not None:
-                place = _Place(read.line, (read.line,), (-1, read.how), [])
-                cause = Cause("left the engine", f"through {read.how}", read.line)
-                self._link("left", read.how, [read.source], v.tensor, place, [cause], v)
-
-    def _link(
+    def _add(
         self,
-        kind: str,
-        op: str,
-        inputs: list[Value],
-        target: Tensor,
-        place: _Place,
-        causes: list[Cause],
-        out: Value | None = None,
+        op: Op | None,
+        name: str,
+        inputs: list[Tracked],
+        out: Tracked,
+        recorded: bool,
+        cuts: list[list[Cut]],
+        site: Site,
     ) -> None:
-        out = out or Value(target)
         flags = [v.tensor.requires_grad for v in inputs]
-        live = kind == "assign" and mode.grad and any(flags)
-        call = Call(
-            len(self.calls), kind, op, inputs, out, flags, live, [causes] * len(inputs), *place
-        )
-        out.maker = call
-        self._values[id(target)] = out
-        self.calls.append(call)
+        out.maker = Call(len(self.calls), op, name, inputs, out, flags, recorded, cuts, site)
+        self._tracked[id(out.tensor)] = out
+        self.calls.append(out.maker)
+
+    def _link_reads(self) -> None:
+        """Connect tensors that left the engine with constants that hold the same values later."""
+        seen = set()
+        for user, v in [(call, v) for call in self.calls for v in call.inputs if not v.maker]:
+            if v in seen or v.tensor.requires_grad or id(v.tensor) in self.names.tensors:
+                continue
+            seen.add(v)
+            earlier = (r for r in reversed(self.reads) if r.when <= user.order)
+            read = next((r for r in earlier if r.matches(v)), None)
+            if read is not None:
+                site = Site(read.site.where, read.site.stack[-1:], Part(-1, read.how))
+                cut = Cut(CutKind.LEFT_ENGINE, f"through {read.how}", site.where)
+                self._add(None, read.how, [read.source], v, False, [[cut]], site)
+                self.calls[-1].order = user.order - 0.5  # found last, but belongs before its user
+
+    def _track(self, tensor: Tensor) -> Tracked:
+        tracked = self._tracked.get(id(tensor))
+        if tracked is None:
+            # A rule that asks for its op's output gets another tensor with the same history.
+            tracked = self._of_node.get(id(tensor.node)) or Tracked(tensor)
+            self._tracked[id(tensor)] = tracked
+            self._alive.append(tensor)
+        return tracked
 
     # -- why and where ---------------------------------------------------------------------------
 
-    def _value(self, tensor: Tensor) -> Value:
-        value = self._values.get(id(tensor))
-        if value is None:
-            # A rule that asks for its op's output gets another tensor with the same history.
-            value = self._of_node.get(id(tensor.node)) or Value(tensor)
-            self._values[id(tensor)] = value
-            self._alive.append(tensor)
-        return value
+    def _block(self) -> Cut | None:
+        return None if mode.grad else next((b for b in reversed(self._blocks) if b), None)
 
-    def _name(self, tensor: Tensor) -> str:
-        local = self._local_names.get(id(tensor))
-        return self.names.tensors.get(id(tensor)) or (local[1] if local else "")
-
-    def _block(self) -> Cause | None:
-        if mode.grad:
-            return None
-        return next((b for b in reversed(self._blocks) if b), self._outside)
-
-    def _causes(self, op: Op, tensor: Tensor, out: Tensor, line: Line) -> list[Cause]:
+    def _cuts(self, op: Op, tensor: Tensor, out: Tensor, where: Where | None) -> list[Cut]:
         found = []
-        cut = tensor.cuts[0] if tensor.cuts else None
-        if (
-            cut is not None
-            and cut.kind == "frozen"
-            and not tensor.requires_grad
-            and tensor.op is None
-        ):
-            found.append(Cause("frozen", cut.detail, _line_of(cut.where)))
+        own = tensor.cuts[0] if tensor.cuts else None
+        if own and own.kind is CutKind.FROZEN and not tensor.requires_grad and tensor.op is None:
+            found.append(own._replace(when=0))
         if (block := self._block()) is not None:
             found.append(block)
-        if op.name == "stop_gradient":
-            found.append(Cause("detached", "stop_gradient or detach()", line))
-        elif not op.differentiable or out.dtype.kind != "f":
-            what = (
-                f"{op.name} gives {out.dtype}"
-                if out.dtype.kind != "f"
-                else f"{op.name} has no derivative"
-            )
-            found.append(Cause("not differentiable", what, line))
+        if op.cuts is not None:
+            found.append(Cut(op.cuts, "stop_gradient or detach()", where))
+        elif out.dtype.kind != "f":
+            found.append(Cut(CutKind.NOT_DIFFERENTIABLE, f"{op.name} gives {out.dtype}", where))
+        elif not op.differentiable:
+            found.append(Cut(CutKind.NOT_DIFFERENTIABLE, f"{op.name} has no derivative", where))
         return found
 
-    def _place(self, inputs: Sequence[Tensor], op: str) -> _Place:
+    def _site(self, tensors: Sequence[Tensor], name: str) -> Site:
         """Walk the stack once, from the op out to the explained function."""
-        lines: list[Line] = []
-        part: tuple[int, str] | None = None
+        where: Where | None = None
+        stack: list[Line] = []
         modules: list[tuple[int, str]] = []
-        inner: FrameType | None = None
-        frame: FrameType | None = sys._getframe(2)
-        while frame is not None and frame.f_code is not RUNNER:
-            code = frame.f_code
-            if code is _MODULE_CALL:
-                module = frame.f_locals["self"]
-                modules.append((self._frame_id(frame), self.names.modules.get(id(module), "")))
-            elif not code.co_filename.startswith(_PACKAGE):
-                lines.append(Line(code.co_filename, frame.f_lineno))
-                self._note_locals(frame, inputs, len(lines))
-            boundary = code is _MODULE_CALL or not code.co_filename.startswith(_PACKAGE)
-            if boundary and part is None:
-                part = (self._frame_id(inner), _part_name(inner, op)) if inner else (-1, op)
-            # Inside a module's forward, what forward calls is what the user would have called.
-            caller = frame.f_back
-            if code.co_name != _METHOD and not (caller and caller.f_code is _MODULE_CALL):
-                inner = frame if not boundary else None
-            frame = frame.f_back
-        lines = lines or [Line("?", 0)]
-        return _Place(lines[0], tuple(lines[::-1]), part or (-1, op), modules[::-1])
+        part, outermost = None, Part(-1, name)
+        for frame in core.frames():
+            if frame is self._bottom:
+                break
+            code, owner = frame.f_code, _owner(frame)
+            if owner is self:
+                continue
+            is_forward = isinstance(owner, Module) and code is _forward_code(owner)
+            if is_forward:
+                modules.append((self._identity(frame), self.names.modules.get(id(owner), "")))
+            if not core.is_inside(code):
+                where = where or (code, frame.f_lasti)
+                stack.append(Line(code.co_filename, frame.f_lineno))
+                self._record_locals(frame, tensors, len(stack))
+            # What a layer's forward calls is what the user would have called without the layer.
+            if is_forward or not core.is_inside(code):
+                part = part or outermost
+            elif isinstance(owner, Op):
+                outermost = Part(self._identity(frame), owner.name)
+            elif not frame.f_globals["__name__"].startswith(core.__name__):
+                outermost = Part(self._identity(frame), code.co_name.strip("_"))
+        lines = tuple(stack[::-1]) or (Line("?", 0),)
+        where = self._where.setdefault(lines[-1], where)
+        return Site(where, lines, part or outermost, tuple(modules[::-1]))
 
-    def _frame_id(self, frame: FrameType) -> int:
+    def _identity(self, frame: FrameType) -> int:
         return self._frames.setdefault(frame, len(self._frames))
 
-    def _note_locals(self, frame: FrameType, inputs: Sequence[Tensor], depth: int) -> None:
+    def _record_locals(self, frame: FrameType, tensors: Sequence[Tensor], depth: int) -> None:
         """What the function calls its intermediate results; the outermost frame's names win."""
         variables = frame.f_locals
-        for t in inputs:
+        for t in tensors:
             if self._local_names.get(id(t), (0, ""))[0] < depth:
                 name = next((n for n, v in variables.items() if v is t), None)
                 if name is not None:
                     self._local_names[id(t)] = (depth, name)
 
 
-def run(recorder: Recorder, fn: Any, args: Sequence[Any]) -> Any:
-    """Call the function; the walk up the stack ends at this frame."""
-    return fn(*args)
+def _owner(frame: FrameType) -> Any:
+    """The first argument of a running function: the object, if the function is a method."""
+    code = frame.f_code
+    return frame.f_locals.get(code.co_varnames[0]) if code.co_argcount else None
 
 
-RUNNER = run.__code__
+def _forward_code(module: Module) -> Any:
+    return inspect.unwrap(type(module).forward).__code__
 
 
-def _here() -> Line:
-    return _line_of(core.caller())
-
-
-def _inside_a_sweep(frame: FrameType | None) -> bool:
-    while frame is not None and frame.f_code.co_filename.startswith(_PACKAGE):
-        if frame.f_code in _SWEEPS:
-            return True
-        frame = frame.f_back
-    return False
-
-
-def _line_of(where: Any) -> Line:
-    return Line(*core.place(where))
-
-
-def _part_name(frame: FrameType, op: str) -> str:
-    name = frame.f_code.co_name
-    return op if name == "__call__" else name.strip("_")
-
-
-def _block_cause() -> Cause:
-    """What has just set grad mode to False: a `with`, a decorator, or the engine's sweep."""
-    frame = sys._getframe(3)  # this, on_grad_mode, GradMode.__enter__, and who entered
-    if _inside_a_sweep(frame):
-        return Cause(
-            "no create_graph",
-            "made by a backward or grad(), which records its own work only with create_graph=True",
-            _line_of(core.caller()),
+def _block_cut(owner: Any) -> Cut:
+    """What a block that sets grad mode to False does to a gradient."""
+    where = core.caller()
+    if owner in (backward, grad):
+        made = (
+            "made by a backward or grad(), which records its own work only with create_graph=True"
         )
-    function = frame.f_locals.get("function")
-    if frame.f_code.co_name == "wrapped" and function is not None:
-        code = function.__code__
-        if not code.co_filename.startswith(_PACKAGE):
-            line = Line(code.co_filename, code.co_firstlineno)
-            return Cause("no_grad", f"{function.__name__} is decorated with it", line)
-        return Cause("no_grad", f"inside {function.__name__}()", _line_of(core.caller()))
-    return Cause("no_grad", "the block records nothing", _line_of(core.caller()))
+        return Cut(CutKind.NO_CREATE_GRAPH, made, where)
+    code = getattr(inspect.unwrap(owner), "__code__", None)
+    if code is None:
+        return Cut(CutKind.NO_GRAD, "the block records nothing", where)
+    if core.is_inside(code):
+        return Cut(CutKind.NO_GRAD, f"inside {owner.__name__}()", where)
+    return Cut(CutKind.NO_GRAD, f"{owner.__name__} is decorated with it", (code, -1))

@@ -7,32 +7,39 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from tinygrad_rl.explain.diagnose import BLOCKED, FROZEN, REACHED, UNUSED, ZERO, Leaf
-from tinygrad_rl.explain.record import Cause, Line
+from tinygrad_rl.core import Cut, Line
+from tinygrad_rl.explain.diagnose import Leaf, Status
 
 if TYPE_CHECKING:
     from tinygrad_rl.explain.explanation import Explanation
 
-_MARKS = {REACHED: "●", ZERO: "○", FROZEN: "■", BLOCKED: "✂", UNUSED: "·"}
-_COLORS = {REACHED: "green", ZERO: "yellow", FROZEN: "cyan", BLOCKED: "red", UNUSED: "dim"}
+_MARKS = dict(zip(Status, "●○■✂·", strict=True))
+_COLORS = dict(zip(Status, ("green", "yellow", "cyan", "red", "dim"), strict=True))
+_VERBS = {
+    Status.REACHED: "reaches",
+    Status.ZERO: "is exactly zero at",
+    Status.FROZEN: "passes through the frozen",
+    Status.BLOCKED: "is cut off from",
+    Status.UNUSED: "has nothing to do with",
+}
 
 
-def headline(e: Explanation) -> str:
+def headline(leaves: Sequence[Leaf]) -> str:
     """The verdict in a sentence."""
-    if not e.leaves:
+    if not leaves:
         return "No tensor that requires a gradient takes part."
-    parts = []
-    for status, verb in (
-        (REACHED, "reaches"),
-        (ZERO, "is exactly zero at"),
-        (FROZEN, "passes by the frozen"),
-        (BLOCKED, "is cut off from"),
-        (UNUSED, "has nothing to do with"),
-    ):
-        names = [leaf.name for leaf in e.leaves if leaf.status == status]
-        if names:
-            everything = "everything" if len(names) == len(e.leaves) else _listed(names)
-            parts.append(f"{verb} {everything}")
+    if all(leaf.status is Status.FROZEN for leaf in leaves):
+        return "The gradient is not computed: everything is frozen."
+    said: dict[str, list[str]] = {}
+    for status, verb in _VERBS.items():
+        for leaf in (leaf for leaf in leaves if leaf.status is status):
+            aside = status is Status.FROZEN and not leaf.passed
+            fate = "is not computed for the frozen" if aside else verb
+            said.setdefault(fate, []).append(leaf.name)
+    parts = [
+        f"{verb} {'everything' if len(names) == len(leaves) else _listed(names)}"
+        for verb, names in said.items()
+    ]
     return f"The gradient {'; it '.join(parts)}."
 
 
@@ -69,7 +76,7 @@ def render(e: Explanation, width: int, color: bool) -> str:
     )
     value = "" if e.value is None else f" = {e.value:.6g}"
     out.print(Text.assemble((f"{e.title}(){value}", "bold")))
-    out.print(Text(headline(e)))
+    out.print(Text(headline(e.leaves)))
     if e.error:
         out.print(Text.assemble(("The engine refused: ", "bold red"), e.error))
     causes = e.causes
@@ -79,13 +86,11 @@ def render(e: Explanation, width: int, color: bool) -> str:
     table.add_column("shape")
     table.add_column("gradient", overflow="fold")
     for leaves in _rows(e.leaves):
-        first = leaves[0]
-        style = _COLORS[first.status]
+        first, style = leaves[0], _COLORS[leaves[0].status]
         shape = "" if len(leaves) > 1 else str(first.shape)
-        name = first.name if len(leaves) == 1 else _group_name([leaf.name for leaf in leaves])
-        table.add_row(
-            Text(_MARKS[first.status], style), name, shape, Text(_says(first, causes), style)
-        )
+        name = _group_name([leaf.name for leaf in leaves])
+        said = Text(_says(first, causes), style)
+        table.add_row(Text(_MARKS[first.status], style), name, shape, said)
     if e.leaves:
         out.print()
         out.print(table)
@@ -99,34 +104,31 @@ def _rows(leaves: Sequence[Leaf]) -> Iterator[list[Leaf]]:
     """Tensors of one module with one and the same fate share a row; a norm has its own."""
     for key, group in groupby(leaves, key=lambda x: (_top(x.name), x.status, x.causes, x.norm)):
         members = list(group)
-        if key[1] != REACHED:
-            yield members
-        else:
-            yield from ([leaf] for leaf in members)
+        yield from ([leaf] for leaf in members) if key[1] is Status.REACHED else [members]
 
 
-def _says(leaf: Leaf, causes: list[Cause]) -> str:
+def _says(leaf: Leaf, causes: list[Cut]) -> str:
     numbers = " ".join(f"[{causes.index(c) + 1}]" for c in leaf.causes)
-    if leaf.status in (REACHED, ZERO):
-        ways = (
-            f"{leaf.paths} of {leaf.paths + leaf.blocked_paths} paths" if leaf.blocked_paths else ""
-        )
-        ways = ways or (f"{leaf.paths} paths" if leaf.paths > 1 else "")
-        norm = "exactly zero" if leaf.status == ZERO else f"norm {leaf.norm or 0:.4g}"
-        if leaf.norm is None:
-            norm = "a path, but the engine refused to go it"
-        return ", ".join(p for p in (norm, ways) if p) + (f"  {numbers}" if numbers else "")
-    kinds = ", ".join(dict.fromkeys(c.kind for c in leaf.causes))
-    return f"{kinds}  {numbers}" if leaf.status == FROZEN else f"none: {kinds}  {numbers}"
+    if leaf.status not in (Status.REACHED, Status.ZERO):
+        kinds = ", ".join(dict.fromkeys(c.title for c in leaf.causes))
+        return f"{'' if leaf.status is Status.FROZEN else 'none: '}{kinds}  {numbers}"
+    ways = f"{leaf.paths} paths" if leaf.paths > 1 else ""
+    if leaf.blocked_paths:
+        ways = f"{leaf.paths} of {leaf.paths + leaf.blocked_paths} paths"
+    norm = "exactly zero" if leaf.status is Status.ZERO else f"norm {leaf.norm or 0:.4g}"
+    if leaf.norm is None:
+        norm = "a path, but the engine refused to go it"
+    return ", ".join(p for p in (norm, ways) if p) + (f"  {numbers}" if numbers else "")
 
 
-def _footnotes(e: Explanation, causes: list[Cause], width: int) -> Iterator[str]:
+def _footnotes(e: Explanation, causes: list[Cut], width: int) -> Iterator[str]:
     if causes:
         yield ""
         yield "Where it stops"
     for i, c in enumerate(causes, 1):
-        yield f" [{i}] {c.kind}: {c.detail}"
-        yield from _code(c.line, width)
+        yield f" [{i}] {c.title}: {c.detail}"
+        if c.line.number:
+            yield _code(c.line, width)
     uses: dict[Line, dict[str, None]] = {}
     for leaf in e.leaves:
         for use in leaf.uses:
@@ -135,16 +137,15 @@ def _footnotes(e: Explanation, causes: list[Cause], width: int) -> Iterator[str]
         yield ""
         yield "Where it comes in"
     for line in sorted(uses):
-        yield from _code(line, width)
+        yield _code(line, width)
         yield _clipped(f"         to {_listed(list(uses[line]))}", width)
     if e.data:
         yield ""
         yield _clipped("Data (never had the flag): " + ", ".join(e.data), width)
 
 
-def _code(line: Line, width: int) -> Iterator[str]:
-    if line.number:
-        yield _clipped(f"     {line}  {line.code}", width)
+def _code(line: Line, width: int) -> str:
+    return _clipped(f"     {line}  {line.code}", width)
 
 
 def _clipped(text: str, width: int) -> str:

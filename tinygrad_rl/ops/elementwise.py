@@ -314,6 +314,20 @@ def hardswish(x):
     return 0 if x <= -3 else (x if x >= 3 else x * (x + 3) / 6)
 
 
+# What pictures and reports of a gradient say of these.
+for _op in (
+    *(relu, tanh, sigmoid, silu, softplus, logsigmoid, gelu_erf, gelu_tanh, elu, selu, celu),
+    *(leaky_relu, mish, hardtanh, hardswish, softsign),
+):
+    _op.activation = True
+relu.flat, tanh.flat, sigmoid.flat = "dead ReLU", "saturated tanh", "saturated sigmoid"
+mul.flat, clip_.flat = "multiplied by zero", "outside clip's bounds"
+for _op in (maximum, minimum, where_):
+    _op.flat = f"not selected by {_op.name}"
+for _op in (floor, ceil, round_, trunc, sign, floor_divide):
+    _op.flat = "flat everywhere"
+
+
 # -- pieces of losses ------------------------------------------------------------------------------
 
 

@@ -108,7 +108,7 @@ def test_every_row_says_where_the_gradient_went_and_which_line_stopped_it(rows):
     assert said["separate optimizers"] == said["one joint optimizer"] == "reaches everything"
     frozen = line_of("with tg.frozen(lab.critic):")
     assert said["frozen"] == (
-        f"reaches actor; it passes by the frozen critic [frozen, cases.py:{frozen}]"
+        f"reaches actor; it passes through the frozen critic [frozen, cases.py:{frozen}]"
     )
     detached = line_of("lab.actor(lab.obs).detach()")
     assert said["blocked action"] == (

@@ -1,93 +1,281 @@
-"""How an explanation is drawn: numbers flow down, gradients come back up, scissors cut the way.
+"""How an explanation is drawn: values flow down, gradients come back up, scissors cut the way.
+
+    scene = draw(title, flow, leaves, verdict, "layer")
+    scene.to_svg(), scene.to_png()        # both from one list of shapes, so they show the same
 
 Three kinds of lines differ in more than colour. Forward: thin, solid, arrow down. Gradient: thick,
 dashed, arrow up, with its norm. Cut: dotted, with scissors and the line of code. A frozen parameter
-is hatched and has a lock, so that one sees the gradient pass by it.
+is hatched and has a lock: the gradient passes through its box, and leaves nothing there.
 """
 
+import io
 import itertools
+import math
 import textwrap
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from html import escape
+from typing import Any
 
-from tinygrad_rl.explain.diagnose import BLOCKED, FROZEN, REACHED, ZERO, Flow, Leaf
-from tinygrad_rl.explain.draw import layout
+from tinygrad_rl.core import CutKind
+from tinygrad_rl.explain.diagnose import Flow, Leaf, Status
 from tinygrad_rl.explain.draw.graph import Arrow, Box, Chip, build
-from tinygrad_rl.explain.draw.scene import Point, Scene, text_width
+from tinygrad_rl.explain.draw.layout import Point, lines_of, place
 
-INK, FAINT, BACK, CUT, ZERO_INK = "#22272e", "#6b7280", "#0b62b8", "#b3261e", "#9a6700"
+Area = tuple[float, float, float, float]  # left, top, width, height
+
+INK, FAINT, BACK, CUT, ZERO = "#22272e", "#6b7280", "#0b62b8", "#b3261e", "#9a6700"
+_PAPER, _CLUSTER, _HATCH, _GAIN = "#ffffff", "#f2f4f7", "#d5d9df", "#e3effb"
 _TITLE, _SMALL = 13.0, 11.0
 _PAD, _CHIP = 10.0, 18.0
 _GAP = (36.0, 50.0)
 _GAP_AT_CUTS = 96.0  # the name of a cut needs room beside its scissors
-_PORT = 26.0  # distance of two arrows at one side of a box
 _MARGIN = 28.0
-_CLUSTER = "#f2f4f7"
-_Area = tuple[float, float, float, float]  # left, top, width, height
-_Words = tuple[str, float, bool, str]  # text, size, bold, colour
+
+
+# -- shapes ----------------------------------------------------------------------------------------
+
+_FONT = "DejaVu Sans"
+_DPI = 72  # so that a point is a pixel of the scene
+_NARROW, _WIDE = set("iljtf.,:;!|()[]' "), set("mwMW@%—→∇")
+
+
+def text_width(text: str, size: float, bold: bool = False) -> float:
+    """About how wide a text will be, rather a bit too much, in pixels."""
+    units = sum(0.36 if c in _NARROW else 0.9 if c in _WIDE else 0.63 for c in text)
+    return units * size * (1.08 if bold else 1.0)
 
 
 @dataclass
-class _Placed:
-    """A box and where it is."""
+class Shape:
+    """An outline, possibly filled, of pieces (command, points).
 
-    box: Box
-    node: layout.Node
+    The commands are SVG's: "M" and "L" with one point, "C" with three, "Z" with none.
+    """
 
-    @property
-    def left(self) -> float:
-        return self.node.x - self.node.width / 2
+    pieces: Sequence[tuple[str, Sequence[Point]]]
+    fill: str = "none"
+    stroke: str = "none"
+    width: float = 1.0
+    dash: tuple[float, ...] = ()
 
-    @property
-    def top(self) -> float:
-        return self.node.y - self.node.height / 2
+    def svg(self) -> str:
+        """As an element of an SVG document."""
+        d = " ".join(
+            c + " ".join(f"{x:.1f},{y:.1f}" for x, y in points) for c, points in self.pieces
+        )
+        stroke = ""
+        if self.stroke != "none":
+            stroke = f' stroke="{self.stroke}" stroke-width="{self.width:g}"'
+            stroke += ' stroke-linejoin="round"'
+        if self.dash:
+            stroke += f' stroke-dasharray="{" ".join(f"{v:g}" for v in self.dash)}"'
+        return f'<path d="{d}" fill="{self.fill}"{stroke}/>'
+
+    def artist(self) -> Any:
+        """As an artist of matplotlib."""
+        from matplotlib.patches import PathPatch
+        from matplotlib.path import Path
+
+        kinds = {"M": Path.MOVETO, "L": Path.LINETO, "C": Path.CURVE4, "Z": Path.CLOSEPOLY}
+        pieces = [(kinds[c], p) for c, points in self.pieces for p in points or [(0.0, 0.0)]]
+        codes, points = zip(*pieces, strict=True)
+        return PathPatch(
+            Path(points, codes),
+            facecolor=self.fill,
+            edgecolor=self.stroke,
+            linewidth=self.width if self.stroke != "none" else 0,
+            linestyle=(0, tuple(v / self.width for v in self.dash)) if self.dash else "-",
+            capstyle="butt",
+            joinstyle="round",
+        )
+
+
+@dataclass
+class Words:
+    """A line of text; `anchor` is start, middle or end, and `y` the base line."""
+
+    x: float
+    y: float
+    text: str
+    size: float
+    color: str
+    anchor: str = "middle"
+    bold: bool = False
+    halo: bool = False
+
+    def svg(self) -> str:
+        """As an element of an SVG document."""
+        style = f' font-size="{self.size:g}" fill="{self.color}" text-anchor="{self.anchor}"'
+        if self.bold:
+            style += ' font-weight="bold"'
+        if self.halo:
+            style += f' stroke="{_PAPER}" stroke-width="4" paint-order="stroke"'
+            style += ' stroke-linejoin="round"'
+        return f'<text x="{self.x:.1f}" y="{self.y:.1f}"{style}>{escape(self.text)}</text>'
+
+    def artist(self) -> Any:
+        """As an artist of matplotlib."""
+        from matplotlib.patheffects import withStroke
+        from matplotlib.text import Text
+
+        return Text(
+            self.x,
+            self.y,
+            self.text.replace("$", r"\$"),
+            fontsize=self.size,
+            color=self.color,
+            ha={"start": "left", "middle": "center", "end": "right"}[self.anchor],
+            va="baseline",
+            fontfamily=_FONT,
+            fontweight="bold" if self.bold else "normal",
+            path_effects=[withStroke(linewidth=4, foreground=_PAPER)] if self.halo else None,
+        )
+
+
+@dataclass
+class Scene:
+    """Shapes in the order in which they are painted. Fonts differ in signs, so those are shapes."""
+
+    width: float
+    height: float
+    title: str = ""
+    items: list[Shape | Words] = field(default_factory=list)
+
+    def path(self, pieces: Sequence[tuple[str, Sequence[Point]]], **style: Any) -> None:
+        """Add an outline of lines and Bezier curves."""
+        self.items.append(Shape(pieces, **style))
+
+    def line(self, *points: Point, closed: bool = False, **style: Any) -> None:
+        """Add straight lines from point to point."""
+        pieces = [("L" if i else "M", [p]) for i, p in enumerate(points)]
+        self.path([*pieces, *([("Z", [])] if closed else [])], **style)
+
+    def rect(self, x: float, y: float, w: float, h: float, radius: float = 0, **style: Any) -> None:
+        """Add a rectangle with rounded corners."""
+        r, k = min(radius, w / 2, h / 2), 0.45
+        pieces = [("M", [(x + r, y)])]
+        corners = ((x + w, y, 1, 0), (x + w, y + h, 0, 1), (x, y + h, -1, 0), (x, y, 0, -1))
+        for cx, cy, ux, uy in corners:
+            vx, vy = -uy, ux  # the direction after the turn
+            a, b = (cx - k * r * ux, cy - k * r * uy), (cx + k * r * vx, cy + k * r * vy)
+            pieces.append(("L", [(cx - r * ux, cy - r * uy)]))
+            pieces.append(("C", [a, b, (cx + r * vx, cy + r * vy)]))
+        self.path([*pieces, ("Z", [])], **style)
+
+    def circle(self, x: float, y: float, r: float, **style: Any) -> None:
+        """Add a circle."""
+        self.rect(x - r, y - r, 2 * r, 2 * r, radius=r, **style)
+
+    def text(self, x: float, y: float, text: str, size: float, color: str, **style: Any) -> None:
+        """Add a line of text."""
+        self.items.append(Words(x, y, text, size, color, **style))
+
+    def hatch(self, x: float, y: float, w: float, h: float) -> None:
+        """Fill a rectangle with diagonal lines."""
+        for d in itertools.takewhile(lambda d: d < w + h, itertools.count(6.0, 6.0)):
+            upper, lower = (
+                (x + min(d, w), y + max(0.0, d - w)),
+                (x + max(0.0, d - h), y + min(d, h)),
+            )
+            self.line(upper, lower, stroke=_HATCH, width=0.8)
+
+    def lock(self, x: float, y: float, size: float, color: str = INK) -> None:
+        """Draw a closed padlock around the point."""
+        w, h, r = size * 0.8, size * 0.55, size * 0.256
+        self.rect(x - w / 2, y, w, h, radius=1.5, fill=color)
+        top = y - size * 0.42
+        bow = [(x - r, top - r * 0.3), (x + r, top - r * 0.3), (x + r, top + r)]
+        shackle = [("M", [(x - r, y)]), ("L", [(x - r, top + r)]), ("C", bow), ("L", [(x + r, y)])]
+        self.path(shackle, stroke=color, width=size * 0.13)
+
+    def scissors(self, x: float, y: float, size: float) -> None:
+        """Draw open scissors, cutting to the left at the point."""
+        r, tip, back = size * 0.2, size * 0.75, size * 0.62
+        for side in (-size, size):
+            eye = (x + back, y + side * 0.3)
+            self.line((x - tip, y - side * 0.3), eye, stroke=CUT, width=size * 0.13)
+            style = {"fill": _PAPER, "stroke": CUT, "width": size * 0.12}
+            self.circle(eye[0] + r * 0.8, eye[1] + math.copysign(r * 0.4, side), r, **style)
+
+    def arrowhead(self, tip: Point, ux: float, uy: float, size: float, color: str) -> None:
+        """Draw a filled triangle that points along the unit vector."""
+        (x, y), side = (tip[0] - size * ux, tip[1] - size * uy), size * 0.45
+        ends = (x - side * uy, y + side * ux), (x + side * uy, y - side * ux)
+        self.line(tip, *ends, closed=True, fill=color)
+
+    def to_svg(self) -> str:
+        """A standalone SVG document."""
+        w, h = math.ceil(self.width), math.ceil(self.height)
+        lines = [
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {w} {h}" width="{w}" '
+            f'height="{h}" role="img" font-family="{_FONT}, Verdana, sans-serif">',
+            f"<title>{escape(self.title)}</title>",
+            f'<rect width="{w}" height="{h}" fill="{_PAPER}"/>',
+            *(item.svg() for item in self.items),
+            "</svg>",
+        ]
+        return "\n".join(lines) + "\n"
+
+    def to_png(self, scale: float = 2.0) -> bytes:
+        """A PNG file, `scale` pixels for each unit."""
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+
+        w, h = math.ceil(self.width), math.ceil(self.height)
+        figure = Figure(figsize=(w / _DPI, h / _DPI), dpi=_DPI * scale, facecolor=_PAPER)
+        FigureCanvasAgg(figure)
+        axes = figure.add_axes((0, 0, 1, 1))
+        axes.set_axis_off()
+        axes.set_xlim(0, w)
+        axes.set_ylim(h, 0)
+        for order, item in enumerate(self.items):
+            artist = item.artist()
+            artist.set_zorder(order)
+            axes.add_artist(artist)
+        out = io.BytesIO()
+        figure.savefig(out, format="png", metadata={"Software": None})
+        return out.getvalue()
+
+
+# -- the picture -----------------------------------------------------------------------------------
 
 
 def draw(title: str, flow: Flow, leaves: Sequence[Leaf], verdict: str, detail: str) -> Scene:
     """The picture of an explanation, see `Explanation.svg` for `detail`."""
     graph = build(flow, leaves, detail)
-    placed = {id(b): _Placed(b, layout.Node(*_size(b))) for b in graph.boxes}
-    order = _topological(graph.boxes, graph.arrows)
-    pairs = [(placed[id(a.source)].node, placed[id(a.target)].node) for a in graph.arrows]
-    weights = [_weight(a) for a in graph.arrows]
-    plan = layout.place(
-        [placed[id(b)].node for b in order], pairs, weights, _gap(graph.arrows), bend_width=40.0
-    )
-    side = _room_for_labels(graph.arrows)
-    width = max(plan.width + 2 * _MARGIN + 2 * side, 460.0)
-    head = _wrapped(verdict, width - 2 * _MARGIN)
-    top = _MARGIN + 24 + 16 * len(head) + 18
-    legend = _legend_rows(width)
-    scene = Scene(
-        width, top + plan.height + 40 + 20 * len(legend) + _MARGIN / 2, f"{title}: {verdict}"
-    )
-    shift = (width - plan.width) / 2
-    for node in dict.fromkeys(
-        [*(p.node for p in placed.values()), *(n for r in plan.routes for n in r)]
-    ):
-        node.x += shift
-        node.y += top
+    boxes, arrows = graph.boxes, graph.arrows
+    for box in boxes:
+        box.width, box.height = _size(box)
+    is_cut = any(a.cut for a in arrows)
+    gap = (_GAP_AT_CUTS if is_cut else _GAP[0], _GAP[1])
+    ends = [(a.source, a.target) for a in arrows]
+    (wide, tall), routes = place(boxes, ends, [_weight(a) for a in arrows], gap, 40.0)
+    width = max(wide + 2 * _MARGIN + 2 * _room_for_labels(arrows), 460.0)
+    head = textwrap.wrap(verdict, max(20, int((width - 2 * _MARGIN) / (12 * 0.58))))
+    top = _MARGIN + 42 + 16 * len(head)
+    height = top + tall + 40 + 20 * len(_LEGEND) + _MARGIN / 2
+    for spot in dict.fromkeys([*boxes, *(s for route in routes for s in route)]):
+        spot.x += (width - wide) / 2
+        spot.y += top
+    scene = Scene(width, height, f"{title}: {verdict}")
     scene.text(_MARGIN, _MARGIN + 12, title, 16, INK, anchor="start", bold=True)
     for i, line in enumerate(head):
         scene.text(_MARGIN, _MARGIN + 34 + 16 * i, line, 12, INK, anchor="start")
-    _clusters(scene, list(placed.values()))
-    lines = _lines(plan.routes)
-    for arrow, points in zip(graph.arrows, lines, strict=True):
+    _clusters(scene, boxes)
+    lines = lines_of(routes)
+    for arrow, points in zip(arrows, lines, strict=True):
         _arrow(scene, arrow, points)
-    for p in placed.values():
-        _box(scene, p)
-    boxes = [(p.left, p.top, p.node.width, p.node.height) for p in placed.values()]
-    labels = _Labels(scene, boxes, lines)
-    for arrow, points in sorted(
-        zip(graph.arrows, lines, strict=True), key=lambda pair: pair[0].cut is None
-    ):
-        _arrow_labels(labels, arrow, points)
-    _legend(scene, legend, top + plan.height + 48)
+    for box in boxes:
+        _box(scene, box)
+    taken = [(b.left, b.top, b.width, b.height) for b in boxes]
+    last: dict[Box, float] = {}  # where the rightmost arrow comes in
+    for arrow, points in zip(arrows, lines, strict=True):
+        last[arrow.target] = max(points[-1][0], last.get(arrow.target, 0.0))
+    for arrow, points in zip(arrows, lines, strict=True):
+        _label(scene, arrow, points, points[-1][0] == last[arrow.target], taken)
+    _legend(scene, top + tall + 44)
     return scene
-
-
-def _gap(arrows: list[Arrow]) -> tuple[float, float]:
-    return (_GAP_AT_CUTS if any(a.cut for a in arrows) else _GAP[0], _GAP[1])
 
 
 def _weight(arrow: Arrow) -> float:
@@ -97,92 +285,60 @@ def _weight(arrow: Arrow) -> float:
     return 8.0 if arrow.live else 3.0
 
 
-def _topological(boxes: list[Box], arrows: list[Arrow]) -> list[Box]:
-    waiting = {id(b): 0 for b in boxes}
-    for a in arrows:
-        waiting[id(a.target)] += 1
-    ready = [b for b in boxes if not waiting[id(b)]]
-    order = []
-    while ready:
-        box = ready.pop()
-        order.append(box)
-        for a in arrows:
-            if a.source is box:
-                waiting[id(a.target)] -= 1
-                if not waiting[id(a.target)]:
-                    ready.append(a.target)
-    return order + [b for b in boxes if b not in order]
-
-
 # -- boxes -----------------------------------------------------------------------------------------
 
 
 def _chip_text(chip: Chip) -> str:
-    if chip.status == REACHED:
-        said = "" if chip.norm is None else f"∇ {chip.norm:.3g}"
-    elif chip.status == ZERO:
-        said = "∇ 0"
+    if chip.status is Status.REACHED:
+        said = "refused" if chip.norm is None else f"∇ {chip.norm:.3g}"
     else:
-        said = chip.kind or "unused"
-        said = "gets nothing" if said == "nothing" else said
+        said = "∇ 0" if chip.status is Status.ZERO else chip.kind or "gets nothing"
     return f"{chip.name}  {said}".strip()
 
 
 def _chip_width(chip: Chip) -> float:
-    sign = 18.0 if chip.kind not in ("", "nothing") else 0.0
-    return text_width(_chip_text(chip), _SMALL) + 14 + sign
+    return text_width(_chip_text(chip), _SMALL) + 14 + (18 if chip.kind else 0)
 
 
-def _rows_of_chips(chips: list[Chip]) -> list[list[Chip]]:
+def _chip_rows(box: Box) -> list[list[Chip]]:
+    """All chips, two in a row, or, for a whole module, one that speaks for all of one fate."""
+    chips = box.chips
+    if box.kind == "module" and len(chips) > 2:
+        fates: dict[tuple[Status, CutKind | None], list[Chip]] = {}
+        for c in chips:
+            fates.setdefault((c.status, c.kind), []).append(c)
+        chips = []
+        for (status, kind), alike in fates.items():
+            norms = [c.norm for c in alike if c.norm is not None]
+            norm = math.hypot(*norms) if norms else None
+            chips.append(Chip(f"{len(alike)} tensors", status, norm, kind))
     return [chips[i : i + 2] for i in range(0, len(chips), 2)]
 
 
-def _shown_chips(box: Box) -> list[Chip]:
-    """All chips, or, for a whole module of one fate, one that speaks for all."""
-    if box.kind != "module" or len(box.chips) < 3:
-        return box.chips
-    kinds: dict[tuple[str, str], list[Chip]] = {}
-    for c in box.chips:
-        kinds.setdefault((c.status, c.kind), []).append(c)
-    shown = []
-    for (status, kind), chips in kinds.items():
-        norms = [c.norm for c in chips if c.norm is not None]
-        total = sum(n * n for n in norms) ** 0.5 if norms else None
-        name = f"{len(chips)} tensors"
-        shown.append(Chip(name, status, total, kind))
-    return shown
+def _row_width(row: list[Chip]) -> float:
+    return sum(_chip_width(c) + 6 for c in row) - 6
 
 
 def _size(box: Box) -> tuple[float, float]:
-    wide = text_width(box.title, _TITLE, True)
-    tall = 18.0
-    if box.subtitle:
-        wide = max(wide, text_width(box.subtitle, _SMALL))
-        tall += 16
-    for row in _rows_of_chips(_shown_chips(box)):
-        wide = max(wide, sum(_chip_width(c) + 6 for c in row) - 6)
-        tall += _CHIP + 5
-    return max(wide + 2 * _PAD, 56.0), tall + _PAD
+    rows = _chip_rows(box)
+    widths = [text_width(box.title, _TITLE, True), text_width(box.subtitle, _SMALL)]
+    widths += [_row_width(row) for row in rows]
+    tall = 18 + (16 if box.subtitle else 0) + (_CHIP + 5) * len(rows)
+    return max(max(widths) + 2 * _PAD, 56.0), tall + _PAD
 
 
-def _box(scene: Scene, p: _Placed) -> None:
-    box, node = p.box, p.node
-    pill = box.kind in ("leaf", "data", "result")
-    stroke = INK if box.kind != "data" else FAINT
-    scene.rect(
-        *(p.left, p.top, node.width, node.height),
-        radius=14 if pill else 5,
-        fill="#ffffff",
-        stroke=stroke,
-        width=2.0 if box.kind == "result" else 1.3,
-    )
-    y = p.top + 19
-    scene.text(node.x, y, box.title, _TITLE, stroke, bold=True)
+def _box(scene: Scene, box: Box) -> None:
+    ink = FAINT if box.kind == "data" else INK
+    radius = 14 if box.kind in ("leaf", "data", "result") else 5
+    style = {"fill": _PAPER, "stroke": ink, "width": 2.0 if box.kind == "result" else 1.3}
+    scene.rect(box.left, box.top, box.width, box.height, radius, **style)
+    y = box.top + 19
+    scene.text(box.x, y, box.title, _TITLE, ink, bold=True)
     if box.subtitle:
         y += 16
-        scene.text(node.x, y, box.subtitle, _SMALL, FAINT)
-    for row in _rows_of_chips(_shown_chips(box)):
-        x = node.x - (sum(_chip_width(c) + 6 for c in row) - 6) / 2
+        scene.text(box.x, y, box.subtitle, _SMALL, FAINT)
+    for row in _chip_rows(box):
+        x = box.x - _row_width(row) / 2
         for chip in row:
             _chip(scene, chip, x, y + 8)
             x += _chip_width(chip) + 6
@@ -190,258 +346,142 @@ def _box(scene: Scene, p: _Placed) -> None:
 
 
 def _chip(scene: Scene, chip: Chip, x: float, y: float) -> None:
-    w = _chip_width(chip)
-    color = {REACHED: BACK, ZERO: ZERO_INK}.get(chip.status, FAINT)
-    reached = chip.status == REACHED
-    scene.rect(x, y, w, _CHIP, radius=4, fill="#e3effb" if reached else "#ffffff")
-    if chip.status in (BLOCKED, FROZEN):
-        scene.hatch(x, y, w, _CHIP, "#d5d9df")
-    scene.rect(x, y, w, _CHIP, radius=4, stroke=color, width=1.0, dash=() if reached else (3, 2))
-    text_x = x + w / 2
-    if chip.kind not in ("", "nothing"):
-        text_x += 9
-        scene.circle(x + 13, y + _CHIP / 2, 7.5, fill="#ffffff")
-        if "frozen" in chip.kind:
-            scene.lock(x + 13, y + _CHIP / 2 - 1, 11, INK)
+    w, middle = _chip_width(chip), y + _CHIP / 2
+    reached = chip.status is Status.REACHED
+    edge = {Status.REACHED: BACK, Status.ZERO: ZERO}.get(chip.status)
+    scene.rect(x, y, w, _CHIP, radius=4, fill=_GAIN if reached else _PAPER)
+    if edge is None:
+        scene.hatch(x, y, w, _CHIP)
+    dash = () if reached else (3.0, 2.0)
+    scene.rect(x, y, w, _CHIP, radius=4, stroke=edge or FAINT, dash=dash)
+    if chip.kind:
+        scene.circle(x + 13, middle, 7.5, fill=_PAPER)
+        if chip.kind.is_by_flag:
+            scene.lock(x + 13, middle - 1, 11)
         else:
-            scene.scissors(x + 12, y + _CHIP / 2, 9, CUT)
-    ink = BACK if reached else ZERO_INK if chip.status == ZERO else INK
-    scene.text(text_x, y + 13, _chip_text(chip), _SMALL, ink, bold=reached, halo=not reached)
+            scene.scissors(x + 12, middle, 9)
+    center = x + w / 2 + (9 if chip.kind else 0)
+    style = {"bold": reached, "halo": not reached}
+    scene.text(center, y + 13, _chip_text(chip), _SMALL, edge or INK, **style)
 
 
-def _clusters(scene: Scene, placed: list[_Placed]) -> None:
+def _clusters(scene: Scene, boxes: list[Box]) -> None:
     """A pale field behind the boxes of one module call, when nothing else stands there."""
-    groups: dict[tuple[int, str], list[_Placed]] = {}
-    for p in placed:
-        if p.box.cluster and p.box.kind != "module":
-            groups.setdefault(p.box.cluster, []).append(p)
-    for (_, name), members in groups.items():
-        if len(members) < 2:
-            continue
-        left = min(p.left for p in members) - 14
-        right = max(p.left + p.node.width for p in members) + 14
-        top = min(p.top for p in members) - 24
-        bottom = max(p.top + p.node.height for p in members) + 10
-        inside = [
-            q
-            for q in placed
-            if q not in members and left < q.node.x < right and top < q.node.y < bottom
-        ]
-        if inside:
+    clusters = dict.fromkeys(b.cluster for b in boxes if b.cluster)
+    for cluster in clusters:
+        members = [b for b in boxes if b.cluster == cluster]
+        left, top = min(b.left for b in members) - 14, min(b.top for b in members) - 24
+        right = max(b.left + b.width for b in members) + 14
+        bottom = max(b.top + b.height for b in members) + 10
+        inside = [b for b in boxes if left < b.x < right and top < b.y < bottom]
+        if len(members) < 2 or len(inside) > len(members):
             continue
         scene.rect(left, top, right - left, bottom - top, radius=10, fill=_CLUSTER)
-        chips = [c for p in members for c in p.box.chips]
-        frozen = bool(chips) and all(c.kind == "frozen" for c in chips)
-        scene.text(left + 10, top + 16, name, 12, FAINT, anchor="start", bold=True)
-        if frozen:
-            scene.lock(left + 20 + text_width(name, 12, True), top + 11, 12, FAINT)
+        scene.text(left + 10, top + 16, cluster[1], 12, FAINT, anchor="start", bold=True)
+        if {c.kind for b in members for c in b.chips} == {CutKind.FROZEN}:
+            scene.lock(left + 20 + text_width(cluster[1], 12, True), top + 11, 12, FAINT)
 
 
 # -- arrows ----------------------------------------------------------------------------------------
 
 
-def _lines(routes: list[list[layout.Node]]) -> list[list[Point]]:
-    """The points of each arrow; several at one side of a box stand beside each other."""
-    starts = _ports([(r[0], r[1].x) for r in routes])
-    ends = _ports([(r[-1], r[-2].x) for r in routes])
-    lines = []
-    for route, start, end in zip(routes, starts, ends, strict=True):
-        first, last = route[0], route[-1]
-        lines.append(
-            [
-                (first.x + start, first.y + first.height / 2),
-                *((n.x, n.y) for n in route[1:-1]),
-                (last.x + end, last.y - last.height / 2),
-            ]
-        )
-    return lines
-
-
-def _ports(ends: list[tuple[layout.Node, float]]) -> list[float]:
-    """Offsets from the middle of the box, in the order of where the arrows come from."""
-    offsets = [0.0] * len(ends)
-    for node in dict.fromkeys(n for n, _ in ends):
-        mine = sorted((i for i, (n, _) in enumerate(ends) if n is node), key=lambda i: ends[i][1])
-        step = min(_PORT, (node.width - 20) / max(1, len(mine) - 1))
-        for k, i in enumerate(mine):
-            offsets[i] = (k - (len(mine) - 1) / 2) * step
-    return offsets
-
-
-def _shifted(points: list[Point], dx: float) -> list[Point]:
-    return [(x + dx, y) for x, y in points]
-
-
-def _curve(points: list[Point]) -> list[tuple[str, tuple[Point, ...]]]:
-    segments: list[tuple[str, tuple[Point, ...]]] = [("M", (points[0],))]
+def _curve(points: list[Point], dx: float, start: float, end: float) -> list[Any]:
+    """A smooth line beside the points: `dx` to the right, shortened where arrowheads are."""
+    (x, y), (last_x, last_y) = points[0], points[-1]
+    points = [(x, y + start), *points[1:-1], (last_x, last_y - end)]
+    pieces: list[Any] = [("M", [(x + dx, y + start)])]
     for (x0, y0), (x1, y1) in itertools.pairwise(points):
-        half = (y1 - y0) / 2
-        segments.append(("C", ((x0, y0 + half), (x1, y1 - half), (x1, y1))))
-    return segments
+        middle = (y0 + y1) / 2
+        pieces.append(("C", [(x0 + dx, middle), (x1 + dx, middle), (x1 + dx, y1)]))
+    return pieces
 
 
 def _arrow(scene: Scene, arrow: Arrow, points: list[Point]) -> None:
+    (x, y), (last_x, last_y) = points[0], points[-1]
     if arrow.cut is not None:
-        scene.path(_curve(points), stroke=CUT, width=1.8, dash=(1.8, 3.6))
-        scene.arrowhead(points[-1], (0, 1), 8, CUT)
+        scene.path(_curve(points, 0, 0, 0), stroke=CUT, width=1.8, dash=(1.8, 3.6))
+        scene.arrowhead((last_x, last_y), 0, 1, 8, CUT)
         return
-    forward = _shifted(points, -6.0 if arrow.live else 0.0)
-    end = (forward[-1][0], forward[-1][1] - 6)
-    scene.path(_curve([*forward[:-1], end]), stroke=FAINT, width=1.4)
-    scene.arrowhead(forward[-1], (0, 1), 8, FAINT)
+    dx = -6.0 if arrow.live else 0.0
+    scene.path(_curve(points, dx, 0, 6), stroke=FAINT, width=1.4)
+    scene.arrowhead((last_x + dx, last_y), 0, 1, 8, FAINT)
     if arrow.live:
-        zero = arrow.norm == 0
-        back = _shifted(points, 6.0)
-        color = ZERO_INK if zero else BACK
-        top = (back[0][0], back[0][1] + 8)
-        scene.path(_curve([top, *back[1:]]), stroke=color, width=1.6 if zero else 3.0, dash=(7, 4))
-        scene.arrowhead(back[0], (0, -1), 12, color)
+        color, width = (ZERO, 1.6) if arrow.norm == 0 else (BACK, 3.0)
+        scene.path(_curve(points, 6, 8, 0), stroke=color, width=width, dash=(7, 4))
+        scene.arrowhead((x + 6, y), 0, -1, 12, color)
 
 
-class _Labels:
-    """Puts words beside an arrow, where they cover nothing if such a place is near."""
-
-    def __init__(self, scene: Scene, boxes: list[_Area], lines: list[list[Point]]) -> None:
-        self.scene = scene
-        self._bands: dict[int, list[tuple[_Area, float]]] = {}  # what is there, by height
-        for box in boxes:
-            self.take(box)
-        for x, y in (p for line in lines for p in _along(line)):
-            self.take((x - 9, y - 3, 18, 6), 1.0)
-
-    def take(self, area: _Area, cost: float = 10.0) -> None:
-        """Keep words away from an area, the more the higher the cost."""
-        for band in _bands(area):
-            self._bands.setdefault(band, []).append((area, cost))
-
-    def put(self, points: list[Point], side: int, words: list[_Words], away: float) -> None:
-        """Write lines of words beside the first stretch of an arrow, rather on the given side."""
-        w = max(text_width(t, size, bold) for t, size, bold, _ in words)
-        h = 14.0 * len(words)
-        spots = [
-            (at, s, d)
-            for d in (away, away + 14)
-            for at in (0.5, 0.35, 0.65, 0.2)
-            for s in (side, -side)
-        ]
-        areas = []
-        for at, s, d in spots:
-            x, y = _between(points[0], points[1], at)
-            areas.append((x + s * d - (w if s < 0 else 0), y - h / 2, w, h))
-        best = min(range(len(spots)), key=lambda i: self._covers(areas[i]) + 0.1 * i)
-        area, s = areas[best], spots[best][1]
-        self.take(area)
-        for i, (text, size, bold, color) in enumerate(words):
-            x = area[0] if s > 0 else area[0] + w
-            anchor = "start" if s > 0 else "end"
-            y = area[1] + 11 + 14 * i
-            self.scene.text(x, y, text, size, color, anchor=anchor, bold=bold, halo=True)
-
-    def _covers(self, area: _Area) -> float:
-        near = dict.fromkeys(entry for band in _bands(area) for entry in self._bands.get(band, ()))
-        return sum(cost for other, cost in near if not _apart(area, other))
-
-
-def _bands(area: _Area) -> range:
-    return range(int(area[1] // 64), int((area[1] + area[3]) // 64) + 1)
-
-
-def _between(a: Point, b: Point, at: float) -> Point:
-    """A point of the curve from a to b, see `_curve`; `at` runs from 0 to 1."""
-    u = 1 - at
-    bend = at**3 + 3 * at**2 * u
-    y = a[1] + (b[1] - a[1]) * (1.5 * at * u * u + 1.5 * at * at * u + at**3)
-    return a[0] + (b[0] - a[0]) * bend, y
-
-
-def _along(points: list[Point]) -> list[Point]:
-    return [_between(a, b, k / 8) for a, b in itertools.pairwise(points) for k in range(9)]
-
-
-def _apart(a: _Area, b: _Area) -> bool:
-    return a[0] >= b[0] + b[2] or b[0] >= a[0] + a[2] or a[1] >= b[1] + b[3] or b[1] >= a[1] + a[3]
-
-
-def _arrow_labels(labels: _Labels, arrow: Arrow, points: list[Point]) -> None:
+def _label(
+    scene: Scene, arrow: Arrow, points: list[Point], rightmost: bool, taken: list[Area]
+) -> None:
+    """Words beside the middle of an arrow's first stretch, away from the others at its target."""
+    (x0, y0), (x1, y1) = points[:2]
+    x, y = (x0 + x1) / 2, (y0 + y1) / 2
+    name = [Words(0, 0, arrow.label, _SMALL, INK, bold=True)] if arrow.label else []
     if arrow.cut is not None:
-        x, y = _between(points[0], points[1], 0.5)
-        labels.scene.scissors(x, y, 17, CUT)
-        labels.take((x - 14, y - 10, 32, 20))
-        words = [
-            (arrow.cut.kind, _SMALL + 1, True, CUT),
-            (str(arrow.cut.line), _SMALL - 1, False, CUT),
+        scene.scissors(x, y, 17)
+        taken.append((x - 14, y - 10, 32, 20))
+        said = [
+            Words(0, 0, arrow.cut.title, _SMALL + 1, CUT, bold=True),
+            Words(0, 0, str(arrow.cut.line), _SMALL - 1, CUT),
         ]
-        labels.put(points, 1, words, 22)
-        if arrow.label:
-            labels.put(points, -1, [(arrow.label, _SMALL, True, INK)], 22)
+        _write(scene, (x, y), 22, rightmost, said, taken)
+        _write(scene, (x, y), 22, not rightmost, name, taken)
+    elif arrow.live and arrow.norm is not None:
+        color, said_norm = (ZERO, "0 exactly") if arrow.norm == 0 else (BACK, f"{arrow.norm:.3g}")
+        name.append(Words(0, 0, f"∇ {said_norm}", _SMALL, color))
+    if arrow.cut is None:
+        _write(scene, (x, y), 16, rightmost, name, taken)
+
+
+def _write(
+    scene: Scene, at: Point, away: float, to_right: bool, words: list[Words], taken: list[Area]
+) -> None:
+    """Put lines of words on one side of a point, or on the other when they would cover a box."""
+    if not words:
         return
-    words = [(arrow.label, _SMALL, True, INK)] if arrow.label else []
-    if arrow.live and arrow.norm is not None:
-        color = ZERO_INK if arrow.norm == 0 else BACK
-        said = "∇ 0 exactly" if arrow.norm == 0 else f"∇ {arrow.norm:.3g}"
-        words.append((said, _SMALL, False, color))
-    if words:
-        labels.put(points, 1, words, 16)
+    w, h = max(text_width(t.text, t.size, t.bold) for t in words), 14.0 * len(words)
+    right, left = (at[0] + away, at[1] - h / 2, w, h), (at[0] - away - w, at[1] - h / 2, w, h)
+    sides = (right, left) if to_right else (left, right)
+    area = next((a for a in sides if not any(_overlap(a, t) for t in taken)), sides[0])
+    taken.append(area)
+    for i, line in enumerate(words):
+        line.anchor, line.halo = ("end", True) if area is left else ("start", True)
+        line.x, line.y = area[0] + (w if area is left else 0), area[1] + 11 + 14 * i
+        scene.items.append(line)
+
+
+def _overlap(a: Area, b: Area) -> bool:
+    return abs(2 * (a[0] - b[0]) + a[2] - b[2]) < a[2] + b[2] and (
+        abs(2 * (a[1] - b[1]) + a[3] - b[3]) < a[3] + b[3]
+    )
 
 
 def _room_for_labels(arrows: list[Arrow]) -> float:
-    """Space on each side, for a label may stick out beyond the boxes."""
-    cuts = [
-        max(text_width(str(a.cut.line), _SMALL), text_width(a.cut.kind, _SMALL + 1, True))
-        for a in arrows
-        if a.cut
-    ]
-    return max([0.0, *(w - 10 for w in cuts)])
+    """Space on each side, for the label of a cut may stick out beyond the boxes."""
+    said = [(str(a.cut.line), a.cut.title) for a in arrows if a.cut]
+    widths = [max(text_width(s, _SMALL), text_width(t, _SMALL + 1, True)) - 10 for s, t in said]
+    return max(widths, default=0.0)
 
 
-# -- words -----------------------------------------------------------------------------------------
+# -- legend ----------------------------------------------------------------------------------------
 
 _LEGEND = (
-    ("forward", "numbers, forward"),
-    ("back", "gradient, backward, with its norm"),
-    ("cut", "cut: no gradient gets through"),
-    ("frozen", "frozen: the gradient passes by, none is computed for it"),
+    "values, forward",
+    "gradient, backward, with its norm",
+    "cut: no gradient gets through",
+    "the gradient passes through, none is computed for this tensor",
 )
 
 
-def _legend_rows(width: float) -> list[list[tuple[str, str]]]:
-    rows: list[list[tuple[str, str]]] = [[]]
-    used = 0.0
-    for kind, words in _LEGEND:
-        need = 52 + text_width(words, 10) + 16
-        if rows[-1] and used + need > width - 2 * _MARGIN:
-            rows.append([])
-            used = 0.0
-        rows[-1].append((kind, words))
-        used += need
-    return rows
-
-
-def _legend(scene: Scene, rows: list[list[tuple[str, str]]], y: float) -> None:
-    for i, row in enumerate(rows):
-        x, line = _MARGIN, y + 20 * i
-        for kind, words in row:
-            _sample(scene, kind, x, line - 4)
-            scene.text(x + 46, line, words, 10, INK, anchor="start")
-            x += 52 + text_width(words, 10) + 16
-
-
-def _sample(scene: Scene, kind: str, x: float, y: float) -> None:
-    if kind == "forward":
-        scene.line([(x, y), (x + 34, y)], stroke=FAINT, width=1.4)
-        scene.arrowhead((x + 40, y), (1, 0), 8, FAINT)
-    elif kind == "back":
-        scene.line([(x + 8, y), (x + 40, y)], stroke=BACK, width=3.0, dash=(7, 4))
-        scene.arrowhead((x, y), (-1, 0), 12, BACK)
-    elif kind == "cut":
-        scene.line([(x, y), (x + 40, y)], stroke=CUT, width=1.8, dash=(1.8, 3.6))
-        scene.scissors(x + 18, y, 14, CUT)
-    else:
-        scene.hatch(x + 6, y - 8, 28, 16, "#d5d9df")
-        scene.rect(x + 6, y - 8, 28, 16, radius=4, stroke=FAINT, dash=(3, 2))
-        scene.circle(x + 20, y, 7, fill="#ffffff")
-        scene.lock(x + 20, y - 1, 11, INK)
-
-
-def _wrapped(text: str, width: float) -> list[str]:
-    return textwrap.wrap(text, max(20, int(width / (12 * 0.58))))
+def _legend(scene: Scene, y: float) -> None:
+    x = _MARGIN
+    for i, words in enumerate(_LEGEND):
+        scene.text(x + 84, y + 20 * i + 4, words, 10, INK, anchor="start")
+    scene.line((x, y), (x + 34, y), stroke=FAINT, width=1.4)
+    scene.arrowhead((x + 40, y), 1, 0, 8, FAINT)
+    scene.line((x + 8, y + 20), (x + 40, y + 20), stroke=BACK, width=3.0, dash=(7, 4))
+    scene.arrowhead((x, y + 20), -1, 0, 12, BACK)
+    scene.line((x, y + 40), (x + 40, y + 40), stroke=CUT, width=1.8, dash=(1.8, 3.6))
+    scene.scissors(x + 18, y + 40, 14)
+    _chip(scene, Chip("", Status.FROZEN, None, CutKind.FROZEN), x, y + 51)

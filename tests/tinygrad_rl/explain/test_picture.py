@@ -1,6 +1,5 @@
 """The picture of an explanation: what is in it, and that nothing covers anything."""
 
-import itertools
 import re
 import xml.etree.ElementTree as ET
 
@@ -8,14 +7,14 @@ import numpy as np
 import pytest
 
 import tinygrad_rl as tg
-from tinygrad_rl.explain.draw import layout
 from tinygrad_rl.explain.draw.graph import build
-from tinygrad_rl.explain.draw.scene import Scene, to_png, to_svg
+from tinygrad_rl.explain.draw.picture import Scene
 
 RNG = np.random.default_rng(0)
 ACTOR = tg.nn.MLP((3, 8, 8, 1), layer_norm=True, rng=RNG)
 CRITIC = tg.nn.MLP((4, 8, 1), rng=RNG)
 OBS = tg.Tensor(RNG.normal(size=(6, 3)).astype(np.float32))
+OBS4 = tg.Tensor(np.ones((6, 4), np.float32))
 
 
 def frozen():
@@ -37,7 +36,7 @@ def words(svg):
 
 def graph(fn, detail):
     e = tg.explain(fn)
-    return build(e._flow, e.leaves, detail)
+    return build(e.flow, e.leaves, detail)
 
 
 def test_svg_stands_alone():
@@ -53,6 +52,17 @@ def test_one_box_for_each_layer():
     assert [c.name for c in boxes["CRITIC.0"].chips] == ["weight", "bias"]
     assert {c.kind for c in boxes["CRITIC.0"].chips} == {"frozen"}
     assert "mean, neg" in boxes
+
+
+def test_a_function_of_several_ops_that_keeps_the_shape_belongs_to_the_layer_before():
+    w = tg.Tensor(RNG.normal(size=(3, 5)), requires_grad=True)
+    boxes = {b.title: b for b in graph(lambda: tg.softmax(OBS @ w, 1).sum(), "layer").boxes}
+    assert set(boxes) >= {"matmul 3 → 5", "sum"}
+    assert boxes["matmul 3 → 5"].subtitle == "softmax"
+
+
+def test_forward_called_by_hand_is_the_module_all_the_same():
+    assert "CRITIC" in {b.title for b in graph(lambda: CRITIC.forward(OBS4).mean(), "module").boxes}
 
 
 def test_one_box_for_each_network():
@@ -94,7 +104,7 @@ def test_cut_is_drawn_where_it_is():
     assert [a for a in g.arrows if a.cut] == [arrow(g, "tanh", "stop_gradient")]
     svg = words(tg.explain(blocked).svg())
     assert "detached" in svg
-    assert any(re.fullmatch(r".*test_explain_picture\.py:\d+", w) for w in svg)
+    assert any(re.fullmatch(r".*test_picture\.py:\d+", w) for w in svg)
 
 
 def test_kinds_of_lines_differ_in_more_than_colour():
@@ -120,13 +130,13 @@ def test_zero_gradient_is_not_drawn_as_one():
 def test_text_is_escaped():
     scene = Scene(100, 20, "a < b")
     scene.text(50, 10, "x & y < z", 12, "#000000")
-    assert words(to_svg(scene)) == ["x & y < z"]
+    assert words(scene.to_svg()) == ["x & y < z"]
 
 
 def test_png_has_the_size_of_the_svg():
     scene = Scene(120, 80)
     scene.rect(10, 10, 50, 30, radius=4, stroke="#000000", dash=(3, 2))
-    png = to_png(scene, scale=2)
+    png = scene.to_png(scale=2)
     assert png[:8] == b"\x89PNG\r\n\x1a\n"
     assert (int.from_bytes(png[16:20]), int.from_bytes(png[20:24])) == (240, 160)
 
@@ -141,46 +151,6 @@ def test_files(tmp_path):
     with pytest.raises(ValueError, match=r"\.svg or \.png, not '\.pdf'"):
         e.save(tmp_path / "a.pdf")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.png", "a.svg"]
-
-
-# -- layout ----------------------------------------------------------------------------------------
-
-
-def random_graph(seed):
-    rng = np.random.default_rng(seed)
-    nodes = [layout.Node(float(rng.uniform(40, 200)), 30.0) for _ in range(12)]
-    pairs = [(i, j) for j in range(1, 12) for i in rng.choice(j, min(j, 2), replace=False)]
-    return nodes, [(nodes[i], nodes[j]) for i, j in pairs]
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_boxes_do_not_touch_and_edges_go_down(seed):
-    nodes, edges = random_graph(seed)
-    plan = layout.place(nodes, edges, [1.0] * len(edges), (20.0, 40.0), 30.0)
-    everything = list(dict.fromkeys(n for route in plan.routes for n in route))
-    for a in everything:
-        assert a.width / 2 - 1e-6 <= a.x <= plan.width - a.width / 2 + 1e-6
-        for b in everything:
-            if a is not b and a.layer == b.layer:
-                assert abs(a.x - b.x) >= (a.width + b.width) / 2 + 20 - 1e-6
-    for route in plan.routes:
-        assert [n.layer for n in route] == list(range(route[0].layer, route[-1].layer + 1))
-        assert all(a.y < b.y for a, b in itertools.pairwise(route))
-
-
-def test_a_chain_is_straight_whatever_hangs_beside_it():
-    nodes = [layout.Node(w, 30.0) for w in (60, 200, 80, 150)]
-    beside = layout.Node(50.0, 30.0)
-    chain = list(itertools.pairwise(nodes))
-    weights = [8.0] * 3 + [0.05]
-    layout.place([*nodes, beside], [*chain, (beside, nodes[2])], weights, (20.0, 40.0), 30.0)
-    assert max(n.x for n in nodes) - min(n.x for n in nodes) < 6
-
-
-def test_crossings_are_undone():
-    a, b, c, d = nodes = [layout.Node(40.0, 30.0) for _ in range(4)]
-    layout.place(nodes, [(a, d), (b, c)], [1.0, 1.0], (20.0, 40.0), 30.0)
-    assert (a.x < b.x) == (d.x < c.x)
 
 
 def test_a_parameter_that_is_frozen_in_one_call_only():
@@ -201,3 +171,25 @@ def test_the_arrow_at_the_result_carries_the_gradient_that_was_given():
         (w * 3.0).backward(np.array([3.0, 4.0], np.float32))
 
     assert "∇ 5<" in tg.explain(loss).svg()
+
+
+def test_what_the_engine_refuses_is_drawn_without_norms():
+    w = tg.Tensor([1.0, 2.0], requires_grad=True)
+
+    def loss():
+        h = w * 2.0
+        out = (h * h).sum()
+        with tg.no_grad():
+            h.assign_(h + 1.0)
+        return out
+
+    e = tg.explain(loss)
+    assert "changed in place" in e.error
+    said = words(e.svg())
+    assert "refused" in said
+    assert not any("∇" in word for word in said)
+
+
+def test_a_result_that_nothing_made_is_an_empty_picture():
+    w = tg.Tensor([1.0, 2.0], requires_grad=True)
+    assert "w" not in words(tg.explain(lambda: w).svg())
