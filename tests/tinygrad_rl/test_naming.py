@@ -103,11 +103,8 @@ def test_circles_end() -> None:
 
 
 def test_the_callers_variables_are_those_around_the_call() -> None:
-    def promise() -> dict:
-        return callers_variables()
-
     local = tensor()
-    variables = promise()
+    variables = callers_variables()
     assert variables["local"] is local
     assert variables["GLOBAL"] is GLOBAL
     receives_local = tg.gradient_contract(receives=local)
