@@ -10,6 +10,7 @@ Elementwise ops, the commonest kind, stand in `elementwise.py`; ops that only mo
 Gather, Scatter) in `moves.py`.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
@@ -17,10 +18,11 @@ from typing import Any
 import numpy as np
 from numba import njit
 
+from tinygrad_rl.core.context import mode
 from tinygrad_rl.core.dtypes import NUMBA
 from tinygrad_rl.core.node import Rule
 from tinygrad_rl.core.op import Array, Op, parameters
-from tinygrad_rl.core.tensor import Tensor
+from tinygrad_rl.core.tensor import Tensor, wrap
 from tinygrad_rl.derive import Scalar, parse_text
 from tinygrad_rl.kernels import loops
 
@@ -140,6 +142,9 @@ class Composite(NumpyOp):
         super().__init__(name, forward, **said)
         self.composition = composition
 
+    def declared(self, arrays: list[Array], params: dict[str, Any]) -> Any:  # noqa: D102
+        return self.composition(*[wrap(a) for a in arrays], **params)._array
+
 
 class Reduction(Op):
     """Elements along some axes combined into one.
@@ -185,12 +190,14 @@ class Reduction(Op):
 
     def start_text(self, dtype: np.dtype[Any]) -> str:
         """The number to begin with, as the source of a constant of this dtype."""
-        if self.start in (np.inf, -np.inf) and dtype.kind in "iu":
-            info = np.iinfo(dtype)
-            return f"{NUMBA[dtype]}({info.min if self.start < 0 else info.max})"
+        return f"{NUMBA[dtype]}({self._start_number(dtype)})"
+
+    def _start_number(self, dtype: np.dtype[Any]) -> Any:
+        if self.start not in (np.inf, -np.inf) or dtype.kind == "f":
+            return self.start
         if dtype.kind == "b":
-            return str(self.start > 0)
-        return f"{NUMBA[dtype]}({self.start})"
+            return self.start > 0
+        return np.iinfo(dtype).max if self.start > 0 else np.iinfo(dtype).min
 
     def __call__(self, x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:  # noqa: D102
         ndim = x._array.ndim if type(x) is Tensor else np.ndim(x)
@@ -199,20 +206,27 @@ class Reduction(Op):
     def compute(self, arrays: list[Array], params: dict[str, Any]) -> Any:  # noqa: D102
         if self.forward is not None:
             return self.forward(*arrays, **params)
-        (x,), axes = arrays, params["axis"]
-        rest = tuple(a for a in range(x.ndim) if a not in axes)
-        kept = tuple(1 if a in axes else n for a, n in enumerate(x.shape))
-        shape = tuple(x.shape[a] for a in rest)
-        out = np.empty(shape, self.dtype(x.dtype))
-        rows = np.ascontiguousarray(x.transpose(*rest, *axes)).reshape(out.size, -1)
+        if mode.interpret:
+            return self.declared(arrays, params)
+        rows, shape = _as_rows(arrays[0], **params)
+        out = np.empty(shape, self.dtype(rows.dtype))
         kind = NUMBA[out.dtype]
         finish = None if self.finish is None else self.finish.render(kind)
-        start = self.start_text(out.dtype)
-        loop = loops.reduction(
-            self.name, start, self.combine.render(kind), finish, NUMBA[x.dtype], kind, kind
-        )
-        loop(out.reshape(-1), rows)
-        return out.reshape(kept) if params["keepdims"] else out
+        combine, start = self.combine.render(kind), self.start_text(out.dtype)
+        types = NUMBA[rows.dtype], kind, kind
+        loop = loops.reduction(self.name, start, combine, finish, *types)
+        loop(out.reshape(-1), np.ascontiguousarray(rows))
+        return out
+
+    def declared(self, arrays: list[Array], params: dict[str, Any]) -> Any:  # noqa: D102
+        rows, shape = _as_rows(arrays[0], **params)
+        dtype = self.dtype(rows.dtype)
+        total = np.full(len(rows), self._start_number(dtype), dtype)
+        for x in rows.astype(dtype).T:
+            total = self.combine.evaluate([total, x])
+        if self.finish is not None:
+            total = self.finish.evaluate([total, np.full(len(rows), rows.shape[1], dtype)])
+        return np.asarray(total, dtype).reshape(shape)
 
     def rule(self, position: int) -> tuple[Rule, tuple[str, ...]]:
         """The rule of the input, given what it asks for with the reduced axes kept."""
@@ -229,6 +243,16 @@ class Reduction(Op):
             return out if out.shape == shape else out.broadcast_to(shape)
 
         return spread, needed
+
+
+def _as_rows(x: Array, axis: tuple[int, ...], keepdims: bool) -> tuple[Array, tuple[int, ...]]:
+    """What is combined with each other as the rows of a matrix; the shape of what comes out."""
+    rest = tuple(a for a in range(x.ndim) if a not in axis)
+    shape = tuple(x.shape[a] for a in rest)
+    count = math.prod(x.shape[a] for a in axis)
+    kept = tuple(1 if a in axis else n for a, n in enumerate(x.shape))
+    rows = x.transpose(*rest, *axis).reshape(math.prod(shape), count)
+    return rows, kept if keepdims else shape
 
 
 class Product(Op):
@@ -271,10 +295,7 @@ class Product(Op):
 
     def flops(self, out: Any, inputs: Sequence[Any], params: dict[str, Any]) -> int:
         """Two for each pair of elements that meet."""
-        size = 1
-        for n in out.shape:
-            size *= n
-        return int(2 * size * inputs[0].shape[-2 if self.flips[0] else -1])
+        return int(2 * math.prod(out.shape) * inputs[0].shape[-2 if self.flips[0] else -1])
 
     @cached_property
     def _gradients(self) -> tuple["Product", "Product"]:

@@ -54,6 +54,14 @@ class View(NumpyOp):
         known = {"at": at, "x_shape": x_shape, **params}
         return self.index(*[known[n] for n in self._asked]) if self.index else None
 
+    def declared(self, arrays: list[Array], params: dict[str, Any]) -> Any:
+        """The input read at the places of the index; None where it has none."""
+        (x,) = arrays
+        self.check_index(x.shape, params)
+        shape = self.forward(x, **params).shape
+        places = self.places(tuple(np.indices(shape, sparse=True)), x.shape, params)
+        return None if places is None else np.broadcast_to(x[places], shape)
+
     @cached_property
     def _gradient(self) -> "_ViewGradient":
         return _ViewGradient(self)
@@ -137,6 +145,9 @@ class Gather(Op):
     def compute(self, arrays: list[Array], params: dict[str, Any]) -> Any:  # noqa: D102
         if self.forward is not None:
             return self.forward(*arrays, **params)
+        return self.declared(arrays, params)
+
+    def declared(self, arrays: list[Array], params: dict[str, Any]) -> Any:  # noqa: D102
         x, rows = arrays
         shape = self.shape_rule(*arrays, **params)
         at = tuple(np.indices(shape, sparse=True))
@@ -202,6 +213,9 @@ class Scatter(Op):
     def compute(self, arrays: list[Array], params: dict[str, Any]) -> Any:  # noqa: D102
         if self.forward is not None:
             return self.forward(*arrays, **params)
+        return self.declared(arrays, params)
+
+    def declared(self, arrays: list[Array], params: dict[str, Any]) -> Any:  # noqa: D102
         base, values, rows = self.parts(arrays)
         shape = self.shape_rule(*arrays, **params)
         out = np.zeros(shape, np.result_type(*values)) if base is None else base.copy()
@@ -237,13 +251,7 @@ class _ViewGradient(Scatter):
             add=True,
         )
         self.params = ("shape", *view.params)
-
-    def compute(self, arrays: list[Array], params: dict[str, Any]) -> Any:
-        out = np.zeros(params["shape"], arrays[0].dtype)
-        own = {p: params[p] for p in self.view.params}
-        places = self.view.forward(np.arange(out.size).reshape(out.shape), **own)
-        np.add.at(out.reshape(-1), places, arrays[0])
-        return out
+        self.shape_rule = lambda x, **params: params["shape"]
 
     def places(
         self,

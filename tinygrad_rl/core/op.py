@@ -126,6 +126,13 @@ class Op(ABC):
     def compute(self, arrays: list[Array], params: dict[str, Any]) -> Any:
         """The output's array, from those of the inputs."""
 
+    def declared(self, arrays: list[Array], params: dict[str, Any]) -> Any:
+        """The output as the declaration has it, where the op computes by another function too.
+
+        What the compiler reads there must be what the op computes: `check_op` compares the two.
+        """
+        return None
+
     def __call__(self, *inputs: Any, **params: Any) -> Tensor:
         """Compute the output, and record the call when a gradient will have to come back.
 

@@ -135,7 +135,7 @@ def check_op(
 ) -> bool:
     """Check everything that an op promises, with these inputs.
 
-    Its value, shape and dtype against `reference`; float32 against float64; inputs that are not
+    Its value, shape and dtype against `reference`; its declaration against what it computes; float32 against float64; inputs that are not
     contiguous; first- and second-order gradients against central differences; that for each set of
     frozen inputs the others' gradients stay the same, bit by bit, and no frozen input's rule runs.
     For an elementwise op also broadcasting, 0-d and empty inputs, and NaN and infinities.
@@ -154,6 +154,7 @@ def check_op(
     """
     case = _Case(op, [_rounded(x) for x in inputs], params or {}, reference)
     case.check_value()
+    case.check_declaration()
     case.check_float32()
     case.check_layout()
     if case.is_differentiable:
@@ -265,6 +266,17 @@ class _Case:
         self.expect("value", self.out, expected, 1e-10, 1e-12)
         if self.out.dtype != expected.dtype:
             self.fail("dtype", f"{self.out.dtype} instead of {expected.dtype}")
+
+    def check_declaration(self) -> None:
+        """What the compiler reads from the declaration of an op is what the op computes."""
+        if not isinstance(self.op, Op):
+            return
+        try:
+            declared = self.op.declared(self.arrays, self.params)
+        except ValueError as error:
+            self.fail("declaration", str(error))
+        if declared is not None:
+            self.expect("declaration", self.out, declared, 1e-10, 1e-12)
 
     def check_float32(self) -> None:
         singles = [
