@@ -2,7 +2,7 @@
 
     from ddpg import DDPG, DDPGConfig
 
-Start reading at :mod:`ddpg.losses` (three equations), then :mod:`ddpg.agent` (their order).
+Start reading at `ddpg.losses` (three equations), then `ddpg.agent` (their order).
 """
 
 from typing import TYPE_CHECKING, Any

@@ -43,28 +43,20 @@ class DDPG:
 
     Parameters
     ----------
-    observation_space
-        A flat Box.
-    action_space
-        A flat Box of floats with finite bounds.
-    config
-        Settings; the defaults where it is left out.
-    seed
-        Where initial weights, exploration and the draws from the replay come from.
+    observation_space : a flat Box.
+    action_space : a flat Box of floats with finite bounds.
+    config : settings; the defaults where it is left out.
+    seed : where initial weights, exploration and the draws from the replay come from.
 
     Attributes
     ----------
-    actor, critic, target_actor, target_critic
-        The networks. The targets start as copies.
-    actor_optimizer, critic_optimizer
-        One Adam each; neither knows the other's parameters.
-    replay
-        The transitions to learn from.
+    actor, critic, target_actor, target_critic : the networks. The targets start as copies.
+    actor_optimizer, critic_optimizer : one Adam each; neither knows the other's parameters.
+    replay : the transitions to learn from.
 
     Raises
     ------
-    UsageError
-        (a ``ValueError``) for spaces that are not supported, saying what was found.
+    UsageError : (a `ValueError`) for spaces that are not supported, saying what was found.
     """
 
     def __init__(
@@ -103,24 +95,22 @@ class DDPG:
         self._run_step = tg.jit(self._step) if config.compile else self._step
 
     def act(self, obs: np.ndarray) -> np.ndarray:
-        """The policy's action ``mu(obs)``, without noise.
+        """The policy's action `mu(obs)`, without noise.
 
         Parameters
         ----------
-        obs
-            One observation, shape (obs_dim,).
+        obs : one observation, shape (obs_dim,).
 
         Returns
         -------
-        ndarray
-            Shape (act_dim,), in the environment's units, inside its bounds, of its dtype.
+        ndarray : shape (act_dim,), in the environment's units, inside its bounds, of its dtype.
         """
         return self._inside_bounds(self._mu(obs))
 
     def explore(self, obs: np.ndarray) -> np.ndarray:
-        """The next action while learning: uniform for the first ``warmup_steps``, then noisy.
+        """The next action while learning: uniform for the first `warmup_steps`, then noisy.
 
-        Shapes and units as in :meth:`act`.
+        Shapes and units as in `act`.
         """
         self._steps_explored += 1
         if self._steps_explored <= self.config.warmup_steps:
@@ -132,13 +122,11 @@ class DDPG:
 
         Returns
         -------
-        dict
-            A number for each of :data:`METRICS`.
+        dict : a number for each of `METRICS`.
 
         Raises
         ------
-        UsageError
-            if the replay is empty.
+        UsageError : if the replay is empty.
         """
         index = self.replay.sample_indices(self._sampling_rng, self.config.batch_size)
         metrics = self._run_step(tg.from_numpy(index)).tolist()
@@ -154,13 +142,12 @@ class DDPG:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Inverse of :meth:`state_dict`.
+        """Inverse of `state_dict`.
 
         Raises
         ------
-        UsageError
-            if entries are missing or unknown. Entries of a wrong shape are refused by the part
-            that they belong to.
+        UsageError : if entries are missing or unknown. Entries of a wrong shape are refused by the
+            part that they belong to.
         """
         wrong = set(state) ^ set(self.state_dict())
         if wrong:
@@ -174,7 +161,7 @@ class DDPG:
     def _step(self, index: tg.Tensor) -> tg.Tensor:
         """The whole update as a function of tensors, so that it can be compiled as one.
 
-        Gives :data:`METRICS` as one tensor, which is read at once.
+        Gives `METRICS` as one tensor, which is read at once.
         """
         batch = self.replay.gather(index)
         metrics = self.critic_step(batch) | self.actor_step(batch)
@@ -208,7 +195,7 @@ class DDPG:
         return {"actor_loss": loss.detach(), "saturation": saturation}
 
     def actor_loss(self, obs: tg.Tensor, action: tg.Tensor) -> tg.Tensor:
-        """``-mean(Q(s, mu(s)))`` with Q frozen, a method so that ``ddpg compare`` can spoil it."""
+        """`-mean(Q(s, mu(s)))` with Q frozen, a method so that `ddpg compare` can spoil it."""
         return losses.actor_loss(self.critic, obs, action)
 
     def _policy(self, obs: tg.Tensor) -> tg.Tensor:

@@ -1,6 +1,6 @@
-"""The command line: ``ddpg train``, ``ddpg evaluate``, ``ddpg compare``.
+"""The command line: `ddpg train`, `ddpg evaluate`, `ddpg compare`.
 
-Flags are made from the dataclasses below and in :mod:`ddpg.config`. What a command needs is
+Flags are made from the dataclasses below and in `ddpg.config`. What a command needs is
 imported by the command itself, here and nowhere else in the package, so that help comes at once.
 """
 
@@ -254,7 +254,7 @@ def _parse(arguments: list[str]) -> Any:
 
 
 def _saved_settings(arguments: list[str]) -> TrainConfig:
-    """What ``--config`` names, read before the other flags so that they can win over it."""
+    """What `--config` names, read before the other flags so that they can win over it."""
     early = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     early.add_argument("--config", type=Path, nargs="?")
     path = early.parse_known_args(arguments)[0].config

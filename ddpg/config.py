@@ -27,9 +27,8 @@ class DDPGConfig:
 
     Raises
     ------
-    UsageError
-        (a ``ValueError``) if a field has the wrong type or lies outside its range; the message
-        names the field, what is allowed and what was found.
+    UsageError : (a `ValueError`) if a field has the wrong type or lies outside its range; the
+        message names the field, what is allowed and what was found.
     """
 
     hidden: tuple[int, ...] = (64, 64)
@@ -81,8 +80,7 @@ class TrainConfig:
 
     Raises
     ------
-    UsageError
-        as :class:`DDPGConfig`.
+    UsageError : as `DDPGConfig`.
     """
 
     env_id: str = "Pendulum-v1"
@@ -119,12 +117,11 @@ def config_to_dict(config: TrainConfig) -> dict[str, Any]:
 
 
 def config_from_dict(values: Mapping[str, Any]) -> TrainConfig:
-    """Inverse of :func:`config_to_dict`; fields that are absent take their defaults.
+    """Inverse of `config_to_dict`; fields that are absent take their defaults.
 
     Raises
     ------
-    UsageError
-        if a name is unknown (with the nearest known one) or a value is not allowed.
+    UsageError : if a name is unknown (with the nearest known one) or a value is not allowed.
     """
     algorithm = {f.name for f in fields(DDPGConfig)}
     run = {f.name for f in fields(TrainConfig)} - {"ddpg"}
@@ -138,12 +135,12 @@ def config_from_dict(values: Mapping[str, Any]) -> TrainConfig:
 
 
 def read_config(path: Path) -> TrainConfig:
-    """The configuration that a ``config.json`` holds.
+    """The configuration that a `config.json` holds.
 
     Raises
     ------
-    UsageError
-        if there is none, it is not JSON, or its settings are not allowed; the message names it.
+    UsageError : if there is none, it is not JSON, or its settings are not allowed; the message
+        names it.
     """
     try:
         values = json.loads(path.read_text(encoding="utf-8"))

@@ -36,19 +36,14 @@ def learn(agent: DDPG, env: gymnasium.Env, total_steps: int, seed: int) -> Itera
 
     Parameters
     ----------
-    agent
-        Learns; its ``warmup_steps`` and ``updates_per_step`` say when.
-    env
-        Used by nobody else.
-    total_steps
-        Environment steps, numbered from 1.
-    seed
-        Of the environment; later episodes go on from there.
+    agent : learns; its `warmup_steps` and `updates_per_step` say when.
+    env : used by nobody else.
+    total_steps : environment steps, numbered from 1.
+    seed : of the environment; later episodes go on from there.
 
     Raises
     ------
-    TrainingError
-        for a NaN or infinite observation or reward, or a loss that is no longer finite.
+    TrainingError : for a NaN or infinite observation or reward, or a loss that is no longer finite.
     """
     obs, _ = env.reset(seed=seed)
     agent.noise.reset()

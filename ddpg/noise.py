@@ -27,7 +27,7 @@ class Noise(Protocol):
         """Everything that the next draw depends on."""
 
     def load_state_dict(self, state: dict[str, np.ndarray]) -> None:
-        """Continue where :meth:`state_dict` was taken."""
+        """Continue where `state_dict` was taken."""
 
 
 class GaussianNoise:
@@ -35,10 +35,8 @@ class GaussianNoise:
 
     Parameters
     ----------
-    scale
-        Standard deviation per action dimension, shape (act_dim,).
-    seed
-        Where the draws come from.
+    scale : standard deviation per action dimension, shape (act_dim,).
+    seed : where the draws come from.
     """
 
     def __init__(self, scale: np.ndarray, seed: np.random.SeedSequence) -> None:
@@ -64,17 +62,15 @@ class GaussianNoise:
 class OUNoise:
     """The Ornstein-Uhlenbeck process of the paper: noise with inertia, pulled back to zero.
 
-    ``x <- x - theta x dt + scale sqrt(dt) N(0, 1)`` with dt = 1 environment step and theta = 0.15
+    `x <- x - theta x dt + scale sqrt(dt) N(0, 1)` with dt = 1 environment step and theta = 0.15
     (Lillicrap et al. 2015, section 7). dt matters: at dt = 1 the process settles within about 20
-    steps at a standard deviation of ``scale / sqrt(1 - (1 - theta)**2)``, 1.9 times the scale;
+    steps at a standard deviation of `scale / sqrt(1 - (1 - theta)**2)`, 1.9 times the scale;
     libraries with dt = 0.01 mean something else by the same sigma.
 
     Parameters
     ----------
-    scale
-        Sigma per action dimension, shape (act_dim,).
-    seed
-        Where the draws come from.
+    scale : sigma per action dimension, shape (act_dim,).
+    seed : where the draws come from.
     """
 
     theta = 0.15

@@ -30,21 +30,19 @@ class Batch(NamedTuple):
 
 
 class Replay:
-    """The last ``capacity`` transitions, in a float32 table that is allocated once.
+    """The last `capacity` transitions, in a float32 table that is allocated once.
 
     Parameters
     ----------
-    obs_dim, act_dim
-        Length of an observation and of an action.
-    capacity
-        How many transitions are kept. Rows cost memory only once they are written to, because
-        operating systems hand out zeroed pages at the first touch: a short run needs no smaller
-        replay, and with the same one it finds the same compiled update.
+    obs_dim, act_dim : length of an observation and of an action.
+    capacity : how many transitions are kept. Rows cost memory only once they are written to,
+        because operating systems hand out zeroed pages at the first touch: a short run needs no
+        smaller replay, and with the same one it finds the same compiled update.
 
     Attributes
     ----------
-    obs, action, reward, next_obs, terminated
-        The table's columns as tensors, (capacity, width); they share its memory.
+    obs, action, reward, next_obs, terminated : the table's columns as tensors, (capacity, width);
+        they share its memory.
     """
 
     def __init__(self, obs_dim: int, act_dim: int, capacity: int) -> None:
@@ -79,20 +77,17 @@ class Replay:
 
         Parameters
         ----------
-        obs, next_obs
-            Shape (obs_dim,). At a time limit ``next_obs`` is the last observation of the episode,
-            not the first of the next one.
-        action
-            Shape (act_dim,), in the environment's units.
-        reward
-            A number.
-        terminated
-            Whether ``next_obs`` has no future. A time limit (gymnasium's ``truncated``) has one.
+        obs, next_obs : shape (obs_dim,). At a time limit `next_obs` is the last observation of the
+            episode, not the first of the next one.
+        action : shape (act_dim,), in the environment's units.
+        reward : a number.
+        terminated : whether `next_obs` has no future. A time limit (gymnasium's `truncated`) has
+            one.
 
         Raises
         ------
-        UsageError
-            (a ``ValueError``) for a wrong shape, a NaN or an infinite value; nothing is stored.
+        UsageError : (a `ValueError`) for a wrong shape, a NaN or an infinite value; nothing is
+            stored.
         """
         obs_, action_, reward_, next_obs_, terminated_ = self._incoming_parts
         obs_[:] = _vector("obs", obs, obs_.shape)
@@ -108,19 +103,18 @@ class Replay:
         self._size = min(self._size + 1, self.capacity)
 
     def sample_indices(self, rng: np.random.Generator, count: int) -> np.ndarray:
-        """Rows of ``count`` transitions, uniformly and with replacement: int64, shape (count,).
+        """Rows of `count` transitions, uniformly and with replacement: int64, shape (count,).
 
         Raises
         ------
-        UsageError
-            if nothing was stored yet.
+        UsageError : if nothing was stored yet.
         """
         if self._size == 0:
             raise UsageError("the replay is empty: add transitions before the first update")
         return rng.integers(self._size, size=count, dtype=np.int64)
 
     def gather(self, index: tg.Tensor) -> Batch:
-        """The transitions at ``index``, an int64 tensor of shape (B,)."""
+        """The transitions at `index`, an int64 tensor of shape (B,)."""
         rows = tg.take(self._table, index, axis=0)
         return Batch(*(rows[:, part] for part in self._parts))
 

@@ -19,10 +19,8 @@ def spawn(seed: Seed, count: int) -> list[np.random.SeedSequence]:
 
     Parameters
     ----------
-    seed
-        Where they come from.
-    count
-        How many.
+    seed : where they come from.
+    count : how many.
     """
     if not isinstance(seed, np.random.SeedSequence):
         return np.random.SeedSequence(seed).spawn(count)
@@ -31,12 +29,12 @@ def spawn(seed: Seed, count: int) -> list[np.random.SeedSequence]:
 
 
 def as_integer(seed: np.random.SeedSequence) -> int:
-    """A seed for those who take nothing but an integer, as gymnasium's ``reset(seed=...)``."""
+    """A seed for those who take nothing but an integer, as gymnasium's `reset(seed=...)`."""
     return int(seed.generate_state(1, np.uint32)[0])
 
 
 def generator(seed: np.random.SeedSequence) -> np.random.Generator:
-    """A PCG64 generator, whose state :func:`get_state` can put into an array."""
+    """A PCG64 generator, whose state `get_state` can put into an array."""
     return np.random.Generator(np.random.PCG64(seed))
 
 
@@ -49,12 +47,11 @@ def get_state(rng: np.random.Generator) -> np.ndarray:
 
 
 def set_state(rng: np.random.Generator, words: np.ndarray) -> None:
-    """Inverse of :func:`get_state`.
+    """Inverse of `get_state`.
 
     Raises
     ------
-    UsageError
-        if the array is not one that :func:`get_state` gave.
+    UsageError : if the array is not one that `get_state` gave.
     """
     words = np.asarray(words)
     if words.shape != (6,) or words.dtype != np.uint64:

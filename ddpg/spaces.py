@@ -11,12 +11,11 @@ from ddpg.errors import UsageError
 
 
 def make_env(env_id: str) -> gymnasium.Env:
-    """``gymnasium.make``, with errors that say what to do.
+    """`gymnasium.make`, with errors that say what to do.
 
     Raises
     ------
-    UsageError
-        for an unknown id (with near ones), or one whose dependencies are not installed.
+    UsageError : for an unknown id (with near ones), or one whose dependencies are not installed.
     """
     try:
         return gymnasium.make(env_id)
@@ -33,8 +32,7 @@ def observation_size(space: Space) -> int:
 
     Raises
     ------
-    UsageError
-        for any other space.
+    UsageError : for any other space.
     """
     if not isinstance(space, Box):
         raise UsageError(f"observations must come from a flat Box, found {_describe(space)}")
@@ -51,8 +49,7 @@ def action_bounds(space: Space) -> tuple[np.ndarray, np.ndarray]:
 
     Raises
     ------
-    UsageError
-        for any other space.
+    UsageError : for any other space.
     """
     required = "actions must come from a flat Box of floats with finite bounds"
     if not isinstance(space, Box):

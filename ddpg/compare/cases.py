@@ -1,8 +1,8 @@
 """Eight ways to handle the critic in the actor's update, on one seed and one batch.
 
-The actor's loss is ``-mean(Q(s, mu(s)))``: its gradient must run through Q and must not move Q.
+The actor's loss is `-mean(Q(s, mu(s)))`: its gradient must run through Q and must not move Q.
 Each function below is one way to write that update down, right or wrong, as it is found in real
-programs; :func:`measure` says what each of them did, in numbers.
+programs; `measure` says what each of them did, in numbers.
 
     for row in measure(SIZE): print(row.name, row.backward_flops, row.actor_gradient_norm)
 """
@@ -40,12 +40,9 @@ class Lab:
 
     Attributes
     ----------
-    actor, critic
-        Fresh networks.
-    actor_optimizer, critic_optimizer
-        An Adam each.
-    obs
-        The batch, (batch_size, obs_dim).
+    actor, critic : fresh networks.
+    actor_optimizer, critic_optimizer : an Adam each.
+    obs : the batch, (batch_size, obs_dim).
     """
 
     def __init__(self, size: Size, seed: int) -> None:
@@ -163,25 +160,16 @@ class Row:
 
     Attributes
     ----------
-    name, meaning
-        Which case, and in a sentence what it does.
-    actor_gradient_norm
-        2-norm over all of the actor's parameters; None if it got no gradient.
-    difference
-        2-norm of the difference to the frozen case's gradient over that one's norm; exactly 0 if
-        they are the same bit for bit, None without a gradient.
-    critic_tensors
-        The critic's parameters that held a gradient after the backward pass.
-    critic_moved
-        Largest change of a critic parameter.
-    backward_flops
-        Floating-point operations of the backward pass's matrix products.
-    milliseconds
-        The whole update, forward pass and optimizer included, median.
-    remark
-        The error or warning that the user saw, or "".
-    explanation
-        What the gradient did, "reaches actor" say, and the lines where it stopped.
+    name, meaning : which case, and in a sentence what it does.
+    actor_gradient_norm : 2-norm over all of the actor's parameters; None if it got no gradient.
+    difference : 2-norm of the difference to the frozen case's gradient over that one's norm;
+        exactly 0 if they are the same bit for bit, None without a gradient.
+    critic_tensors : the critic's parameters that held a gradient after the backward pass.
+    critic_moved : largest change of a critic parameter.
+    backward_flops : floating-point operations of the backward pass's matrix products.
+    milliseconds : the whole update, forward pass and optimizer included, median.
+    remark : the error or warning that the user saw, or "".
+    explanation : what the gradient did, "reaches actor" say, and the lines where it stopped.
     """
 
     name: str
@@ -197,7 +185,7 @@ class Row:
 
 
 def explain(name: str, size: Size, seed: int = 0) -> tg.Explanation:
-    """Where the gradient goes in one of the :data:`CASES`, and where and why it stops."""
+    """Where the gradient goes in one of the `CASES`, and where and why it stops."""
     # As a method of the lab, for then its networks are called "actor" and "critic".
     update = MethodType(CASES[name], Lab(size, seed))
     with warnings.catch_warnings():
@@ -210,12 +198,9 @@ def measure(size: Size, seed: int = 0, repetitions: int = 15) -> Iterator[Row]:
 
     Parameters
     ----------
-    size
-        Of the networks and the batch.
-    seed
-        Of the initial weights and the batch.
-    repetitions
-        Updates that are timed.
+    size : of the networks and the batch.
+    seed : of the initial weights and the batch.
+    repetitions : updates that are timed.
     """
     reference: np.ndarray | None = None
     for name, update in CASES.items():

@@ -5,8 +5,8 @@
 
 The generated function is autograd's answer put down in writing: what freezing saves are lines that
 are missing, what blocking destroys is a path that is missing. Values are named alike in all three,
-so that the same line is the same text: ``critic_h1`` is what the critic's first layer hands on,
-``d_critic_h1`` the loss's derivative in it, ``critic_z1`` is the same layer before its activation.
+so that the same line is the same text: `critic_h1` is what the critic's first layer hands on,
+`d_critic_h1` the loss's derivative in it, `critic_z1` is the same layer before its activation.
 """
 
 import inspect
@@ -63,14 +63,10 @@ class Line:
 
     Attributes
     ----------
-    text
-        The operation, in the names that all cases share.
-    group
-        A key of :data:`GROUPS`.
-    flops
-        Of its matrix product; 0 for everything else.
-    bytes
-        Read and written if it ran alone; the loops of the generated function save some of them.
+    text : the operation, in the names that all cases share.
+    group : a key of `GROUPS`.
+    flops : of its matrix product; 0 for everything else.
+    bytes : read and written if it ran alone; the loops of the generated function save some of them.
     """
 
     text: str
@@ -85,20 +81,13 @@ class Step:
 
     Attributes
     ----------
-    name
-        A key of :data:`CASES`.
-    recorded_flops
-        Of the backward pass as autograd ran it.
-    flops
-        Of the backward pass that is left after compilation.
-    lines
-        Its operations.
-    code
-        The generated code that does them, in the shared names.
-    source
-        The generated function, word for word.
-    milliseconds
-        Forward and backward together, median; NaN if it was not timed.
+    name : a key of `CASES`.
+    recorded_flops : of the backward pass as autograd ran it.
+    flops : of the backward pass that is left after compilation.
+    lines : its operations.
+    code : the generated code that does them, in the shared names.
+    source : the generated function, word for word.
+    milliseconds : forward and backward together, median; NaN if it was not timed.
     """
 
     name: str
@@ -116,12 +105,11 @@ class Step:
 
 
 def compile_step(name: str, size: Size, seed: int = 0, repetitions: int = 0) -> Step:
-    """Compile one of the :data:`CASES`, forward and backward pass, and read what came out.
+    """Compile one of the `CASES`, forward and backward pass, and read what came out.
 
     Parameters
     ----------
-    repetitions
-        Calls that are timed.
+    repetitions : calls that are timed.
     """
     lab, loss_of = Lab(size, seed), CASES[name]
     actor, critic = lab.actor, lab.critic
@@ -151,7 +139,7 @@ def compile_step(name: str, size: Size, seed: int = 0, repetitions: int = 0) -> 
 
 
 def _place_of_backward(function: Callable[..., Any]) -> str:
-    """``file.py:number``, as the comments in the generated code have it."""
+    """`file.py:number`, as the comments in the generated code have it."""
     lines, first = inspect.getsourcelines(function)
     number = first + next(n for n, line in enumerate(lines) if ".backward()" in line)
     return f"{Path(__file__).name}:{number}"
@@ -226,7 +214,7 @@ class _Names:
         return self._name.get(v) or self._parameter(v.name)
 
     def _parameter(self, name: str) -> str:
-        """``critic_W2`` for the weight of the critic's second linear layer."""
+        """`critic_W2` for the weight of the critic's second linear layer."""
         return self._WEIGHT.sub(
             lambda m: f"{m[1]}_{'W' if m[3] == 'weight' else 'b'}{int(m[2]) // 2 + 1}",
             name.replace("grad_", "d_", 1),
@@ -298,7 +286,7 @@ class Row:
 def diff(texts: Sequence[Sequence[str]]) -> list[Row]:
     """Merge texts into one in which every line of each stands once, in order.
 
-    The first two are aligned (longest matching blocks, ``difflib``), the result with the third, and
+    The first two are aligned (longest matching blocks, `difflib`), the result with the third, and
     so on.
     """
     rows = [Row(line, (True,)) for line in texts[0]]

@@ -1,4 +1,4 @@
-"""The backward passes of :mod:`ddpg.compare_source` on a terminal: side by side, or merged."""
+"""The backward passes of `ddpg.compare_source` on a terminal: side by side, or merged."""
 
 import textwrap
 from collections.abc import Iterator, Sequence
@@ -39,7 +39,7 @@ def group_rows(steps: Sequence[Step], group: str) -> list[Row]:
 
 
 def cost_text(flops: int, nbytes: int) -> str:
-    """``33.55 MFLOP, 0.52 MB``, or that there is nothing."""
+    """`33.55 MFLOP, 0.52 MB`, or that there is nothing."""
     return f"{flops / 1e6:.2f} MFLOP, {nbytes / 1e6:.2f} MB" if nbytes else "nothing"
 
 

@@ -63,11 +63,9 @@ class Curve:
 
     Attributes
     ----------
-    steps, returns
-        Environment steps, and the mean return of the evaluation made there.
-    updates, mean_q
-        Updates so far, and the critic's mean value of the actor's own actions, ``Q(s, mu(s))``,
-        on the batches of the last :data:`WINDOW`.
+    steps, returns : environment steps, and the mean return of the evaluation made there.
+    updates, mean_q : updates so far, and the critic's mean value of the actor's own actions, `Q(s,
+        mu(s))`, on the batches of the last `WINDOW`.
     """
 
     steps: list[int] = field(default_factory=list)
@@ -83,14 +81,10 @@ def train_variant(
 
     Parameters
     ----------
-    variant
-        One of :data:`VARIANTS`.
-    steps
-        Environment steps, the warm-up among them.
-    seed
-        Of the agent and the environment.
-    on_step
-        Called after each step.
+    variant : one of `VARIANTS`.
+    steps : environment steps, the warm-up among them.
+    seed : of the agent and the environment.
+    on_step : called after each step.
     """
     env, evaluation_env = make_env(ENV_ID), make_env(ENV_ID)
     agent_seed, env_seed = rng.spawn(seed, 2)

@@ -38,8 +38,7 @@ def create_run(run_dir: Path, config: TrainConfig) -> None:
 
     Raises
     ------
-    UsageError
-        if it already holds a run, or is no folder.
+    UsageError : if it already holds a run, or is no folder.
     """
     if run_dir.exists() and not run_dir.is_dir():
         raise UsageError(f"{run_dir} is a file, not a folder for a run")
@@ -58,7 +57,7 @@ def create_run(run_dir: Path, config: TrainConfig) -> None:
 
 
 def save_agent(agent: DDPG, run_dir: Path) -> None:
-    """Write the agent's state, as safetensors: names are paths such as ``actor.mlp.0.weight``."""
+    """Write the agent's state, as safetensors: names are paths such as `actor.mlp.0.weight`."""
     # As bytes, because the package's own save_file lets nobody but the owner read the file.
     model = safetensors.numpy.save(flatten(agent.state_dict()))
     write_atomically(run_dir / MODEL, lambda path: path.write_bytes(model))
@@ -69,8 +68,7 @@ def load_agent(run_dir: Path) -> tuple[DDPG, TrainConfig]:
 
     Raises
     ------
-    UsageError
-        if the folder or one of its files is missing, damaged, or of another network size.
+    UsageError : if the folder or one of its files is missing, damaged, or of another network size.
     """
     if not run_dir.is_dir():
         raise UsageError(f"there is no run folder {run_dir}")
@@ -103,12 +101,11 @@ def flatten(state: Any, prefix: str = "") -> dict[str, np.ndarray]:
 
 
 def unflatten(arrays: Mapping[str, np.ndarray], like: Any, prefix: str = "") -> Any:
-    """Inverse of :func:`flatten`: the arrays in the nesting of ``like``.
+    """Inverse of `flatten`: the arrays in the nesting of `like`.
 
     Raises
     ------
-    KeyError
-        naming an entry of ``like`` that is missing.
+    KeyError : naming an entry of `like` that is missing.
     """
     if isinstance(like, Mapping):
         return {

@@ -6,7 +6,7 @@ import gymnasium
 import numpy as np
 
 FIRST_SEED = 1000
-"""Episode ``i`` of an evaluation starts from seed ``FIRST_SEED + i`` unless told otherwise, so that
+"""Episode `i` of an evaluation starts from seed `FIRST_SEED + i` unless told otherwise, so that
 runs, and moments of one run, are compared on the same start states."""
 
 
@@ -20,14 +20,10 @@ def evaluate(
 
     Parameters
     ----------
-    act
-        From an observation to an action, ``agent.act`` for instance.
-    env
-        Used by nobody else: an evaluation leaves it in another place.
-    episodes
-        How many.
-    first_seed
-        The seed of the first episode's start state; the following ones count up.
+    act : from an observation to an action, `agent.act` for instance.
+    env : used by nobody else: an evaluation leaves it in another place.
+    episodes : how many.
+    first_seed : the seed of the first episode's start state; the following ones count up.
     """
     return np.array([_episode(act, env, first_seed + index) for index in range(episodes)])
 

@@ -10,10 +10,8 @@ class Table:
 
     Parameters
     ----------
-    path
-        Written anew.
-    columns
-        Names of the columns, the first line.
+    path : written anew.
+    columns : names of the columns, the first line.
     """
 
     def __init__(self, path: Path, columns: Sequence[str]) -> None:
@@ -26,7 +24,7 @@ class Table:
         self._file.close()
 
     def append(self, row: Mapping[str, float]) -> None:
-        """Add one line; ``row`` has a number for each column."""
+        """Add one line; `row` has a number for each column."""
         self._write([_cell(row[name]) for name in self._columns])
 
     def _write(self, cells: Sequence[str]) -> None:
@@ -39,7 +37,7 @@ def _cell(value: float) -> str:
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
-    """Let ``write`` make the file beside its place, then move it there in one step."""
+    """Let `write` make the file beside its place, then move it there in one step."""
     beside = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         write(beside)

@@ -17,8 +17,7 @@ def stop_on_ctrl_c(console: Console) -> Iterator[threading.Event]:
 
     Parameters
     ----------
-    console
-        Where the user is told that the request was heard.
+    console : where the user is told that the request was heard.
     """
     stop = threading.Event()
     if threading.current_thread() is not threading.main_thread():

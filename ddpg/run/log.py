@@ -12,11 +12,11 @@ from ddpg.run.files import Table
 from ddpg.run.progress import TrainProgress
 
 EPISODE_COLUMNS = ("step", "episode", "return", "length", "updates", *METRICS)
-"""Of ``metrics.csv``: the step that ended the episode, its number from 1, its undiscounted return
+"""Of `metrics.csv`: the step that ended the episode, its number from 1, its undiscounted return
 and length, the updates made during it, and the mean of what they reported (nan in the warm-up)."""
 
 EVALUATION_COLUMNS = ("step", "mean", "std", "min", "max", "episodes")
-"""Of ``evaluations.csv``: after which step, and the returns' statistics."""
+"""Of `evaluations.csv`: after which step, and the returns' statistics."""
 
 
 class RunLog:
@@ -24,19 +24,14 @@ class RunLog:
 
     Parameters
     ----------
-    run_dir
-        Where the tables go.
-    progress
-        What is told of every row.
+    run_dir : where the tables go.
+    progress : what is told of every row.
 
     Attributes
     ----------
-    episodes, evaluations
-        The rows so far.
-    steps
-        Environment steps so far.
-    interrupted
-        Whether the user ended the run early.
+    episodes, evaluations : the rows so far.
+    steps : environment steps so far.
+    interrupted : whether the user ended the run early.
     """
 
     def __init__(self, run_dir: Path, progress: TrainProgress) -> None:

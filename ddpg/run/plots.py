@@ -20,12 +20,9 @@ def save_learning_curve(
 
     Parameters
     ----------
-    path
-        The PNG file.
-    episodes
-        Rows with ``step`` and ``return``.
-    evaluations
-        Rows with ``step``, ``mean``, ``std``, ``min`` and ``max``.
+    path : the PNG file.
+    episodes : rows with `step` and `return`.
+    evaluations : rows with `step`, `mean`, `std`, `min` and `max`.
     """
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.subplots()
@@ -57,7 +54,7 @@ def save_learning_curve(
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write ``figure`` as PNG; the same drawing gives the same bytes."""
+    """Write `figure` as PNG; the same drawing gives the same bytes."""
     canvas = FigureCanvasAgg(figure)
     figure.set_dpi(_DPI)
     write_atomically(path, lambda beside: canvas.print_png(beside))

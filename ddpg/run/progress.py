@@ -18,10 +18,8 @@ class TrainProgress:
 
     Parameters
     ----------
-    total_steps
-        Where the bar ends.
-    console
-        Where it is drawn; if that is no terminal, only evaluations are printed.
+    total_steps : where the bar ends.
+    console : where it is drawn; if that is no terminal, only evaluations are printed.
     """
 
     def __init__(self, total_steps: int, console: Console) -> None:
@@ -56,7 +54,7 @@ class TrainProgress:
         self._bar.stop()
 
     def step(self, step: int) -> None:
-        """``step`` environment steps are done."""
+        """`step` environment steps are done."""
         self._steps, now = step, time.monotonic()
         if now - self._drawn_at >= _REDRAW_SECONDS:
             self._drawn_at = now
@@ -82,8 +80,7 @@ class StageProgress:
 
     Parameters
     ----------
-    console
-        Where it is drawn; if that is no terminal, nothing is.
+    console : where it is drawn; if that is no terminal, nothing is.
     """
 
     def __init__(self, console: Console) -> None:
@@ -112,7 +109,7 @@ class StageProgress:
         self._bar.stop()
 
     def stage(self, name: str, total: int) -> None:
-        """The next stage begins; it has ``total`` steps."""
+        """The next stage begins; it has `total` steps."""
         self._task = self._bar.add_task(name, total=total)
         self._bar.refresh()
 

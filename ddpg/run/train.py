@@ -24,31 +24,25 @@ from ddpg.spaces import make_env
 
 
 def train(config: TrainConfig, run_dir: Path, console: Console | None = None) -> RunLog:
-    """Run ``config`` and keep everything in the folder ``run_dir``.
+    """Run `config` and keep everything in the folder `run_dir`.
 
     Ctrl-C ends the run after the current step. What there is by then is kept, as it is when an
     error ends the run.
 
     Parameters
     ----------
-    config
-        The whole of the run.
-    run_dir
-        A folder without a run; made if it does not exist.
-    console
-        Where progress is shown; standard error by default.
+    config : the whole of the run.
+    run_dir : a folder without a run; made if it does not exist.
+    console : where progress is shown; standard error by default.
 
     Returns
     -------
-    RunLog
-        The run's tables, and whether it was interrupted.
+    RunLog : the run's tables, and whether it was interrupted.
 
     Raises
     ------
-    UsageError
-        for an unknown or unsupported environment, or a folder that already holds a run.
-    TrainingError
-        as :func:`learn`.
+    UsageError : for an unknown or unsupported environment, or a folder that already holds a run.
+    TrainingError : as `learn`.
     """
     console = Console(stderr=True) if console is None else console
     with ExitStack() as stack:
@@ -81,7 +75,7 @@ def train(config: TrainConfig, run_dir: Path, console: Console | None = None) ->
 
 
 def _evaluation_is_due(config: TrainConfig, step: int) -> bool:
-    """Every ``eval_every`` steps and after the last one; never if that is 0."""
+    """Every `eval_every` steps and after the last one; never if that is 0."""
     if config.eval_every == 0:
         return False
     return step % config.eval_every == 0 or step == config.total_timesteps

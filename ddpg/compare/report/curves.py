@@ -42,8 +42,7 @@ def bootstrap(values: Sequence[Sequence[float]]) -> Band:
 
     Parameters
     ----------
-    values
-        One sequence per run, of the same length.
+    values : one sequence per run, of the same length.
     """
     runs = np.asarray(values, dtype=np.float64)
     draws = np.random.default_rng(0).integers(len(runs), size=(RESAMPLES, len(runs)))

@@ -1,11 +1,11 @@
-"""``ddpg compare --report``: everything the comparison found, as one page that needs nothing else.
+"""`ddpg compare --report`: everything the comparison found, as one page that needs nothing else.
 
     check_folder(folder)                      # before the work: may the page be written there?
     report = gather(size, seeds, rows, runs)  # what the comparison has measured, and the rest
     write(render(report), folder)             # folder/index.html
 
-The measuring is done elsewhere (:mod:`ddpg.compare`, :mod:`ddpg.compare_train`,
-:mod:`ddpg.compare_source`); this file keeps it together, :mod:`ddpg.report_html` writes it down.
+The measuring is done elsewhere (`ddpg.compare`, `ddpg.compare_train`,
+`ddpg.compare_source`); this file keeps it together, `ddpg.report_html` writes it down.
 """
 
 import inspect
@@ -36,16 +36,11 @@ class Report:
 
     Attributes
     ----------
-    size
-        Of the networks and the batch in the table.
-    seeds
-        Of the training runs; the first one also of the table.
-    rows, explanations
-        The table, and :func:`tinygrad_rl.explain`'s account of each case.
-    runs
-        A curve for each seed, by the variant's name.
-    steps
-        The compiled actor steps.
+    size : of the networks and the batch in the table.
+    seeds : of the training runs; the first one also of the table.
+    rows, explanations : the table, and `tinygrad_rl.explain`'s account of each case.
+    runs : a curve for each seed, by the variant's name.
+    steps : the compiled actor steps.
     """
 
     size: Size
@@ -67,10 +62,8 @@ def gather(
 
     Parameters
     ----------
-    size, seeds, rows, runs
-        As in :class:`Report`.
-    on_part
-        Called after each of :data:`PARTS`.
+    size, seeds, rows, runs : as in `Report`.
+    on_part : called after each of `PARTS`.
     """
     explanations, steps = {}, []
     for name in CASES:
@@ -83,12 +76,11 @@ def gather(
 
 
 def check_folder(folder: Path) -> None:
-    """See that a report may be written into ``folder``, which need not exist yet.
+    """See that a report may be written into `folder`, which need not exist yet.
 
     Raises
     ------
-    UsageError
-        if it is a file, or holds anything but an earlier report.
+    UsageError : if it is a file, or holds anything but an earlier report.
     """
     if not folder.exists():
         if not folder.parent.is_dir():

@@ -1,7 +1,7 @@
-"""A :class:`ddpg.report.Report` as HTML: one function for each part of the page.
+"""A `ddpg.report.Report` as HTML: one function for each part of the page.
 
-The page itself, with its style sheet, is the template ``page.html``. Text that comes from outside
-goes through :func:`html.escape`; what is written here and the SVG pictures do not.
+The page itself, with its style sheet, is the template `page.html`. Text that comes from outside
+goes through `html.escape`; what is written here and the SVG pictures do not.
 """
 
 import re
@@ -91,7 +91,7 @@ def _verdict(q: Band) -> str:
 
 
 def _interval(band: Band) -> str:
-    """``-160 (-170 to -150)``."""
+    """`-160 (-170 to -150)`."""
     return f"{_number(band.mean[0])} ({_number(band.low[0])} to {_number(band.high[0])})"
 
 
@@ -152,7 +152,7 @@ def _outcomes(report: Report) -> str:
 
 
 def _html_table(head: Iterable[str], body: Iterable[Sequence[str]], caption: str) -> str:
-    """``body`` is HTML; the first cell of a row names the row."""
+    """`body` is HTML; the first cell of a row names the row."""
     headers = "".join(f'<th scope="col">{cell}</th>' for cell in head)
     lines = [
         f'<tr><th scope="row">{row[0]}</th>{"".join(f"<td>{cell}</td>" for cell in row[1:])}</tr>'
@@ -259,7 +259,7 @@ def _marked(rows: Sequence[DiffRow], steps: Sequence[Step], code: bool = False) 
 
 
 def _kind(row: DiffRow) -> str:
-    """Style of a line: ``saved`` by freezing, ``lost`` by blocking, or common to all."""
+    """Style of a line: `saved` by freezing, `lost` by blocking, or common to all."""
     if all(row.found_in):
         return "common"
     return "lost" if row.found_in[0] else "saved"

@@ -1,4 +1,4 @@
-"""What somebody sees who handles the critic in one of the ways of ``ddpg compare``, and where.
+"""What somebody sees who handles the critic in one of the ways of `ddpg compare`, and where.
 
 A paragraph of text for each case, with `code` in backticks; the numbers beside it in the report are
 measured.
