@@ -10,10 +10,9 @@ import math
 from collections.abc import Iterator
 from typing import NamedTuple
 
-import gymnasium
-
 from ddpg.agent import DDPG
 from ddpg.errors import TrainingError
+from ddpg.spaces import Env
 
 
 class Episode(NamedTuple):
@@ -31,7 +30,7 @@ class Step(NamedTuple):
     episode: Episode | None
 
 
-def learn(agent: DDPG, env: gymnasium.Env, total_steps: int, seed: int) -> Iterator[Step]:
+def learn(agent: DDPG, env: Env, total_steps: int, seed: int) -> Iterator[Step]:
     """Algorithm 1 of Lillicrap et al. 2015; yields after each environment step.
 
     Parameters

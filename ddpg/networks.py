@@ -63,7 +63,8 @@ class Actor(nn.Module):
 
     def forward(self, obs: tg.Tensor) -> tg.Tensor:
         """Actions in the environment's units, (B, act_dim), for observations of (B, obs_dim)."""
-        return self.range.center + self.range.half * tg.tanh(self.mlp(obs))
+        action = self.range.center + self.range.half * tg.tanh(self.mlp(obs))
+        return action  # a variable, whose name the compiled step's listing bears
 
     def saturation(self, action: tg.Tensor) -> tg.Tensor:
         """Share of `action` within 1 % of half the range of a bound, a scalar.
@@ -78,11 +79,7 @@ class Actor(nn.Module):
 class Critic(nn.Module):
     """The value of an action, `Q(s, a)`; the action enters beside the observation.
 
-    Parameters
-    ----------
-    obs_dim, act_dim : length of an observation and of an action.
-    hidden : units of each hidden layer.
-    rng : where the initial weights come from.
+    Its parameters are those of `Actor`, with the action's length in the place of the bounds.
     """
 
     def __init__(

@@ -38,11 +38,6 @@ class Replay:
     capacity : how many transitions are kept. Rows cost memory only once they are written to,
         because operating systems hand out zeroed pages at the first touch: a short run needs no
         smaller replay, and with the same one it finds the same compiled update.
-
-    Attributes
-    ----------
-    obs, action, reward, next_obs, terminated : the table's columns as tensors, (capacity, width);
-        they share its memory.
     """
 
     def __init__(self, obs_dim: int, act_dim: int, capacity: int) -> None:
@@ -55,9 +50,6 @@ class Replay:
         self._parts = [slice(end - width, end) for end, width in zip(ends, widths, strict=True)]
         self._rows = np.zeros((capacity, ends[-1]), dtype=np.float32)
         self._table = tg.from_numpy(self._rows)
-        self.obs, self.action, self.reward, self.next_obs, self.terminated = (
-            tg.from_numpy(self._rows[:, part]) for part in self._parts
-        )
         # A row before it is checked, and where in it the parts lie.
         self._incoming = np.zeros(ends[-1])
         self._incoming_parts = [self._incoming[part] for part in self._parts]
@@ -120,7 +112,7 @@ class Replay:
 
     def _not_finite(self) -> UsageError:
         """Name the first of the incoming numbers that float32 cannot hold."""
-        for name, part in zip(Batch._fields, self._incoming_parts, strict=True):
+        for name, part in zip(Batch.__annotations__, self._incoming_parts, strict=True):
             for n, number in enumerate(part.tolist()):
                 if not abs(number) <= _LARGEST:
                     place = name if name == "reward" else f"{name}[{n}]"

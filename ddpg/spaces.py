@@ -1,16 +1,21 @@
-"""Which environments DDPG can learn: what their spaces must be, said where they are not."""
+"""Which environments DDPG can learn: what their spaces must be, said where they are not.
+
+This file alone knows the environments' library; the others take its types from here.
+"""
 
 import difflib
 import re
+from textwrap import shorten
 
 import gymnasium
 import numpy as np
+from gymnasium import Env
 from gymnasium.spaces import Box, Space
 
 from ddpg.errors import UsageError
 
 
-def make_env(env_id: str) -> gymnasium.Env:
+def make_env(env_id: str) -> Env:
     """`gymnasium.make`, with errors that say what to do.
 
     Raises
@@ -35,7 +40,7 @@ def observation_size(space: Space) -> int:
     UsageError : for any other space.
     """
     if not isinstance(space, Box):
-        raise UsageError(f"observations must come from a flat Box, found {_describe(space)}")
+        raise UsageError(f"observations must come from a flat Box, found {_in_short(space)}")
     if len(space.shape) != 1 or space.shape[0] == 0:
         raise UsageError(
             f"observations must come from a flat Box, of shape (n,), found shape {space.shape}; "
@@ -53,7 +58,7 @@ def action_bounds(space: Space) -> tuple[np.ndarray, np.ndarray]:
     """
     required = "actions must come from a flat Box of floats with finite bounds"
     if not isinstance(space, Box):
-        raise UsageError(f"{required}, found {_describe(space)}")
+        raise UsageError(f"{required}, found {_in_short(space)}")
     if len(space.shape) != 1 or space.shape[0] == 0 or space.dtype.kind != "f":
         raise UsageError(f"{required}, found shape {space.shape} of {space.dtype}")
     for index, (low, high) in enumerate(zip(space.low, space.high, strict=True)):
@@ -62,9 +67,8 @@ def action_bounds(space: Space) -> tuple[np.ndarray, np.ndarray]:
     return space.low, space.high
 
 
-def _describe(space: Space) -> str:
-    text = str(space)
-    return text if len(text) <= 80 else f"{text[:77]}..."
+def _in_short(space: Space) -> str:
+    return shorten(str(space), 80, placeholder="...")
 
 
 def _near_ids(env_id: str) -> list[str]:

@@ -7,6 +7,7 @@ x = tg.Tensor([1.0, 2.0], requires_grad=True)
 x.grad                                # 2x
 """
 
+from tinygrad_rl import files as files
 from tinygrad_rl import nn as nn
 from tinygrad_rl import optim as optim
 from tinygrad_rl.autodiff import grad as grad

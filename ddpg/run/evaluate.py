@@ -2,8 +2,9 @@
 
 from collections.abc import Callable
 
-import gymnasium
 import numpy as np
+
+from ddpg.spaces import Env
 
 FIRST_SEED = 1000
 """Episode `i` of an evaluation starts from seed `FIRST_SEED + i` unless told otherwise, so that
@@ -12,7 +13,7 @@ runs, and moments of one run, are compared on the same start states."""
 
 def evaluate(
     act: Callable[[np.ndarray], np.ndarray],
-    env: gymnasium.Env,
+    env: Env,
     episodes: int,
     first_seed: int = FIRST_SEED,
 ) -> np.ndarray:
@@ -22,13 +23,12 @@ def evaluate(
     ----------
     act : from an observation to an action, `agent.act` for instance.
     env : used by nobody else: an evaluation leaves it in another place.
-    episodes : how many.
     first_seed : the seed of the first episode's start state; the following ones count up.
     """
     return np.array([_episode(act, env, first_seed + index) for index in range(episodes)])
 
 
-def _episode(act: Callable[[np.ndarray], np.ndarray], env: gymnasium.Env, seed: int) -> float:
+def _episode(act: Callable[[np.ndarray], np.ndarray], env: Env, seed: int) -> float:
     obs, _ = env.reset(seed=seed)
     total, done = 0.0, False
     while not done:

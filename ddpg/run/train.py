@@ -5,7 +5,7 @@
 The same configuration gives the same files, byte for byte; no file holds a time of day.
 """
 
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 from rich.console import Console
@@ -16,10 +16,9 @@ from ddpg.config import TrainConfig
 from ddpg.learn import learn
 from ddpg.run import checkpoint, plots
 from ddpg.run.evaluate import evaluate
-from ddpg.run.interrupt import stop_on_ctrl_c
 from ddpg.run.log import RunLog
+from ddpg.run.process import limited_threads, stop_on_ctrl_c
 from ddpg.run.progress import TrainProgress
-from ddpg.run.threads import limited_threads
 from ddpg.spaces import make_env
 
 
@@ -46,15 +45,15 @@ def train(config: TrainConfig, run_dir: Path, console: Console | None = None) ->
     """
     console = Console(stderr=True) if console is None else console
     with ExitStack() as stack:
-        env, evaluation_env = make_env(config.env_id), make_env(config.env_id)
-        stack.callback(env.close)
-        stack.callback(evaluation_env.close)
+        env, evaluation_env = (
+            stack.enter_context(closing(make_env(config.env_id))) for _ in range(2)
+        )
         stack.enter_context(limited_threads(config.threads))
         agent_seed, env_seed = rng.spawn(config.seed, 2)
         agent = DDPG(env.observation_space, env.action_space, config.ddpg, agent_seed)
         checkpoint.create_run(run_dir, config)
         progress = stack.enter_context(TrainProgress(config.total_timesteps, console))
-        log = stack.enter_context(RunLog(run_dir, progress))
+        log = stack.enter_context(closing(RunLog(run_dir, progress)))
         stop = stack.enter_context(stop_on_ctrl_c(console))
         try:
             for step in learn(agent, env, config.total_timesteps, rng.as_integer(env_seed)):
