@@ -12,7 +12,9 @@ from ddpg.config import DDPGConfig, TrainConfig
 if TYPE_CHECKING:
     from ddpg.agent import DDPG
 
-__all__ = ["DDPG", "DDPGConfig", "TrainConfig"]
+    __version__: str
+
+__all__ = ["DDPG", "DDPGConfig", "TrainConfig", "__version__"]
 
 
 def __getattr__(name: str) -> Any:
@@ -21,4 +23,12 @@ def __getattr__(name: str) -> Any:
         from ddpg.agent import DDPG
 
         return DDPG
+    if name == "__version__":
+        from importlib import metadata
+
+        return metadata.version("tinygrad-rl")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__
