@@ -2,7 +2,7 @@
 
     from ddpg import DDPG, DDPGConfig
 
-Start reading at :mod:`ddpg.losses` (three equations), then :mod:`ddpg.agent` (their order).
+Start reading at `ddpg.losses` (three equations), then `ddpg.agent` (their order).
 """
 
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,9 @@ from ddpg.config import DDPGConfig, TrainConfig
 if TYPE_CHECKING:
     from ddpg.agent import DDPG
 
-__all__ = ["DDPG", "DDPGConfig", "TrainConfig"]
+    __version__: str
+
+__all__ = ["DDPG", "DDPGConfig", "TrainConfig", "__version__"]
 
 
 def __getattr__(name: str) -> Any:
@@ -21,4 +23,12 @@ def __getattr__(name: str) -> Any:
         from ddpg.agent import DDPG
 
         return DDPG
+    if name == "__version__":
+        from importlib import metadata
+
+        return metadata.version("tinygrad-rl")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,4 +1,4 @@
-"""``python -m ddpg``: the same as the command ``ddpg``."""
+"""`python -m ddpg`: the same as the command `ddpg`."""
 
 from ddpg.cli import main
 

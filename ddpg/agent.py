@@ -17,10 +17,10 @@ it deviates from the paper:
 """
 
 from collections.abc import Mapping
+from copy import deepcopy
 from typing import Any
 
 import numpy as np
-from gymnasium.spaces import Space
 
 import tinygrad_rl as tg
 from ddpg import losses, rng
@@ -29,7 +29,7 @@ from ddpg.errors import UsageError
 from ddpg.networks import Actor, Critic
 from ddpg.noise import GaussianNoise, Noise, OUNoise
 from ddpg.replay import Batch, Replay
-from ddpg.spaces import action_bounds, observation_size
+from ddpg.spaces import Space, action_bounds, observation_size
 from tinygrad_rl import optim
 
 METRICS = ("critic_loss", "mean_q", "mean_target", "actor_loss", "saturation")
@@ -37,34 +37,32 @@ METRICS = ("critic_loss", "mean_q", "mean_target", "actor_loss", "saturation")
 and of the target, minus its mean value at the actor's actions, and the share of those actions at a
 bound."""
 
+PARTS = (
+    *("actor", "critic", "target_actor", "target_critic"),
+    *("actor_optimizer", "critic_optimizer", "noise"),
+)
+"""The attributes of an agent that have a state of their own, which is saved under their name."""
+
 
 class DDPG:
     """Deep deterministic policy gradient.
 
     Parameters
     ----------
-    observation_space
-        A flat Box.
-    action_space
-        A flat Box of floats with finite bounds.
-    config
-        Settings; the defaults where it is left out.
-    seed
-        Where initial weights, exploration and the draws from the replay come from.
+    observation_space : a flat Box.
+    action_space : a flat Box of floats with finite bounds.
+    config : settings; the defaults where it is left out.
+    seed : where initial weights, exploration and the draws from the replay come from.
 
     Attributes
     ----------
-    actor, critic, target_actor, target_critic
-        The networks. The targets start as copies.
-    actor_optimizer, critic_optimizer
-        One Adam each; neither knows the other's parameters.
-    replay
-        The transitions to learn from.
+    actor, critic, target_actor, target_critic : the networks. The targets start as copies.
+    actor_optimizer, critic_optimizer : one Adam each; neither knows the other's parameters.
+    replay : the transitions to learn from.
 
     Raises
     ------
-    UsageError
-        (a ``ValueError``) for spaces that are not supported, saying what was found.
+    UsageError : (a `ValueError`) for spaces that are not supported, saying what was found.
     """
 
     def __init__(
@@ -79,22 +77,17 @@ class DDPG:
         self._low, self._high = action_bounds(action_space)
         self._obs_shape, act_dim = (obs_dim,), len(self._low)
 
-        # The same seed twice: the targets start as copies of the networks.
         actor_seed, critic_seed, noise_seed, warmup_seed, sampling_seed = rng.spawn(seed, 5)
-        actors = [
-            Actor(obs_dim, self._low, self._high, config.hidden, rng.generator(actor_seed))
-            for _ in range(2)
-        ]
-        critics = [
-            Critic(obs_dim, act_dim, config.hidden, rng.generator(critic_seed)) for _ in range(2)
-        ]
-        self.actor, self.target_actor = actors
-        self.critic, self.target_critic = critics
+        init = rng.generator(actor_seed)
+        self.actor = Actor(obs_dim, self._low, self._high, config.hidden, init)
+        self.critic = Critic(obs_dim, act_dim, config.hidden, rng.generator(critic_seed))
+        self.target_actor, self.target_critic = deepcopy((self.actor, self.critic))
         self.actor_optimizer = optim.Adam(self.actor.parameters(), lr=config.actor_lr)
         self.critic_optimizer = optim.Adam(self.critic.parameters(), lr=config.critic_lr)
 
         self.replay = Replay(obs_dim, act_dim, config.buffer_size)
-        self.noise = _make_noise(config, self._high / 2 - self._low / 2, noise_seed)
+        noise = OUNoise if config.noise == "ou" else GaussianNoise
+        self.noise: Noise = noise(config.noise_std * (self._high / 2 - self._low / 2), noise_seed)
         self._warmup_rng = rng.generator(warmup_seed)
         self._sampling_rng = rng.generator(sampling_seed)
         self._steps_explored = 0
@@ -103,24 +96,17 @@ class DDPG:
         self._run_step = tg.jit(self._step) if config.compile else self._step
 
     def act(self, obs: np.ndarray) -> np.ndarray:
-        """The policy's action ``mu(obs)``, without noise.
+        """The policy's action `mu(obs)`, without noise.
 
-        Parameters
-        ----------
-        obs
-            One observation, shape (obs_dim,).
-
-        Returns
-        -------
-        ndarray
-            Shape (act_dim,), in the environment's units, inside its bounds, of its dtype.
+        Of one observation, shape (obs_dim,), an action of shape (act_dim,), in the environment's
+        units, inside its bounds, of its dtype.
         """
         return self._inside_bounds(self._mu(obs))
 
     def explore(self, obs: np.ndarray) -> np.ndarray:
-        """The next action while learning: uniform for the first ``warmup_steps``, then noisy.
+        """The next action while learning: uniform for the first `warmup_steps`, then noisy.
 
-        Shapes and units as in :meth:`act`.
+        Shapes and units as in `act`.
         """
         self._steps_explored += 1
         if self._steps_explored <= self.config.warmup_steps:
@@ -132,41 +118,37 @@ class DDPG:
 
         Returns
         -------
-        dict
-            A number for each of :data:`METRICS`.
+        dict : a number for each of `METRICS`.
 
         Raises
         ------
-        UsageError
-            if the replay is empty.
+        UsageError : if the replay is empty.
         """
         index = self.replay.sample_indices(self._sampling_rng, self.config.batch_size)
         metrics = self._run_step(tg.from_numpy(index)).tolist()
         return dict(zip(METRICS, metrics, strict=True))
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything an update changes but the replay: nested dicts and lists of arrays."""
-        state = {name: part.state_dict() for name, part in self._parts().items()}
-        return state | {
+        """Everything an update changes but the replay, nested, as `tinygrad_rl.save` takes it."""
+        return {name: getattr(self, name).state_dict() for name in PARTS} | {
             "warmup_rng": rng.get_state(self._warmup_rng),
             "sampling_rng": rng.get_state(self._sampling_rng),
-            "steps_explored": np.array(self._steps_explored),
+            "steps_explored": self._steps_explored,
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Inverse of :meth:`state_dict`.
+        """Inverse of `state_dict`.
 
         Raises
         ------
-        UsageError
-            if entries are missing or unknown. Entries of a wrong shape are refused by the part
-            that they belong to.
+        UsageError : if entries are missing or unknown. Entries of a wrong shape are refused by the
+            part that they belong to.
         """
         wrong = set(state) ^ set(self.state_dict())
         if wrong:
             raise UsageError(f"entries missing or unknown in the agent's state: {sorted(wrong)}")
-        for name, part in self._parts().items():
-            part.load_state_dict(state[name])
+        for name in PARTS:
+            getattr(self, name).load_state_dict(state[name])
         rng.set_state(self._warmup_rng, state["warmup_rng"])
         rng.set_state(self._sampling_rng, state["sampling_rng"])
         self._steps_explored = int(state["steps_explored"])
@@ -174,7 +156,7 @@ class DDPG:
     def _step(self, index: tg.Tensor) -> tg.Tensor:
         """The whole update as a function of tensors, so that it can be compiled as one.
 
-        Gives :data:`METRICS` as one tensor, which is read at once.
+        Gives `METRICS` as one tensor, which is read at once.
         """
         batch = self.replay.gather(index)
         metrics = self.critic_step(batch) | self.actor_step(batch)
@@ -200,16 +182,12 @@ class DDPG:
     def actor_step(self, batch: Batch) -> dict[str, tg.Tensor]:
         """Move the actor towards actions that Q, held still, likes better."""
         action = self.actor(batch.obs)
-        loss = self.actor_loss(batch.obs, action)
+        loss = losses.actor_loss(self.critic, batch.obs, action)
         self.actor_optimizer.zero_grad()
         loss.backward()
         self.actor_optimizer.step()
         saturation = self.actor.saturation(action.detach())
         return {"actor_loss": loss.detach(), "saturation": saturation}
-
-    def actor_loss(self, obs: tg.Tensor, action: tg.Tensor) -> tg.Tensor:
-        """``-mean(Q(s, mu(s)))`` with Q frozen, a method so that ``ddpg compare`` can spoil it."""
-        return losses.actor_loss(self.critic, obs, action)
 
     def _policy(self, obs: tg.Tensor) -> tg.Tensor:
         with tg.no_grad():
@@ -225,20 +203,3 @@ class DDPG:
         """Clip: noise leaves the bounds, and so does rounding, by a bit. A NaN stays one."""
         clipped = np.minimum(np.maximum(action, self._low), self._high)
         return clipped.astype(self._low.dtype, copy=False)
-
-    def _parts(self) -> dict[str, Any]:
-        """What has a state of its own, by the name it is saved under."""
-        return {
-            "actor": self.actor,
-            "critic": self.critic,
-            "target_actor": self.target_actor,
-            "target_critic": self.target_critic,
-            "actor_optimizer": self.actor_optimizer,
-            "critic_optimizer": self.critic_optimizer,
-            "noise": self.noise,
-        }
-
-
-def _make_noise(config: DDPGConfig, half_range: np.ndarray, seed: np.random.SeedSequence) -> Noise:
-    scale = config.noise_std * half_range
-    return OUNoise(scale, seed) if config.noise == "ou" else GaussianNoise(scale, seed)

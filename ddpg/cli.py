@@ -1,6 +1,6 @@
-"""The command line: ``ddpg train``, ``ddpg evaluate``, ``ddpg compare``.
+"""The command line: `ddpg train`, `ddpg evaluate`, `ddpg compare`.
 
-Flags are made from the dataclasses below and in :mod:`ddpg.config`. What a command needs is
+Flags are made from the dataclasses below and in `ddpg.config`. What a command needs is
 imported by the command itself, here and nowhere else in the package, so that help comes at once.
 """
 
@@ -16,13 +16,15 @@ from typing import Annotated, Any
 
 import tyro
 
+import ddpg
 from ddpg.config import TrainConfig, read_config
 from ddpg.errors import TrainingError, UsageError
 
 DESCRIPTION = """DDPG on its own autograd engine: learn a task, see what freezing does.
   ddpg train --env-id Pendulum-v1 --run-dir runs/p1
   ddpg evaluate runs/p1
-  ddpg compare"""
+  ddpg compare
+  ddpg --version"""
 
 EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
 
@@ -92,14 +94,8 @@ class Evaluate:
         env.close()
         mean, std = float(returns.mean()), float(returns.std())
         if self.json:
-            result = {
-                "env_id": config.env_id,
-                "episodes": self.episodes,
-                "mean_return": mean,
-                "std_return": std,
-                "returns": returns.tolist(),
-            }
-            print(json.dumps(result))
+            result = {"env_id": config.env_id, "episodes": self.episodes, "mean_return": mean}
+            print(json.dumps({**result, "std_return": std, "returns": returns.tolist()}))
         else:
             print(f"{config.env_id}: return {mean:,.1f} ± {std:,.1f} over {self.episodes} episodes")
         return 0
@@ -156,13 +152,14 @@ class Compare:
     def _compare(self) -> int:
         from rich.console import Console
 
-        from ddpg.compare.cases import CASES, Size, measure
+        from ddpg.compare.cases import CASES, TRAINED
+        from ddpg.compare.measure import Size, measure
         from ddpg.compare.report.gather import PARTS, gather, write
         from ddpg.compare.report.html import render
         from ddpg.compare.show import as_json, print_table, print_training, save_picture
-        from ddpg.compare.training import VARIANTS, train_variant
+        from ddpg.compare.training import train_case
+        from ddpg.run.process import limited_threads
         from ddpg.run.progress import StageProgress
-        from ddpg.run.threads import limited_threads
 
         seeds = range(self.seed, self.seed + (1 if self.report is None else self.seeds))
         size, rows, runs = Size(), [], {}
@@ -171,10 +168,10 @@ class Compare:
             for row in measure(size, self.seed):
                 rows.append(row)
                 progress.advance()
-            for name, variant in VARIANTS.items():
+            for name, case in TRAINED.items():
                 progress.stage(f"training: {name}", self.steps * len(seeds))
                 runs[name] = [
-                    train_variant(variant, self.steps, seed, progress.advance) for seed in seeds
+                    train_case(case, self.steps, seed, progress.advance) for seed in seeds
                 ]
             if self.report is not None:
                 progress.stage("explaining, compiling", PARTS)
@@ -198,11 +195,13 @@ class Compare:
     def _print_source(self) -> int:
         from rich.console import Console
 
-        from ddpg.compare.cases import Size
-        from ddpg.compare.source import CASES, compile_step
-        from ddpg.compare.source_show import print_source
+        from ddpg.compare.cases import COMPILED
+        from ddpg.compare.measure import Size
+        from ddpg.compare.show import print_source
+        from ddpg.compare.source import compile_case
 
-        print_source([compile_step(name, Size(), self.seed) for name in CASES], Console())
+        steps = [compile_case(case, Size(), self.seed) for case in COMPILED.values()]
+        print_source(steps, Console())
         return 0
 
 
@@ -241,6 +240,9 @@ def _seldom_collect() -> None:
 
 def _parse(arguments: list[str]) -> Any:
     name, rest = (arguments[0], arguments[1:]) if arguments else ("--help", [])
+    if name == "--version":
+        print(f"ddpg {ddpg.__version__}")
+        sys.exit(0)
     if name not in _COMMANDS:
         # No command to run: help, or an error that names the commands.
         return tyro.extras.subcommand_cli_from_dict(
@@ -254,7 +256,7 @@ def _parse(arguments: list[str]) -> Any:
 
 
 def _saved_settings(arguments: list[str]) -> TrainConfig:
-    """What ``--config`` names, read before the other flags so that they can win over it."""
+    """What `--config` names, read before the other flags so that they can win over it."""
     early = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     early.add_argument("--config", type=Path, nargs="?")
     path = early.parse_known_args(arguments)[0].config

@@ -10,7 +10,7 @@ line is made from these two classes: a field is a flag, the line below it is the
 import json
 import math
 import numbers
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from difflib import get_close_matches
 from pathlib import Path
@@ -27,9 +27,8 @@ class DDPGConfig:
 
     Raises
     ------
-    UsageError
-        (a ``ValueError``) if a field has the wrong type or lies outside its range; the message
-        names the field, what is allowed and what was found.
+    UsageError : (a `ValueError`) if a field has the wrong type or lies outside its range; the
+        message names the field, what is allowed and what was found.
     """
 
     hidden: tuple[int, ...] = (64, 64)
@@ -58,18 +57,14 @@ class DDPGConfig:
     """Run the update as one compiled function; off, every operation runs on its own."""
 
     def __post_init__(self) -> None:
-        _set(self, "hidden", _sizes(self.hidden))
-        for name in ("batch_size", "buffer_size", "updates_per_step"):
-            _check_integer(self, name, at_least=1)
-        _check_integer(self, "warmup_steps", at_least=0)
-        for name in ("gamma", "tau"):
-            _check_number(self, name, "from 0 to 1", lambda value: 0.0 <= value <= 1.0)
-        for name in ("actor_lr", "critic_lr"):
-            _check_number(self, name, "above 0", lambda value: value > 0.0)
-        _check_number(self, "noise_std", "of 0 or more", lambda value: value >= 0.0)
-        if self.noise not in get_args(NoiseName):
-            raise _refusal("noise", "'gaussian' or 'ou'", self.noise)
-        _check_flag(self, "compile")
+        _check(self, _SIZES, "hidden")
+        _check(self, _integer(at_least=1), "batch_size", "buffer_size", "updates_per_step")
+        _check(self, _integer(at_least=0), "warmup_steps")
+        _check(self, _number("from 0 to 1", lambda value: 0.0 <= value <= 1.0), "gamma", "tau")
+        _check(self, _number("above 0", lambda value: value > 0.0), "actor_lr", "critic_lr")
+        _check(self, _number("of 0 or more", lambda value: value >= 0.0), "noise_std")
+        _check(self, ("'gaussian' or 'ou'", lambda v: v in get_args(NoiseName), None), "noise")
+        _check(self, ("true or false", lambda value: isinstance(value, bool), None), "compile")
 
 
 @dataclass(frozen=True)
@@ -81,8 +76,7 @@ class TrainConfig:
 
     Raises
     ------
-    UsageError
-        as :class:`DDPGConfig`.
+    UsageError : as `DDPGConfig`.
     """
 
     env_id: str = "Pendulum-v1"
@@ -100,14 +94,11 @@ class TrainConfig:
     ddpg: DDPGConfig = field(default_factory=DDPGConfig)
 
     def __post_init__(self) -> None:
-        if not isinstance(self.env_id, str) or not self.env_id:
-            raise _refusal("env_id", "the id of a gymnasium environment", self.env_id)
-        for name in ("total_timesteps", "eval_episodes", "threads"):
-            _check_integer(self, name, at_least=1)
-        for name in ("seed", "eval_every"):
-            _check_integer(self, name, at_least=0)
-        if not isinstance(self.ddpg, DDPGConfig):
-            raise _refusal("ddpg", "a DDPGConfig", self.ddpg)
+        is_id = "the id of a gymnasium environment", lambda v: isinstance(v, str) and v != "", None
+        _check(self, is_id, "env_id")
+        _check(self, _integer(at_least=1), "total_timesteps", "eval_episodes", "threads")
+        _check(self, _integer(at_least=0), "seed", "eval_every")
+        _check(self, ("a DDPGConfig", lambda v: isinstance(v, DDPGConfig), None), "ddpg")
 
 
 def config_to_dict(config: TrainConfig) -> dict[str, Any]:
@@ -119,12 +110,11 @@ def config_to_dict(config: TrainConfig) -> dict[str, Any]:
 
 
 def config_from_dict(values: Mapping[str, Any]) -> TrainConfig:
-    """Inverse of :func:`config_to_dict`; fields that are absent take their defaults.
+    """Inverse of `config_to_dict`; fields that are absent take their defaults.
 
     Raises
     ------
-    UsageError
-        if a name is unknown (with the nearest known one) or a value is not allowed.
+    UsageError : if a name is unknown (with the nearest known one) or a value is not allowed.
     """
     algorithm = {f.name for f in fields(DDPGConfig)}
     run = {f.name for f in fields(TrainConfig)} - {"ddpg"}
@@ -138,12 +128,12 @@ def config_from_dict(values: Mapping[str, Any]) -> TrainConfig:
 
 
 def read_config(path: Path) -> TrainConfig:
-    """The configuration that a ``config.json`` holds.
+    """The configuration that a `config.json` holds.
 
     Raises
     ------
-    UsageError
-        if there is none, it is not JSON, or its settings are not allowed; the message names it.
+    UsageError : if there is none, it is not JSON, or its settings are not allowed; the message
+        names it.
     """
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
@@ -159,42 +149,39 @@ def read_config(path: Path) -> TrainConfig:
         raise UsageError(f"{path}: {error}") from error
 
 
-def _refusal(name: str, allowed: str, found: object) -> UsageError:
-    return UsageError(f"{name} must be {allowed}, got {found!r}")
+Rule = tuple[str, Callable[[Any], bool], Callable[[Any], Any] | None]
+"""What is allowed, in words; whether a value is; and how it becomes a plain Python value, for a
+NumPy integer, say, would not go into JSON."""
 
 
-def _set(config: object, name: str, value: object) -> None:
-    """Store the plain Python form of a checked value (a NumPy integer would not go into JSON)."""
-    object.__setattr__(config, name, value)
+def _check(config: object, rule: Rule, *names: str) -> None:
+    allowed, accepts, plain = rule
+    for name in names:
+        value = getattr(config, name)
+        if not accepts(value):
+            raise UsageError(f"{name} must be {allowed}, got {value!r}")
+        if plain is not None:
+            vars(config)[name] = plain(value)
 
 
-def _sizes(found: object) -> tuple[int, ...]:
-    sizes = tuple(found) if isinstance(found, (list, tuple)) else ()
-    if not sizes or not all(_is_integer(size) and size >= 1 for size in sizes):
-        raise _refusal("hidden", "one or more positive integers", found)
-    return tuple(int(size) for size in sizes)
+def _is_number(value: Any, kind: type[Any]) -> bool:
+    return isinstance(value, kind) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def _is_integer(value: object) -> bool:
-    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
+def _integer(at_least: int) -> Rule:
+    def accepts(value: Any) -> bool:
+        return _is_number(value, numbers.Integral) and value >= at_least
+
+    return f"an integer of {at_least} or more", accepts, int
 
 
-def _check_integer(config: object, name: str, at_least: int) -> None:
-    value = getattr(config, name)
-    if not _is_integer(value) or value < at_least:
-        raise _refusal(name, f"an integer of {at_least} or more", value)
-    _set(config, name, int(value))
+def _number(allowed: str, accepts: Callable[[float], bool]) -> Rule:
+    return f"a number {allowed}", lambda v: _is_number(v, numbers.Real) and accepts(v), float
 
 
-def _check_number(config: object, name: str, allowed: str, accepts: Any) -> None:
-    value = getattr(config, name)
-    is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    if not is_number or not math.isfinite(value) or not accepts(value):
-        raise _refusal(name, f"a number {allowed}", value)
-    _set(config, name, float(value))
+def _are_sizes(value: Any) -> bool:
+    _, is_size, _ = _integer(at_least=1)
+    return isinstance(value, (list, tuple)) and len(value) > 0 and all(map(is_size, value))
 
 
-def _check_flag(config: object, name: str) -> None:
-    value = getattr(config, name)
-    if not isinstance(value, bool):
-        raise _refusal(name, "true or false", value)
+_SIZES: Rule = ("one or more positive integers", _are_sizes, lambda sizes: tuple(map(int, sizes)))

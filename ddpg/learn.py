@@ -10,10 +10,9 @@ import math
 from collections.abc import Iterator
 from typing import NamedTuple
 
-import gymnasium
-
 from ddpg.agent import DDPG
 from ddpg.errors import TrainingError
+from ddpg.spaces import Env
 
 
 class Episode(NamedTuple):
@@ -31,24 +30,19 @@ class Step(NamedTuple):
     episode: Episode | None
 
 
-def learn(agent: DDPG, env: gymnasium.Env, total_steps: int, seed: int) -> Iterator[Step]:
+def learn(agent: DDPG, env: Env, total_steps: int, seed: int) -> Iterator[Step]:
     """Algorithm 1 of Lillicrap et al. 2015; yields after each environment step.
 
     Parameters
     ----------
-    agent
-        Learns; its ``warmup_steps`` and ``updates_per_step`` say when.
-    env
-        Used by nobody else.
-    total_steps
-        Environment steps, numbered from 1.
-    seed
-        Of the environment; later episodes go on from there.
+    agent : learns; its `warmup_steps` and `updates_per_step` say when.
+    env : used by nobody else.
+    total_steps : environment steps, numbered from 1.
+    seed : of the environment; later episodes go on from there.
 
     Raises
     ------
-    TrainingError
-        for a NaN or infinite observation or reward, or a loss that is no longer finite.
+    TrainingError : for a NaN or infinite observation or reward, or a loss that is no longer finite.
     """
     obs, _ = env.reset(seed=seed)
     agent.noise.reset()

@@ -4,7 +4,7 @@
     critic = Critic(obs_dim, act_dim, hidden=(64, 64), rng=rng)
     q = critic(obs, actor(obs))                              # (B, 1)
 
-Parameters are named as in PyTorch: ``mlp.0.weight`` is the first layer's, (out, in).
+Parameters are named as in PyTorch: `mlp.0.weight` is the first layer's, (out, in).
 """
 
 from dataclasses import dataclass
@@ -25,8 +25,7 @@ class ActionRange:
 
     Attributes
     ----------
-    center, half
-        Middle and half width of the range, (act_dim,).
+    center, half : middle and half width of the range, (act_dim,).
     """
 
     center: tg.Tensor
@@ -34,18 +33,15 @@ class ActionRange:
 
 
 class Actor(nn.Module):
-    """The deterministic policy: ``mu(s) = center + half * tanh(mlp(s))``, per dimension.
+    """The deterministic policy: `mu(s) = center + half * tanh(mlp(s))`, per dimension.
 
     Parameters
     ----------
-    obs_dim
-        Length of an observation.
-    low, high
-        Lowest and highest action per dimension, shape (act_dim,); they need not be symmetric.
-    hidden
-        Units of each hidden layer.
-    rng
-        Where the initial weights come from.
+    obs_dim : length of an observation.
+    low, high : lowest and highest action per dimension, shape (act_dim,); they need not be
+        symmetric.
+    hidden : units of each hidden layer.
+    rng : where the initial weights come from.
     """
 
     def __init__(
@@ -67,10 +63,11 @@ class Actor(nn.Module):
 
     def forward(self, obs: tg.Tensor) -> tg.Tensor:
         """Actions in the environment's units, (B, act_dim), for observations of (B, obs_dim)."""
-        return self.range.center + self.range.half * tg.tanh(self.mlp(obs))
+        action = self.range.center + self.range.half * tg.tanh(self.mlp(obs))
+        return action  # a variable, whose name the compiled step's listing bears
 
     def saturation(self, action: tg.Tensor) -> tg.Tensor:
-        """Share of ``action`` within 1 % of half the range of a bound, a scalar.
+        """Share of `action` within 1 % of half the range of a bound, a scalar.
 
         There tanh is flat: its slope is below 0.02, and an actor that is saturated everywhere
         learns no more.
@@ -80,16 +77,9 @@ class Actor(nn.Module):
 
 
 class Critic(nn.Module):
-    """The value of an action, ``Q(s, a)``; the action enters beside the observation.
+    """The value of an action, `Q(s, a)`; the action enters beside the observation.
 
-    Parameters
-    ----------
-    obs_dim, act_dim
-        Length of an observation and of an action.
-    hidden
-        Units of each hidden layer.
-    rng
-        Where the initial weights come from.
+    Its parameters are those of `Actor`, with the action's length in the place of the bounds.
     """
 
     def __init__(
@@ -99,7 +89,7 @@ class Critic(nn.Module):
         self.mlp = _mlp((obs_dim + act_dim, *hidden, 1), rng)
 
     def forward(self, obs: tg.Tensor, action: tg.Tensor) -> tg.Tensor:
-        """Values, (B, 1), of ``obs`` (B, obs_dim) and ``action`` (B, act_dim)."""
+        """Values, (B, 1), of `obs` (B, obs_dim) and `action` (B, act_dim)."""
         return self.mlp(tg.concatenate([obs, action], axis=1))
 
 

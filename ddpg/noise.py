@@ -4,30 +4,16 @@
     noise.reset()             # at the start of each episode
     action = mu + noise()     # (act_dim,), in the environment's units
 
-Each owns its generator and saves it with its state.
+Each owns its generator and saves it with its state, `state_dict()`, after which
+`load_state_dict(state)` continues.
 """
 
-from typing import Protocol
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
 from ddpg import rng
-
-
-class Noise(Protocol):
-    """What the agent asks of a noise."""
-
-    def __call__(self) -> np.ndarray:
-        """The next draw, shape (act_dim,), float64."""
-
-    def reset(self) -> None:
-        """Start a new episode."""
-
-    def state_dict(self) -> dict[str, np.ndarray]:
-        """Everything that the next draw depends on."""
-
-    def load_state_dict(self, state: dict[str, np.ndarray]) -> None:
-        """Continue where :meth:`state_dict` was taken."""
 
 
 class GaussianNoise:
@@ -35,28 +21,26 @@ class GaussianNoise:
 
     Parameters
     ----------
-    scale
-        Standard deviation per action dimension, shape (act_dim,).
-    seed
-        Where the draws come from.
+    scale : standard deviation per action dimension, shape (act_dim,).
+    seed : where the draws come from.
     """
 
     def __init__(self, scale: np.ndarray, seed: np.random.SeedSequence) -> None:
-        self._scale = np.array(scale, dtype=np.float64)
+        self.scale = np.array(scale, dtype=np.float64)
         self._rng = rng.generator(seed)
 
     def __call__(self) -> np.ndarray:
         """The next draw, shape (act_dim,)."""
-        return self._scale * self._rng.standard_normal(self._scale.size)
+        return self.scale * self._rng.standard_normal(self.scale.size)
 
     def reset(self) -> None:
         """Nothing to forget: draws do not depend on each other."""
 
-    def state_dict(self) -> dict[str, np.ndarray]:
+    def state_dict(self) -> dict[str, Any]:
         """Everything that the next draw depends on."""
         return {"rng": rng.get_state(self._rng)}
 
-    def load_state_dict(self, state: dict[str, np.ndarray]) -> None:
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Continue where the state was taken."""
         rng.set_state(self._rng, state["rng"])
 
@@ -64,41 +48,40 @@ class GaussianNoise:
 class OUNoise:
     """The Ornstein-Uhlenbeck process of the paper: noise with inertia, pulled back to zero.
 
-    ``x <- x - theta x dt + scale sqrt(dt) N(0, 1)`` with dt = 1 environment step and theta = 0.15
+    `x <- x - theta x dt + scale sqrt(dt) N(0, 1)` with dt = 1 environment step and theta = 0.15
     (Lillicrap et al. 2015, section 7). dt matters: at dt = 1 the process settles within about 20
-    steps at a standard deviation of ``scale / sqrt(1 - (1 - theta)**2)``, 1.9 times the scale;
+    steps at a standard deviation of `scale / sqrt(1 - (1 - theta)**2)`, 1.9 times the scale;
     libraries with dt = 0.01 mean something else by the same sigma.
 
     Parameters
     ----------
-    scale
-        Sigma per action dimension, shape (act_dim,).
-    seed
-        Where the draws come from.
+    scale : sigma per action dimension, shape (act_dim,).
+    seed : where the draws come from.
     """
 
     theta = 0.15
 
     def __init__(self, scale: np.ndarray, seed: np.random.SeedSequence) -> None:
-        self._scale = np.array(scale, dtype=np.float64)
-        self._rng = rng.generator(seed)
-        self._x = np.zeros_like(self._scale)
+        self._kick = GaussianNoise(scale, seed)
+        self._x = np.zeros_like(self._kick.scale)
 
     def __call__(self) -> np.ndarray:
         """The next draw, shape (act_dim,)."""
-        kick = self._scale * self._rng.standard_normal(self._scale.size)
-        self._x = self._x - self.theta * self._x + kick
+        self._x = self._x - self.theta * self._x + self._kick()
         return self._x.copy()
 
     def reset(self) -> None:
         """Back to zero: the drift of one episode must not leak into the next."""
-        self._x = np.zeros_like(self._scale)
+        self._x = np.zeros_like(self._kick.scale)
 
-    def state_dict(self) -> dict[str, np.ndarray]:
+    def state_dict(self) -> dict[str, Any]:
         """Everything that the next draw depends on."""
-        return {"rng": rng.get_state(self._rng), "x": self._x.copy()}
+        return self._kick.state_dict() | {"x": self._x.copy()}
 
-    def load_state_dict(self, state: dict[str, np.ndarray]) -> None:
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Continue where the state was taken."""
-        rng.set_state(self._rng, state["rng"])
-        self._x = np.array(state["x"], dtype=np.float64).reshape(self._scale.shape)
+        self._kick.load_state_dict(state)
+        self._x = np.array(state["x"], dtype=np.float64).reshape(self._x.shape)
+
+
+Noise = GaussianNoise | OUNoise

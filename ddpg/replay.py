@@ -30,21 +30,14 @@ class Batch(NamedTuple):
 
 
 class Replay:
-    """The last ``capacity`` transitions, in a float32 table that is allocated once.
+    """The last `capacity` transitions, in a float32 table that is allocated once.
 
     Parameters
     ----------
-    obs_dim, act_dim
-        Length of an observation and of an action.
-    capacity
-        How many transitions are kept. Rows cost memory only once they are written to, because
-        operating systems hand out zeroed pages at the first touch: a short run needs no smaller
-        replay, and with the same one it finds the same compiled update.
-
-    Attributes
-    ----------
-    obs, action, reward, next_obs, terminated
-        The table's columns as tensors, (capacity, width); they share its memory.
+    obs_dim, act_dim : length of an observation and of an action.
+    capacity : how many transitions are kept. Rows cost memory only once they are written to,
+        because operating systems hand out zeroed pages at the first touch: a short run needs no
+        smaller replay, and with the same one it finds the same compiled update.
     """
 
     def __init__(self, obs_dim: int, act_dim: int, capacity: int) -> None:
@@ -57,9 +50,6 @@ class Replay:
         self._parts = [slice(end - width, end) for end, width in zip(ends, widths, strict=True)]
         self._rows = np.zeros((capacity, ends[-1]), dtype=np.float32)
         self._table = tg.from_numpy(self._rows)
-        self.obs, self.action, self.reward, self.next_obs, self.terminated = (
-            tg.from_numpy(self._rows[:, part]) for part in self._parts
-        )
         # A row before it is checked, and where in it the parts lie.
         self._incoming = np.zeros(ends[-1])
         self._incoming_parts = [self._incoming[part] for part in self._parts]
@@ -79,20 +69,17 @@ class Replay:
 
         Parameters
         ----------
-        obs, next_obs
-            Shape (obs_dim,). At a time limit ``next_obs`` is the last observation of the episode,
-            not the first of the next one.
-        action
-            Shape (act_dim,), in the environment's units.
-        reward
-            A number.
-        terminated
-            Whether ``next_obs`` has no future. A time limit (gymnasium's ``truncated``) has one.
+        obs, next_obs : shape (obs_dim,). At a time limit `next_obs` is the last observation of the
+            episode, not the first of the next one.
+        action : shape (act_dim,), in the environment's units.
+        reward : a number.
+        terminated : whether `next_obs` has no future. A time limit (gymnasium's `truncated`) has
+            one.
 
         Raises
         ------
-        UsageError
-            (a ``ValueError``) for a wrong shape, a NaN or an infinite value; nothing is stored.
+        UsageError : (a `ValueError`) for a wrong shape, a NaN or an infinite value; nothing is
+            stored.
         """
         obs_, action_, reward_, next_obs_, terminated_ = self._incoming_parts
         obs_[:] = _vector("obs", obs, obs_.shape)
@@ -108,25 +95,24 @@ class Replay:
         self._size = min(self._size + 1, self.capacity)
 
     def sample_indices(self, rng: np.random.Generator, count: int) -> np.ndarray:
-        """Rows of ``count`` transitions, uniformly and with replacement: int64, shape (count,).
+        """Rows of `count` transitions, uniformly and with replacement: int64, shape (count,).
 
         Raises
         ------
-        UsageError
-            if nothing was stored yet.
+        UsageError : if nothing was stored yet.
         """
         if self._size == 0:
             raise UsageError("the replay is empty: add transitions before the first update")
         return rng.integers(self._size, size=count, dtype=np.int64)
 
     def gather(self, index: tg.Tensor) -> Batch:
-        """The transitions at ``index``, an int64 tensor of shape (B,)."""
+        """The transitions at `index`, an int64 tensor of shape (B,)."""
         rows = tg.take(self._table, index, axis=0)
         return Batch(*(rows[:, part] for part in self._parts))
 
     def _not_finite(self) -> UsageError:
         """Name the first of the incoming numbers that float32 cannot hold."""
-        for name, part in zip(Batch._fields, self._incoming_parts, strict=True):
+        for name, part in zip(Batch.__annotations__, self._incoming_parts, strict=True):
             for n, number in enumerate(part.tolist()):
                 if not abs(number) <= _LARGEST:
                     place = name if name == "reward" else f"{name}[{n}]"

@@ -4,6 +4,8 @@ A stream of its own for each use means that changing one (another network size d
 weights, say) leaves the others as they were. Nothing here touches NumPy's global generator.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from ddpg.errors import UsageError
@@ -15,15 +17,7 @@ _WORD = (1 << 64) - 1
 
 
 def spawn(seed: Seed, count: int) -> list[np.random.SeedSequence]:
-    """Independent seed sequences, the same ones whenever the seed is the same.
-
-    Parameters
-    ----------
-    seed
-        Where they come from.
-    count
-        How many.
-    """
+    """Independent seed sequences, the same ones whenever the seed is the same."""
     if not isinstance(seed, np.random.SeedSequence):
         return np.random.SeedSequence(seed).spawn(count)
     # A fresh copy: spawning counts in its parent, and the same seed must give the same children.
@@ -31,36 +25,32 @@ def spawn(seed: Seed, count: int) -> list[np.random.SeedSequence]:
 
 
 def as_integer(seed: np.random.SeedSequence) -> int:
-    """A seed for those who take nothing but an integer, as gymnasium's ``reset(seed=...)``."""
+    """A seed for those who take nothing but an integer, as gymnasium's `reset(seed=...)`."""
     return int(seed.generate_state(1, np.uint32)[0])
 
 
 def generator(seed: np.random.SeedSequence) -> np.random.Generator:
-    """A PCG64 generator, whose state :func:`get_state` can put into an array."""
+    """A PCG64 generator, whose state `get_state` can put into an array."""
     return np.random.Generator(np.random.PCG64(seed))
 
 
-def get_state(rng: np.random.Generator) -> np.ndarray:
-    """The state of a PCG64 generator as six uint64: two 128-bit numbers and the spare half word."""
+def get_state(rng: np.random.Generator) -> list[int]:
+    """The state of a PCG64 generator in six 64-bit words: two numbers of 128, a spare half word."""
     state = rng.bit_generator.state
     place, step = state["state"]["state"], state["state"]["inc"]
     words = [place >> 64, place & _WORD, step >> 64, step & _WORD]
-    return np.array([*words, state["has_uint32"], state["uinteger"]], dtype=np.uint64)
+    return [*words, state["has_uint32"], state["uinteger"]]
 
 
-def set_state(rng: np.random.Generator, words: np.ndarray) -> None:
-    """Inverse of :func:`get_state`.
+def set_state(rng: np.random.Generator, words: Sequence[int]) -> None:
+    """Inverse of `get_state`.
 
     Raises
     ------
-    UsageError
-        if the array is not one that :func:`get_state` gave.
+    UsageError : if they are not what `get_state` gave.
     """
-    words = np.asarray(words)
-    if words.shape != (6,) or words.dtype != np.uint64:
-        raise UsageError(
-            f"a generator's state is 6 numbers of uint64, got {words.shape} of {words.dtype}"
-        )
+    if np.shape(words) != (6,) or not all(isinstance(word, int | np.integer) for word in words):
+        raise UsageError(f"a generator's state is 6 numbers of uint64, got {words!r}")
     place_high, place_low, step_high, step_low, has_spare, spare = (int(word) for word in words)
     rng.bit_generator.state = {
         "bit_generator": "PCG64",

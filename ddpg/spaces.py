@@ -1,22 +1,26 @@
-"""Which environments DDPG can learn: what their spaces must be, said where they are not."""
+"""Which environments DDPG can learn: what their spaces must be, said where they are not.
+
+This file alone knows the environments' library; the others take its types from here.
+"""
 
 import difflib
 import re
+from textwrap import shorten
 
 import gymnasium
 import numpy as np
+from gymnasium import Env
 from gymnasium.spaces import Box, Space
 
 from ddpg.errors import UsageError
 
 
-def make_env(env_id: str) -> gymnasium.Env:
-    """``gymnasium.make``, with errors that say what to do.
+def make_env(env_id: str) -> Env:
+    """`gymnasium.make`, with errors that say what to do.
 
     Raises
     ------
-    UsageError
-        for an unknown id (with near ones), or one whose dependencies are not installed.
+    UsageError : for an unknown id (with near ones), or one whose dependencies are not installed.
     """
     try:
         return gymnasium.make(env_id)
@@ -33,11 +37,10 @@ def observation_size(space: Space) -> int:
 
     Raises
     ------
-    UsageError
-        for any other space.
+    UsageError : for any other space.
     """
     if not isinstance(space, Box):
-        raise UsageError(f"observations must come from a flat Box, found {_describe(space)}")
+        raise UsageError(f"observations must come from a flat Box, found {_in_short(space)}")
     if len(space.shape) != 1 or space.shape[0] == 0:
         raise UsageError(
             f"observations must come from a flat Box, of shape (n,), found shape {space.shape}; "
@@ -51,12 +54,11 @@ def action_bounds(space: Space) -> tuple[np.ndarray, np.ndarray]:
 
     Raises
     ------
-    UsageError
-        for any other space.
+    UsageError : for any other space.
     """
     required = "actions must come from a flat Box of floats with finite bounds"
     if not isinstance(space, Box):
-        raise UsageError(f"{required}, found {_describe(space)}")
+        raise UsageError(f"{required}, found {_in_short(space)}")
     if len(space.shape) != 1 or space.shape[0] == 0 or space.dtype.kind != "f":
         raise UsageError(f"{required}, found shape {space.shape} of {space.dtype}")
     for index, (low, high) in enumerate(zip(space.low, space.high, strict=True)):
@@ -65,9 +67,8 @@ def action_bounds(space: Space) -> tuple[np.ndarray, np.ndarray]:
     return space.low, space.high
 
 
-def _describe(space: Space) -> str:
-    text = str(space)
-    return text if len(text) <= 80 else f"{text[:77]}..."
+def _in_short(space: Space) -> str:
+    return shorten(str(space), 80, placeholder="...")
 
 
 def _near_ids(env_id: str) -> list[str]:

@@ -1,68 +1,41 @@
-"""Eight ways to handle the critic in the actor's update, on one seed and one batch.
+"""Eight ways to handle the critic in the actor's update, each written once.
 
-The actor's loss is ``-mean(Q(s, mu(s)))``: its gradient must run through Q and must not move Q.
+The actor's loss is `-mean(Q(s, mu(s)))`: its gradient must run through Q and must not move Q.
 Each function below is one way to write that update down, right or wrong, as it is found in real
-programs; :func:`measure` says what each of them did, in numbers.
+programs. Its first sentence says what is done; the rest, what somebody sees who does it, and where
+it happened. `CASES` says which of the comparisons takes it up: the table and the report show all.
 
-    for row in measure(SIZE): print(row.name, row.backward_flops, row.actor_gradient_norm)
+    for case in CASES: case.update(lab)       # where `lab` has the networks, optimizers and a batch
 """
 
-import re
-import statistics
-import time
-import warnings
-from collections.abc import Callable, Iterator, Sequence
+import ast
+import inspect
+import textwrap
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
-from types import MethodType
-from typing import NamedTuple
-
-import numpy as np
+from dataclasses import dataclass, field
 
 import tinygrad_rl as tg
-from ddpg import rng
 from ddpg.networks import Actor, Critic
 from tinygrad_rl import optim
 
 
-class Size(NamedTuple):
-    """Shape of the problem; the default is a MuJoCo walker's."""
-
-    obs_dim: int = 17
-    act_dim: int = 6
-    hidden: tuple[int, ...] = (256, 256)
-    batch_size: int = 256
-
-
+@dataclass
 class Lab:
-    """Networks, optimizers and a batch, the same ones whenever size and seed are the same.
+    """What an actor update works on."""
 
-    Attributes
-    ----------
-    actor, critic
-        Fresh networks.
-    actor_optimizer, critic_optimizer
-        An Adam each.
-    obs
-        The batch, (batch_size, obs_dim).
-    """
-
-    def __init__(self, size: Size, seed: int) -> None:
-        actor_seed, critic_seed, obs_seed = rng.spawn(seed, 3)
-        bound = np.ones(size.act_dim)
-        self.actor = Actor(size.obs_dim, -bound, bound, size.hidden, rng.generator(actor_seed))
-        self.critic = Critic(size.obs_dim, size.act_dim, size.hidden, rng.generator(critic_seed))
-        self.actor_optimizer = optim.Adam(self.actor.parameters())
-        self.critic_optimizer = optim.Adam(self.critic.parameters())
-        obs = rng.generator(obs_seed).standard_normal((size.batch_size, size.obs_dim))
-        self.obs = tg.Tensor(obs.astype(np.float32))
-        self.flops = 0
-        self.critic_tensors: list[str] = []
+    actor: Actor
+    critic: Critic
+    actor_optimizer: optim.Optimizer
+    critic_optimizer: optim.Optimizer
+    joint_optimizer: optim.Optimizer  # holds both networks
+    obs: tg.Tensor  # the batch, (batch_size, obs_dim)
+    flops: int = 0  # what the backward pass cost
+    critic_tensors: list[str] = field(default_factory=list)  # that held a gradient after it
 
     @contextmanager
     def backward(self) -> Iterator[None]:
-        """What runs inside is the backward pass: its cost is counted, its effect noted."""
+        """What runs inside is the backward pass: its cost is counted, its effect recorded."""
         with tg.count_flops() as counter:
             yield
         self.flops = counter.total
@@ -70,7 +43,11 @@ class Lab:
 
 
 def frozen(lab: Lab) -> None:
-    """The critic's parameters are frozen before the forward pass."""
+    """The critic's parameters are frozen before the forward pass.
+
+    DDPG as it is meant. Spinning Up's DDPG switches `requires_grad` off on Q's parameters around
+    the actor's loss, and RLlib's TQC was repaired in this way in 2026.
+    """
     with tg.frozen(lab.critic):
         loss = -lab.critic(lab.obs, lab.actor(lab.obs)).mean()
     with lab.backward():
@@ -79,7 +56,15 @@ def frozen(lab: Lab) -> None:
 
 
 def separate_optimizers(lab: Lab) -> None:
-    """Nothing is frozen; the critic's gradients are computed and then thrown away."""
+    """Nothing is frozen; the critic's gradients are computed and then thrown away.
+
+    The actor learns exactly as in the frozen case; only the work is larger, for gradients that are
+    thrown away. It is the common form (CleanRL's DDPG). It stays right as long as they really are
+    thrown away before the critic's next step: in RLlib's TQC the actor's loss leaked into the
+    critics' `.grad`, and Q grew without bound. Spinning Up's TD3 and SAC end up here without
+    wanting to: they freeze an iterator over Q's parameters that the optimizer has already
+    exhausted, so nothing is frozen, and nobody is told.
+    """
     loss = -lab.critic(lab.obs, lab.actor(lab.obs)).mean()
     with lab.backward():
         loss.backward()
@@ -88,7 +73,13 @@ def separate_optimizers(lab: Lab) -> None:
 
 
 def chain_rule_by_hand(lab: Lab) -> None:
-    """First dQ/da, then from the action into the actor, as the paper writes it."""
+    """First dQ/da, then from the action into the actor, as the paper writes it.
+
+    The form of the paper (Lillicrap et al. 2015, equation 6), and of early implementations that
+    asked for dQ/da and fed it into the actor. There are two backward passes: `grad` finds dQ/da and
+    stops there, and the second, the one in the picture, starts at the action with it. The result is
+    the frozen case's gradient, up to rounding.
+    """
     action = lab.actor(lab.obs)
     a = action.detach().requires_grad_()
     with tg.frozen(lab.critic):
@@ -100,7 +91,12 @@ def chain_rule_by_hand(lab: Lab) -> None:
 
 
 def gradient_of_the_actor_only(lab: Lab) -> None:
-    """`grad` is asked for the actor's parameters and nothing else."""
+    """`grad` is asked for the actor's parameters and nothing else.
+
+    The form of functional libraries such as JAX, where the gradient is asked for with respect to an
+    argument. What is not asked for is not computed: nothing is frozen, yet the cost is that of the
+    frozen case.
+    """
     loss = -lab.critic(lab.obs, lab.actor(lab.obs)).mean()
     parameters = lab.actor.parameters()
     with lab.backward():
@@ -111,7 +107,12 @@ def gradient_of_the_actor_only(lab: Lab) -> None:
 
 
 def blocked_action(lab: Lab) -> None:
-    """The action is detached: the path ends between Q and the actor."""
+    """The action is detached: the path ends between Q and the actor.
+
+    No error and no warning. The critic keeps learning about an actor that never moves, losses look
+    healthy, the return stays where it began. In PyTorch it is one `.detach()` too many, put there
+    because it was to protect the critic.
+    """
     loss = -lab.critic(lab.obs, lab.actor(lab.obs).detach()).mean()
     with lab.backward():
         loss.backward()
@@ -119,7 +120,12 @@ def blocked_action(lab: Lab) -> None:
 
 
 def blocked_q(lab: Lab) -> None:
-    """Q's output is stopped (or Q runs under `no_grad`): the path ends before it began."""
+    """Q's output is stopped (or Q runs under `no_grad`): the path ends before it began.
+
+    The loss has no path to anything. PyTorch says that it does not require grad, and the advice
+    found most often, `loss.requires_grad_(True)`, silences the error and trains nothing. Here it is
+    an error in both cases, with the place of the cut.
+    """
     q = lab.critic(lab.obs, lab.actor(lab.obs))
     loss = -tg.stop_gradient(q).mean()
     with lab.backward():
@@ -128,167 +134,72 @@ def blocked_q(lab: Lab) -> None:
 
 
 def joint_optimizer(lab: Lab) -> None:
-    """One optimizer holds both networks, and nothing is frozen."""
-    optimizer = optim.Adam([*lab.actor.parameters(), *lab.critic.parameters()])
+    """One optimizer holds both networks, and nothing is frozen.
+
+    The actor learns as before, and so does the critic: to call everything good. Reports come as 'Q
+    explodes' or 'the critic's values are far above any possible return', and the learning rate or
+    the reward scale is blamed.
+    """
     loss = -lab.critic(lab.obs, lab.actor(lab.obs)).mean()
     with lab.backward():
         loss.backward()
-    optimizer.step()
+    lab.joint_optimizer.step()
 
 
 def frozen_too_late(lab: Lab) -> None:
-    """The critic is frozen after the forward pass has recorded that it wants gradients."""
+    """The critic is frozen after the forward pass has recorded that it requires gradients.
+
+    Which inputs require a gradient is decided when they are used, in the forward pass. PyTorch
+    leaves `.grad` at None and does all the work without a word; here there is a warning. The
+    actor's gradient is right, the saving is lost.
+    """
     loss = -lab.critic(lab.obs, lab.actor(lab.obs)).mean()
     with tg.frozen(lab.critic), lab.backward():
         loss.backward()
     lab.actor_optimizer.step()
 
 
-CASES: dict[str, Callable[[Lab], None]] = {
-    "frozen": frozen,
-    "separate optimizers": separate_optimizers,
-    "chain rule by hand": chain_rule_by_hand,
-    "grad w.r.t. the actor": gradient_of_the_actor_only,
-    "blocked action": blocked_action,
-    "blocked Q": blocked_q,
-    "one joint optimizer": joint_optimizer,
-    "frozen too late": frozen_too_late,
-}
-"""The cases by the name they are shown under; the first is what the others are compared with."""
-
-
 @dataclass(frozen=True)
-class Row:
-    """What one case did.
+class Case:
+    """One way to handle the critic."""
 
-    Attributes
-    ----------
-    name, meaning
-        Which case, and in a sentence what it does.
-    actor_gradient_norm
-        2-norm over all of the actor's parameters; None if it got no gradient.
-    difference
-        2-norm of the difference to the frozen case's gradient over that one's norm; exactly 0 if
-        they are the same bit for bit, None without a gradient.
-    critic_tensors
-        The critic's parameters that held a gradient after the backward pass.
-    critic_moved
-        Largest change of a critic parameter.
-    backward_flops
-        Floating-point operations of the backward pass's matrix products.
-    milliseconds
-        The whole update, forward pass and optimizer included, median.
-    remark
-        The error or warning that the user saw, or "".
-    explanation
-        What the gradient did, "reaches actor" say, and the lines where it stopped.
-    """
+    name: str  # what the table and the report call it
+    update: Callable[[Lab], None]  # the whole update, as somebody would write it
+    training: str = ""  # its name among the training runs; "" if it is not trained
+    diff: str = ""  # its name among the compiled functions; "" if it is not compiled
 
-    name: str
-    meaning: str
-    actor_gradient_norm: float | None
-    difference: float | None
-    critic_tensors: list[str]
-    critic_moved: float
-    backward_flops: int
-    milliseconds: float
-    remark: str
-    explanation: str = ""
+    @property
+    def meaning(self) -> str:
+        """What it does, in a sentence."""
+        return inspect.cleandoc(self.update.__doc__ or "").partition("\n")[0]
+
+    @property
+    def seen(self) -> str:
+        """What somebody sees who does this, and where it happened; `code` in backticks."""
+        _, _, text = inspect.cleandoc(self.update.__doc__ or "").partition("\n")
+        return " ".join(text.split())
+
+    @property
+    def code(self) -> str:
+        """The update as it is written above, without its description."""
+        source = textwrap.dedent(inspect.getsource(self.update))
+        (function,) = ast.parse(source).body
+        assert isinstance(function, ast.FunctionDef)
+        description, lines = function.body[0], source.rstrip().splitlines()
+        return "\n".join(lines[: description.lineno - 1] + lines[description.end_lineno :])
 
 
-def explain(name: str, size: Size, seed: int = 0) -> tg.Explanation:
-    """Where the gradient goes in one of the :data:`CASES`, and where and why it stops."""
-    # As a method of the lab, for then its networks are called "actor" and "critic".
-    update = MethodType(CASES[name], Lab(size, seed))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # they stand in the table
-        return tg.explain(update)
+CASES = (
+    Case("frozen", frozen, training="frozen", diff="frozen"),
+    Case("separate optimizers", separate_optimizers, diff="unfrozen"),
+    Case("chain rule by hand", chain_rule_by_hand),
+    Case("grad w.r.t. the actor", gradient_of_the_actor_only),
+    Case("blocked action", blocked_action, training="blocked", diff="blocked"),
+    Case("blocked Q", blocked_q),
+    Case("one joint optimizer", joint_optimizer, training="joint"),
+    Case("frozen too late", frozen_too_late),
+)
+"""All of them; the first is what the others are compared with."""
 
-
-def measure(size: Size, seed: int = 0, repetitions: int = 15) -> Iterator[Row]:
-    """Run every case on networks and a batch of its own, all alike; yields a row as each is done.
-
-    Parameters
-    ----------
-    size
-        Of the networks and the batch.
-    seed
-        Of the initial weights and the batch.
-    repetitions
-        Updates that are timed.
-    """
-    reference: np.ndarray | None = None
-    for name, update in CASES.items():
-        lab = Lab(size, seed)
-        before = _vector(lab.critic.parameters())
-        remark = _run(update, lab)
-        gradient = _gradient(lab.actor)
-        reference = gradient if reference is None else reference
-        yield Row(
-            name=name,
-            meaning=(update.__doc__ or "").strip(),
-            actor_gradient_norm=None if gradient is None else float(np.linalg.norm(gradient)),
-            difference=_relative_difference(gradient, reference),
-            critic_tensors=lab.critic_tensors,
-            critic_moved=float(np.abs(_vector(lab.critic.parameters()) - before).max()),
-            backward_flops=lab.flops,
-            milliseconds=1e3 * _median_seconds(update, size, seed, repetitions),
-            remark=remark,
-            explanation=in_short(explain(name, size, seed)),
-        )
-
-
-def in_short(explanation: tg.Explanation) -> str:
-    """What the gradient does, then the lines to blame."""
-    verdict = explanation.to_dict()["headline"].removeprefix("The gradient ").rstrip(".")
-    verdict = re.sub(r" \(\d+ tensors\)", "", verdict)
-    stops = [
-        f"{cause.title}, {Path(cause.line.file).name}:{cause.line.number}"
-        for cause in explanation.causes
-        if cause.kind != "unused"  # that it is so says all there is to say
-    ]
-    return " ".join([verdict, *(f"[{stop}]" for stop in stops)])
-
-
-def _run(update: Callable[[Lab], None], lab: Lab) -> str:
-    """The first line of what the user would have been told, "" for nothing."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        try:
-            update(lab)
-        except RuntimeError as error:
-            return f"error: {_first_line(error)}"
-    return f"warning: {_first_line(caught[0].message)}" if caught else ""
-
-
-def _first_line(message: object) -> str:
-    return str(message).split("\n", 1)[0]
-
-
-def _median_seconds(
-    update: Callable[[Lab], None], size: Size, seed: int, repetitions: int
-) -> float:
-    lab = Lab(size, seed)
-    seconds = []
-    for _ in range(repetitions + 2):
-        lab.actor_optimizer.zero_grad()
-        lab.critic_optimizer.zero_grad()
-        start = time.perf_counter()
-        _run(update, lab)
-        seconds.append(time.perf_counter() - start)
-    return statistics.median(seconds[2:])  # the first ones load kernels and warm the caches
-
-
-def _gradient(actor: Actor) -> np.ndarray | None:
-    gradients = [p.grad for p in actor.parameters() if p.grad is not None]
-    return _vector(gradients) if gradients else None
-
-
-def _vector(tensors: Sequence[tg.Tensor]) -> np.ndarray:
-    return np.concatenate([t.numpy().ravel() for t in tensors]).astype(np.float64)
-
-
-def _relative_difference(gradient: np.ndarray | None, reference: np.ndarray | None) -> float | None:
-    if gradient is None or reference is None:
-        return None
-    return float(np.linalg.norm(gradient - reference) / np.linalg.norm(reference))
+TRAINED = {case.training: case for case in CASES if case.training}
+COMPILED = {case.diff: case for case in CASES if case.diff}

@@ -1,6 +1,7 @@
-"""The comparison as its reader gets it: a table, a picture, a JSON object."""
+"""The comparison as its reader gets it: tables, a picture, a JSON object, merged code."""
 
-from collections.abc import Mapping, Sequence
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,43 +14,35 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from ddpg.compare.cases import Row, Size
+from ddpg.compare.measure import Measurement, Size
+from ddpg.compare.source import GROUPS, CompiledCase, MergedLine, merge_code, merge_group
 from ddpg.compare.training import ENV_ID, Curve
 from ddpg.run.plots import BLUE, GREY, RED, save
 
-_COLORS = {"frozen": BLUE, "blocked": GREY, "joint": RED}
-_STYLES = {"frozen": "-", "blocked": "--", "joint": "-."}
+LOOKS: Mapping[str, Mapping[str, Any]] = {
+    "frozen": {"color": BLUE, "linestyle": "-", "linewidth": 2},
+    "blocked": {"color": GREY, "linestyle": "--", "linewidth": 2},
+    "joint": {"color": RED, "linestyle": "-.", "linewidth": 2},
+}
+"""How the curve of each training run is drawn, wherever it is."""
+
+SIDE_BY_SIDE = 110
+"""Narrower terminals get one merged text with a mark for each case."""
+_PRESENT, _ABSENT = "■", "·"
 
 
-def print_table(rows: Sequence[Row], size: Size, console: Console) -> None:
+def print_table(rows: Sequence[Measurement], size: Size, console: Console) -> None:
     """One line per case; below, what each of them does and what it had to say."""
     hidden = "x".join(map(str, size.hidden))
-    table = Table(
-        title=f"One actor update, {size.obs_dim}/{size.act_dim}/{hidden}, batch {size.batch_size}",
-        box=box.SIMPLE_HEAD,
-        title_justify="left",
-        padding=(0, 1, 0, 0),
+    table = _table(
+        f"One actor update, {size.obs_dim}/{size.act_dim}/{hidden}, batch {size.batch_size}"
     )
     table.add_column("case", no_wrap=True)
-    for header in (
-        "actor\ngradient",
-        "against\nfrozen",
-        "critic\ngrads",
-        "critic\nmoved",
-        "backward\nMFLOP",
-        "update\nms",
-    ):
+    first = ("actor\ngradient", "against\nfrozen", "critic\ngrads")
+    for header in (*first, "critic\nmoved", "backward\nMFLOP", "update\nms"):
         table.add_column(header, justify="right", no_wrap=True)
     for row in rows:
-        table.add_row(
-            row.name,
-            "none" if row.actor_gradient_norm is None else f"{row.actor_gradient_norm:.2e}",
-            _difference(row),
-            str(len(row.critic_tensors) or "none"),
-            f"{row.critic_moved:.0e}" if row.critic_moved else "no",
-            f"{row.backward_flops / 1e6:.1f}",
-            f"{row.milliseconds:.1f}",
-        )
+        table.add_row(row.name, *row.cells())
     console.print(table)
     for row in rows:
         remark = f"\n→ {row.remark}" if row.remark else ""
@@ -63,35 +56,25 @@ def print_table(rows: Sequence[Row], size: Size, console: Console) -> None:
 
 def print_training(curves: Mapping[str, Curve], console: Console) -> None:
     """The last return and the last mean Q of each variant."""
-    table = Table(
-        title=f"Training on {ENV_ID}, where no Q above 0 can be true",
-        box=box.SIMPLE_HEAD,
-        title_justify="left",
-        padding=(0, 1, 0, 0),
-    )
+    table = _table(f"Training on {ENV_ID}, where no Q above 0 can be true")
     table.add_column("variant", min_width=24)
     for header in ("steps", "return", "updates", "mean Q", "can be true"):
         table.add_column(header, justify="right")
     for name, curve in curves.items():
+        policy = f"{curve.steps[-1]:,}", f"{curve.returns[-1]:,.0f}"
         q = curve.mean_q[-1]
-        table.add_row(
-            name,
-            f"{curve.steps[-1]:,}",
-            f"{curve.returns[-1]:,.0f}",
-            f"{curve.updates[-1]:,}",
-            f"{q:,.1f}",
-            "yes" if q <= 0 else "no",
-        )
+        belief = f"{curve.updates[-1]:,}", f"{q:,.1f}", "yes" if q <= 0 else "no"
+        table.add_row(name, *policy, *belief)
     console.print(table)
 
 
 def as_json(
-    rows: Sequence[Row], curves: Mapping[str, Curve], size: Size, seed: int, picture: Path
+    rows: Sequence[Measurement], curves: Mapping[str, Curve], size: Size, seed: int, picture: Path
 ) -> dict[str, Any]:
     """All numbers of the comparison, of JSON's types."""
     return {
         "seed": seed,
-        "size": size._asdict(),
+        "size": asdict(size),
         "cases": [asdict(row) for row in rows],
         "training": {
             "env_id": ENV_ID,
@@ -106,35 +89,98 @@ def save_picture(curves: Mapping[str, Curve], path: Path) -> None:
     figure = Figure(figsize=(10, 4.2), layout="constrained")
     left, right = figure.subplots(1, 2)
     for name, curve in curves.items():
-        style = {"color": _COLORS[name], "linestyle": _STYLES[name], "linewidth": 2, "label": name}
-        left.plot(curve.steps, curve.returns, **style)
-        right.plot(curve.updates, curve.mean_q, **style)
+        left.plot(curve.steps, curve.returns, **LOOKS[name], label=name)
+        right.plot(curve.updates, curve.mean_q, **LOOKS[name], label=name)
     left.set(title="What the policy earns", xlabel="environment steps", ylabel="mean return")
     right.set(title="What the critic believes", xlabel="updates", ylabel="mean Q(s, mu(s))")
     for axes in (left, right):
         axes.grid(alpha=0.25)
     left.legend(loc="best")
-    _shade_the_impossible(right)
+    shade_the_impossible(right)
     save(figure, path)
 
 
-def _shade_the_impossible(axes: Axes) -> None:
+def shade_the_impossible(axes: Axes) -> None:
+    """Where no value can be true, because no reward is above 0."""
     bottom, top = axes.get_ylim()
     top = max(top, 0) + 0.12 * (top - bottom)  # room for the text
     axes.axhspan(0, top, color=RED, alpha=0.08, linewidth=0)
     axes.axhline(0, color="black", linewidth=1)
     axes.set_ylim(bottom, top)
-    axes.text(
-        0.02,
-        0.98,
-        "impossible: no reward is above 0",
-        transform=axes.transAxes,
-        verticalalignment="top",
-        color=RED,
-    )
+    text = "impossible: no reward is above 0"
+    axes.text(0.02, 0.98, text, transform=axes.transAxes, verticalalignment="top", color=RED)
 
 
-def _difference(row: Row) -> str:
-    if row.difference is None:
-        return "-"
-    return "same bits" if row.difference == 0 else f"{row.difference:.0e}"
+def print_source(steps: Sequence[CompiledCase], console: Console) -> None:
+    """The generated code, then its operations in groups with their costs, then the sums."""
+    console.print(Text("The generated code of the backward pass", "bold"))
+    if any("last_" in line for step in steps for line in step.code):
+        console.print("(first_ to last_: the rows of one of the threads that share the work)")
+    _print_merged(merge_code(steps), steps, console)
+    for group, title in GROUPS.items():
+        console.print(Text(f"\nThe gradient runs {title}", "bold"))
+        lines = merge_group(steps, group)
+        if console.width >= SIDE_BY_SIDE:
+            _print_side_by_side(lines, steps, group, console)
+        else:
+            _print_merged(lines, steps, console)
+            for step in steps:
+                console.print(f"{step.name:>12}: {cost_text(step, group)}", highlight=False)
+    console.print()
+    table = Table(box=None, padding=(0, 3, 0, 0), header_style="bold")
+    table.add_column("whole backward pass, MFLOP")
+    for step in steps:
+        table.add_column(step.name, justify="right")
+    table.add_row("as autograd runs it", *(f"{step.recorded_flops / 1e6:.2f}" for step in steps))
+    # What a compiler can see: of dQ/dinput only the columns of the action are asked for.
+    table.add_row("compiled", *(f"{step.flops / 1e6:.2f}" for step in steps))
+    console.print(table)
+
+
+def cost_text(step: CompiledCase, group: str) -> str:
+    """`33.55 MFLOP, 0.52 MB`, or that there is nothing."""
+    flops, nbytes = step.cost(group)
+    return f"{flops / 1e6:.2f} MFLOP, {nbytes / 1e6:.2f} MB" if nbytes else "nothing"
+
+
+def _print_merged(
+    lines: Iterable[MergedLine | None], steps: Sequence[CompiledCase], console: Console
+) -> None:
+    for n, step in enumerate(steps):
+        console.print(Text(" " + "│ " * n + "┌ " + step.name, "dim"))
+    for line in lines:
+        if line is None:
+            console.print()
+            continue
+        marks = " ".join(_PRESENT if found else _ABSENT for found in line.found_in)
+        for n, part in enumerate(_wrapped(line.text, console.width - len(marks) - 3)):
+            gutter = marks if n == 0 else " " * len(marks)
+            console.print(Text(f" {gutter}  {part}", _style(line)))
+
+
+def _print_side_by_side(
+    lines: Sequence[MergedLine], steps: Sequence[CompiledCase], group: str, console: Console
+) -> None:
+    width = console.width // len(steps) - 3
+    table = Table(box=None, padding=(0, 2, 0, 0), show_header=True, header_style="bold")
+    for step in steps:
+        table.add_column(f"{step.name}: {cost_text(step, group)}", width=width)
+    for line in lines:
+        text = Text("\n".join(_wrapped(line.text, width)), _style(line))
+        table.add_row(*(text if found else Text(_ABSENT, "dim") for found in line.found_in))
+    console.print(table)
+
+
+def _table(title: str) -> Table:
+    return Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", padding=(0, 1, 0, 0))
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    indent = " " * (len(text) - len(text.lstrip()))
+    return textwrap.wrap(text, width, subsequent_indent=indent + "    ", drop_whitespace=True)
+
+
+def _style(line: MergedLine) -> str:
+    if all(line.found_in):
+        return ""
+    return "yellow" if not line.found_in[0] else "cyan"

@@ -1,24 +1,25 @@
-"""What the three ways of handling the critic come to when they train: frozen, blocked, joint.
+"""What the ways of handling the critic come to when they train: frozen, blocked, joint.
 
-Same task, same seed, same agent but for the actor's step. On Pendulum no reward is above 0, so no
-value is: a mean Q above 0 needs no further proof that the critic is wrong.
+Same task, same seed, same agent but for the actor's step, which is the case's own. On Pendulum no
+reward is above 0, so no value is: a mean Q above 0 needs no further proof that the critic is wrong.
 
-    for name, variant in VARIANTS.items(): curve = train_variant(variant, STEPS, seed=0)
+    for name, case in TRAINED.items(): curve = train_case(case, STEPS, seed=0)
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
 import tinygrad_rl as tg
-from ddpg import rng
+from ddpg import losses, rng
 from ddpg.agent import DDPG
+from ddpg.compare.cases import Case, Lab
 from ddpg.config import DDPGConfig
-from ddpg.run.evaluate import evaluate
 from ddpg.learn import learn
-from ddpg.spaces import make_env
+from ddpg.replay import Batch
+from ddpg.run.evaluate import evaluate
+from ddpg.spaces import Space, make_env
 from tinygrad_rl import optim
 
 ENV_ID = "Pendulum-v1"
@@ -29,45 +30,37 @@ LEAST_STEPS = DDPGConfig().warmup_steps + EVALUATE_EVERY
 """Shorter runs would have no point on one of the curves."""
 
 
-class Frozen(DDPG):
-    """The critic is frozen in the actor's step: DDPG as it is meant."""
+class CaseAgent(DDPG):
+    """DDPG with the actor's step of one of the cases."""
 
-
-class Blocked(DDPG):
-    """The action is detached before Q: no error, no gradient, an actor that never moves."""
-
-    def actor_loss(self, obs: tg.Tensor, action: tg.Tensor) -> tg.Tensor:
-        """The same number, without a way back to the actor."""
-        return -self.critic(obs, action.detach()).mean()
-
-
-class Joint(DDPG):
-    """The actor's step has one optimizer for both networks, and nothing is frozen."""
-
-    def __init__(self, *arguments: Any) -> None:
-        super().__init__(*arguments)
+    def __init__(
+        self, case: Case, observations: Space, actions: Space, config: DDPGConfig, seed: rng.Seed
+    ) -> None:
+        super().__init__(observations, actions, config, seed)
+        self.case = case
         both = [*self.actor.parameters(), *self.critic.parameters()]
-        self.actor_optimizer = optim.Adam(both, lr=self.config.critic_lr)
+        self.joint_optimizer = optim.Adam(both, lr=config.critic_lr)
 
-    def actor_loss(self, obs: tg.Tensor, action: tg.Tensor) -> tg.Tensor:
-        """The same number, with a gradient that also tells Q's own parameters to raise it."""
-        return -self.critic(obs, action).mean()
-
-
-VARIANTS: dict[str, type[DDPG]] = {"frozen": Frozen, "blocked": Blocked, "joint": Joint}
+    def actor_step(self, batch: Batch) -> dict[str, tg.Tensor]:
+        """As the case has it; what it reports is looked at beforehand."""
+        with tg.no_grad():
+            action = self.actor(batch.obs)
+            loss = losses.actor_loss(self.critic, batch.obs, action)
+        self.joint_optimizer.zero_grad()
+        optimizers = self.actor_optimizer, self.critic_optimizer, self.joint_optimizer
+        self.case.update(Lab(self.actor, self.critic, *optimizers, batch.obs))
+        return {"actor_loss": loss, "saturation": self.actor.saturation(action)}
 
 
 @dataclass(frozen=True)
 class Curve:
-    """How one variant's training went.
+    """How the training of one case went.
 
     Attributes
     ----------
-    steps, returns
-        Environment steps, and the mean return of the evaluation made there.
-    updates, mean_q
-        Updates so far, and the critic's mean value of the actor's own actions, ``Q(s, mu(s))``,
-        on the batches of the last :data:`WINDOW`.
+    steps, returns : environment steps, and the mean return of the evaluation made there.
+    updates, mean_q : updates so far, and the critic's mean value of the actor's own actions,
+        `Q(s, mu(s))`, on the batches of the last `WINDOW`.
     """
 
     steps: list[int] = field(default_factory=list)
@@ -76,25 +69,16 @@ class Curve:
     mean_q: list[float] = field(default_factory=list)
 
 
-def train_variant(
-    variant: type[DDPG], steps: int, seed: int, on_step: Callable[[], None] = lambda: None
+def train_case(
+    case: Case, steps: int, seed: int, on_step: Callable[[], None] = lambda: None
 ) -> Curve:
     """Train on Pendulum and follow returns and values; the same seed draws the same start.
 
-    Parameters
-    ----------
-    variant
-        One of :data:`VARIANTS`.
-    steps
-        Environment steps, the warm-up among them.
-    seed
-        Of the agent and the environment.
-    on_step
-        Called after each step.
+    `steps` are environment steps, the warm-up among them; `on_step` is called after each.
     """
     env, evaluation_env = make_env(ENV_ID), make_env(ENV_ID)
     agent_seed, env_seed = rng.spawn(seed, 2)
-    agent = variant(env.observation_space, env.action_space, DDPGConfig(), agent_seed)
+    agent = CaseAgent(case, env.observation_space, env.action_space, DDPGConfig(), agent_seed)
     curve, mean_q, updates = Curve(), [], 0
     for step in learn(agent, env, steps, rng.as_integer(env_seed)):
         updates += len(step.updates)

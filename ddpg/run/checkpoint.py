@@ -7,24 +7,20 @@
       learning_curve.png    both, drawn
       model.safetensors     the agent's state, without the replay
 
-Whole files are written beside their place and then moved into it, so that a reader finds the old
-one or the new one and never half of one. Tables grow by whole lines. Nothing is pickled.
+Whole files are written by the engine's `write_atomically` and `save`: a reader finds the old one or
+the new one and never half of one, and a model that was damaged on disk is noticed. Tables grow by
+whole lines. Nothing is pickled.
 """
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-import safetensors.numpy
-from safetensors import SafetensorError
-
+import tinygrad_rl as tg
 from ddpg.agent import DDPG
 from ddpg.config import TrainConfig, config_to_dict, read_config
 from ddpg.errors import UsageError
-from ddpg.run.files import write_atomically
 from ddpg.spaces import make_env
+from tinygrad_rl import files
 
 CONFIG = "config.json"
 METRICS_TABLE = "metrics.csv"
@@ -38,8 +34,7 @@ def create_run(run_dir: Path, config: TrainConfig) -> None:
 
     Raises
     ------
-    UsageError
-        if it already holds a run, or is no folder.
+    UsageError : if it already holds a run, or is no folder.
     """
     if run_dir.exists() and not run_dir.is_dir():
         raise UsageError(f"{run_dir} is a file, not a folder for a run")
@@ -54,14 +49,12 @@ def create_run(run_dir: Path, config: TrainConfig) -> None:
     except OSError as error:
         raise UsageError(f"the folder {run_dir} cannot be made: {error.strerror}") from error
     text = json.dumps(config_to_dict(config), indent=2) + "\n"
-    write_atomically(run_dir / CONFIG, lambda path: path.write_text(text, encoding="utf-8"))
+    files.write_atomically(run_dir / CONFIG, text.encode())
 
 
 def save_agent(agent: DDPG, run_dir: Path) -> None:
-    """Write the agent's state, as safetensors: names are paths such as ``actor.mlp.0.weight``."""
-    # As bytes, because the package's own save_file lets nobody but the owner read the file.
-    model = safetensors.numpy.save(flatten(agent.state_dict()))
-    write_atomically(run_dir / MODEL, lambda path: path.write_bytes(model))
+    """Write the agent's state; other programs find `actor.mlp.0.weight` and so on in it."""
+    tg.save(run_dir / MODEL, agent.state_dict())
 
 
 def load_agent(run_dir: Path) -> tuple[DDPG, TrainConfig]:
@@ -69,8 +62,7 @@ def load_agent(run_dir: Path) -> tuple[DDPG, TrainConfig]:
 
     Raises
     ------
-    UsageError
-        if the folder or one of its files is missing, damaged, or of another network size.
+    UsageError : if the folder or one of its files is missing, damaged, or of another network size.
     """
     if not run_dir.is_dir():
         raise UsageError(f"there is no run folder {run_dir}")
@@ -80,41 +72,13 @@ def load_agent(run_dir: Path) -> tuple[DDPG, TrainConfig]:
     env.close()
     path = run_dir / MODEL
     try:
-        arrays = safetensors.numpy.load_file(path)
-        agent.load_state_dict(unflatten(arrays, like=agent.state_dict()))
+        state = tg.load(path)
     except FileNotFoundError as error:
         raise UsageError(f"{path} does not exist: the run ended before its first save") from error
-    except KeyError as error:
-        raise UsageError(f"{path} does not fit {CONFIG}: it has no entry {error}") from error
-    except (OSError, SafetensorError, ValueError) as error:
-        raise UsageError(f"{path} cannot be loaded: {error}") from error
+    except (OSError, ValueError) as error:
+        raise UsageError(f"the model cannot be loaded: {error}") from error
+    try:
+        agent.load_state_dict(state)
+    except (KeyError, TypeError, ValueError) as error:
+        raise UsageError(f"{path} does not fit {CONFIG}: {error.args[0]}") from error
     return agent, config
-
-
-def flatten(state: Any, prefix: str = "") -> dict[str, np.ndarray]:
-    """Nested dicts and lists as one dict, with dotted names; values become arrays."""
-    if not isinstance(state, (Mapping, list)):
-        return {prefix: np.array(state, order="C")}
-    items = state.items() if isinstance(state, Mapping) else enumerate(state)
-    flat: dict[str, np.ndarray] = {}
-    for name, value in items:
-        flat |= flatten(value, f"{prefix}.{name}" if prefix else str(name))
-    return flat
-
-
-def unflatten(arrays: Mapping[str, np.ndarray], like: Any, prefix: str = "") -> Any:
-    """Inverse of :func:`flatten`: the arrays in the nesting of ``like``.
-
-    Raises
-    ------
-    KeyError
-        naming an entry of ``like`` that is missing.
-    """
-    if isinstance(like, Mapping):
-        return {
-            name: unflatten(arrays, value, f"{prefix}.{name}" if prefix else name)
-            for name, value in like.items()
-        }
-    if isinstance(like, list):
-        return [unflatten(arrays, v, f"{prefix}.{i}") for i, v in enumerate(like)]
-    return arrays[prefix]

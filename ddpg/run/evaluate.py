@@ -2,17 +2,18 @@
 
 from collections.abc import Callable
 
-import gymnasium
 import numpy as np
 
+from ddpg.spaces import Env
+
 FIRST_SEED = 1000
-"""Episode ``i`` of an evaluation starts from seed ``FIRST_SEED + i`` unless told otherwise, so that
+"""Episode `i` of an evaluation starts from seed `FIRST_SEED + i` unless told otherwise, so that
 runs, and moments of one run, are compared on the same start states."""
 
 
 def evaluate(
     act: Callable[[np.ndarray], np.ndarray],
-    env: gymnasium.Env,
+    env: Env,
     episodes: int,
     first_seed: int = FIRST_SEED,
 ) -> np.ndarray:
@@ -20,19 +21,14 @@ def evaluate(
 
     Parameters
     ----------
-    act
-        From an observation to an action, ``agent.act`` for instance.
-    env
-        Used by nobody else: an evaluation leaves it in another place.
-    episodes
-        How many.
-    first_seed
-        The seed of the first episode's start state; the following ones count up.
+    act : from an observation to an action, `agent.act` for instance.
+    env : used by nobody else: an evaluation leaves it in another place.
+    first_seed : the seed of the first episode's start state; the following ones count up.
     """
     return np.array([_episode(act, env, first_seed + index) for index in range(episodes)])
 
 
-def _episode(act: Callable[[np.ndarray], np.ndarray], env: gymnasium.Env, seed: int) -> float:
+def _episode(act: Callable[[np.ndarray], np.ndarray], env: Env, seed: int) -> float:
     obs, _ = env.reset(seed=seed)
     total, done = 0.0, False
     while not done:

@@ -4,7 +4,7 @@ Everything goes to standard error, so that standard output stays for results.
 """
 
 import time
-from types import TracebackType
+from typing import Self
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
@@ -13,53 +13,63 @@ from rich.text import Text
 _REDRAW_SECONDS = 0.2
 
 
-class TrainProgress:
-    """A training run's bar: steps, the last returns, steps per second, time left.
+class _LiveBar:
+    """A bar that is drawn while it is entered, on a terminal only, and not too often."""
 
-    Parameters
-    ----------
-    total_steps
-        Where the bar ends.
-    console
-        Where it is drawn; if that is no terminal, only evaluations are printed.
-    """
-
-    def __init__(self, total_steps: int, console: Console) -> None:
-        self._console = console
+    def __init__(self, console: Console, *columns: ProgressColumn) -> None:
         self._bar = Progress(
-            TextColumn("{task.completed:,.0f}/{task.total:,.0f}"),
-            BarColumn(bar_width=None),
-            TextColumn("return {task.fields[episode]}"),
-            TextColumn("eval {task.fields[evaluation]}"),
-            TextColumn("{task.fields[note]}"),
-            _Speed(),
+            *columns,
             TimeRemainingColumn(compact=True),
             console=console,
             auto_refresh=False,  # no thread beside the computation
             disable=not console.is_terminal,
             expand=True,
         )
-        self._task = self._bar.add_task("", total=total_steps, episode="-", evaluation="-", note="")
-        self._steps, self._drawn_at = 0, 0.0
+        self._drawn_at = 0.0
 
-    def __enter__(self) -> "TrainProgress":
+    def __enter__(self) -> Self:
         self._bar.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._bar.update(self._task, completed=self._steps)
+    def __exit__(self, *error: object) -> None:
         self._bar.stop()
 
+    def _is_due(self) -> bool:
+        now = time.monotonic()
+        if now - self._drawn_at < _REDRAW_SECONDS:
+            return False
+        self._drawn_at = now
+        return True
+
+
+class TrainProgress(_LiveBar):
+    """A training run's bar: steps, the last returns, steps per second, time left.
+
+    If the console is no terminal, only evaluations are printed.
+    """
+
+    def __init__(self, total_steps: int, console: Console) -> None:
+        super().__init__(
+            console,
+            TextColumn("{task.completed:,.0f}/{task.total:,.0f}"),
+            BarColumn(bar_width=None),
+            TextColumn("return {task.fields[episode]}"),
+            TextColumn("eval {task.fields[evaluation]}"),
+            TextColumn("{task.fields[note]}"),
+            _Speed(),
+        )
+        self._console = console
+        self._task = self._bar.add_task("", total=total_steps, episode="-", evaluation="-", note="")
+        self._steps = 0
+
+    def __exit__(self, *error: object) -> None:
+        self._bar.update(self._task, completed=self._steps)
+        super().__exit__(*error)
+
     def step(self, step: int) -> None:
-        """``step`` environment steps are done."""
-        self._steps, now = step, time.monotonic()
-        if now - self._drawn_at >= _REDRAW_SECONDS:
-            self._drawn_at = now
+        """`step` environment steps are done."""
+        self._steps = step
+        if self._is_due():
             self._bar.update(self._task, completed=step, note="", refresh=True)
 
     def compiling(self) -> None:
@@ -77,51 +87,26 @@ class TrainProgress:
             self._console.print(f"step {step:,}: return {mean:,.1f} ± {std:,.1f}", highlight=False)
 
 
-class StageProgress:
-    """A bar for work that has several stages, each with a name and a length of its own.
-
-    Parameters
-    ----------
-    console
-        Where it is drawn; if that is no terminal, nothing is.
-    """
+class StageProgress(_LiveBar):
+    """A bar for work that has several stages, each with a name and a length of its own."""
 
     def __init__(self, console: Console) -> None:
-        self._bar = Progress(
+        super().__init__(
+            console,
             TextColumn("{task.description:<24}"),
             BarColumn(bar_width=None),
             TextColumn("{task.percentage:3.0f} %"),
-            TimeRemainingColumn(compact=True),
-            console=console,
-            auto_refresh=False,
-            disable=not console.is_terminal,
-            expand=True,
         )
-        self._drawn_at = 0.0
-
-    def __enter__(self) -> "StageProgress":
-        self._bar.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._bar.stop()
 
     def stage(self, name: str, total: int) -> None:
-        """The next stage begins; it has ``total`` steps."""
+        """The next stage begins; it has `total` steps."""
         self._task = self._bar.add_task(name, total=total)
         self._bar.refresh()
 
     def advance(self) -> None:
         """A step of the current stage is done."""
         self._bar.advance(self._task)
-        now = time.monotonic()
-        if now - self._drawn_at >= _REDRAW_SECONDS:
-            self._drawn_at = now
+        if self._is_due():
             self._bar.refresh()
 
 

@@ -1,10 +1,12 @@
 import json
 import subprocess
 import sys
+from importlib import metadata
 
 import numpy as np
 import pytest
 
+import ddpg
 from ddpg import cli
 
 SHORT = ["--hidden", "8", "8", "--warmup-steps", "50", "--eval-every", "0", "--no-compile"]
@@ -156,6 +158,13 @@ def test_no_command_shows_help(run):
     status, out, _ = run()
     assert status == 0
     assert "ddpg train --env-id Pendulum-v1" in out
+    assert "ddpg --version" in out
+
+
+def test_version_is_that_of_the_installed_distribution(run):
+    assert ddpg.__version__ == metadata.version("tinygrad-rl")
+    assert run("--version") == (0, f"ddpg {ddpg.__version__}\n", "")
+    assert {"DDPG", "DDPGConfig", "TrainConfig", "__version__"} == set(dir(ddpg))
 
 
 def test_a_failed_run_and_an_interrupted_one_have_their_own_status(run, monkeypatch, tmp_path):

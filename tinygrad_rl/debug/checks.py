@@ -135,9 +135,10 @@ def check_op(
 ) -> bool:
     """Check everything that an op promises, with these inputs.
 
-    Its value, shape and dtype against `reference`; its declaration against what it computes; float32 against float64; inputs that are not
-    contiguous; first- and second-order gradients against central differences; that for each set of
-    frozen inputs the others' gradients stay the same, bit by bit, and no frozen input's rule runs.
+    Its value, shape and dtype against `reference`; its declaration against what it computes;
+    float32 against float64; inputs that are not contiguous; first- and second-order gradients
+    against central differences; that for each set of frozen inputs the others' gradients stay the
+    same, bit by bit, and no frozen input's rule runs.
     For an elementwise op also broadcasting, 0-d and empty inputs, and NaN and infinities.
 
     Parameters

@@ -7,7 +7,7 @@ svg = draw_returns(runs)
 
 import io
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import matplotlib as mpl
@@ -15,11 +15,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from ddpg.compare.show import LOOKS, shade_the_impossible
 from ddpg.compare.training import Curve
-from ddpg.run.plots import BLUE, GREY, RED
 
-COLORS = {"frozen": BLUE, "blocked": GREY, "joint": RED}
-STYLES = {"frozen": "-", "blocked": "--", "joint": "-."}
 RESAMPLES, LEVEL = 2000, 0.95
 
 Runs = Mapping[str, Sequence[Curve]]
@@ -38,12 +36,7 @@ def bootstrap(values: Sequence[Sequence[float]]) -> Band:
     """Mean over the runs at each point, with its 95 % percentile bootstrap interval.
 
     Runs are drawn whole, with replacement (Efron 1979), from a generator of its own seed: the same
-    runs give the same interval.
-
-    Parameters
-    ----------
-    values
-        One sequence per run, of the same length.
+    runs give the same interval. `values` has one sequence per run, of the same length.
     """
     runs = np.asarray(values, dtype=np.float64)
     draws = np.random.default_rng(0).integers(len(runs), size=(RESAMPLES, len(runs)))
@@ -52,60 +45,43 @@ def bootstrap(values: Sequence[Sequence[float]]) -> Band:
     return Band(runs.mean(axis=0), low, high)
 
 
-def last(runs: Sequence[Curve], values: Callable[[Curve], Sequence[float]]) -> Band:
-    """Mean and interval at the end of training."""
-    return bootstrap([[values(curve)[-1]] for curve in runs])
+def last(runs: Sequence[Curve], what: str) -> Band:
+    """Mean and interval, at the end of training, of a curve's "returns" or "mean_q"."""
+    return bootstrap([[getattr(curve, what)[-1]] for curve in runs])
 
 
 def draw_returns(runs: Runs) -> str:
     """What the policies earn over environment steps, as SVG."""
-    figure, axes = _figure()
-    for name, curves in runs.items():
-        _draw(axes, name, curves[0].steps, bootstrap([curve.returns for curve in curves]))
+    figure, axes = _draw(runs, "steps", "returns")
     axes.set(xlabel="environment steps", ylabel="mean return of 10 episodes")
     axes.legend(loc="best", frameon=False)
-    return _svg(figure, "returns", "Return over environment steps: " + _summary(runs, _returns))
+    return _svg(figure, "returns", "Return over environment steps: " + _summary(runs, "returns"))
 
 
 def draw_values(runs: Runs) -> str:
     """What the critics believe over updates, against the bound that no true value exceeds."""
-    figure, axes = _figure()
-    for name, curves in runs.items():
-        _draw(axes, name, curves[0].updates, bootstrap([curve.mean_q for curve in curves]))
-    low, high = axes.get_ylim()
-    high = max(high, 0) + 0.1 * (high - low)
-    axes.axhspan(0, high, color=RED, alpha=0.08, linewidth=0)
-    axes.axhline(0, color="black", linewidth=1)
-    axes.set_ylim(low, high)
-    axes.text(0.02, 0.97, "impossible", transform=axes.transAxes, va="top", color=RED)
+    figure, axes = _draw(runs, "updates", "mean_q")
+    shade_the_impossible(axes)
     axes.set(xlabel="updates", ylabel="mean Q(s, mu(s))")
-    return _svg(figure, "values", "Mean Q over updates: " + _summary(runs, _values))
+    return _svg(figure, "values", "Mean Q over updates: " + _summary(runs, "mean_q"))
 
 
-def _returns(curve: Curve) -> Sequence[float]:
-    return curve.returns
-
-
-def _values(curve: Curve) -> Sequence[float]:
-    return curve.mean_q
-
-
-def _summary(runs: Runs, values: Callable[[Curve], Sequence[float]]) -> str:
-    ends = [f"{name} {last(curves, values).mean[0]:,.0f}" for name, curves in runs.items()]
+def _summary(runs: Runs, what: str) -> str:
+    ends = [f"{name} {last(curves, what).mean[0]:,.0f}" for name, curves in runs.items()]
     return "in the end " + ", ".join(ends)
 
 
-def _figure() -> tuple[Figure, Axes]:
+def _draw(runs: Runs, where: str, what: str) -> tuple[Figure, Axes]:
     figure = Figure(figsize=(5.4, 3.6), layout="constrained")
     axes = figure.subplots()
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
+    for name, curves in runs.items():
+        x, band = getattr(curves[0], where), bootstrap([getattr(curve, what) for curve in curves])
+        color = LOOKS[name]["color"]
+        axes.fill_between(x, band.low, band.high, color=color, alpha=0.2, linewidth=0)
+        axes.plot(x, band.mean, **LOOKS[name], label=name)
     return figure, axes
-
-
-def _draw(axes: Axes, name: str, x: Sequence[int], band: Band) -> None:
-    axes.fill_between(x, band.low, band.high, color=COLORS[name], alpha=0.2, linewidth=0)
-    axes.plot(x, band.mean, STYLES[name], color=COLORS[name], linewidth=2, label=name)
 
 
 def _svg(figure: Figure, prefix: str, title: str) -> str:

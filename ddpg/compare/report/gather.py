@@ -1,94 +1,67 @@
-"""``ddpg compare --report``: everything the comparison found, as one page that needs nothing else.
+"""All that the page is made from, and where it may be written.
 
     check_folder(folder)                      # before the work: may the page be written there?
     report = gather(size, seeds, rows, runs)  # what the comparison has measured, and the rest
     write(render(report), folder)             # folder/index.html
 
-The measuring is done elsewhere (:mod:`ddpg.compare`, :mod:`ddpg.compare_train`,
-:mod:`ddpg.compare_source`); this file keeps it together, :mod:`ddpg.report_html` writes it down.
+The measuring is done beside this package; this file keeps it together, `html.py` writes it down.
 """
 
-import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import tinygrad_rl as tg
-from ddpg.compare.cases import CASES, Row, Size, explain
-from ddpg.compare.source import CASES as COMPILED
-from ddpg.compare.source import Step, compile_step
+from ddpg.compare.cases import CASES, COMPILED
+from ddpg.compare.measure import Measurement, Size, explain
+from ddpg.compare.source import CompiledCase, compile_case
 from ddpg.compare.training import Curve
 from ddpg.errors import UsageError
-from ddpg.run.files import write_atomically
+from tinygrad_rl import files
 
 PAGE = "index.html"
 MARK = '<meta name="generator" content="ddpg compare --report">'
 """In every page written here, so that it may be replaced by a later one."""
 PARTS = len(CASES) + len(COMPILED)
 """How many things are looked at for the report alone."""
-REPETITIONS = 50
-"""Calls of each compiled step that are timed."""
 
 
 @dataclass(frozen=True)
 class Report:
-    """What the page is made from.
+    """What the page is made from."""
 
-    Attributes
-    ----------
-    size
-        Of the networks and the batch in the table.
-    seeds
-        Of the training runs; the first one also of the table.
-    rows, explanations
-        The table, and :func:`tinygrad_rl.explain`'s account of each case.
-    runs
-        A curve for each seed, by the variant's name.
-    steps
-        The compiled actor steps.
-    """
-
-    size: Size
-    seeds: Sequence[int]
-    rows: Sequence[Row]
-    explanations: Mapping[str, tg.Explanation]
-    runs: Mapping[str, Sequence[Curve]]
-    steps: Sequence[Step]
+    size: Size  # of the networks and the batch in the table
+    seeds: Sequence[int]  # of the training runs; the first one also of the table
+    rows: Sequence[Measurement]
+    explanations: Mapping[str, tg.Explanation]  # of each case, by its name
+    runs: Mapping[str, Sequence[Curve]]  # a curve for each seed, by the case's name in training
+    steps: Sequence[CompiledCase]
 
 
 def gather(
     size: Size,
     seeds: Sequence[int],
-    rows: Sequence[Row],
+    rows: Sequence[Measurement],
     runs: Mapping[str, Sequence[Curve]],
     on_part: Callable[[], None] = lambda: None,
 ) -> Report:
-    """Add to the table and the curves what only the report shows.
-
-    Parameters
-    ----------
-    size, seeds, rows, runs
-        As in :class:`Report`.
-    on_part
-        Called after each of :data:`PARTS`.
-    """
+    """Add to the table and the curves what only the report shows, `PARTS` parts."""
     explanations, steps = {}, []
-    for name in CASES:
-        explanations[name] = explain(name, size, seeds[0])
+    for case in CASES:
+        explanations[case.name] = explain(case, size, seeds[0])
         on_part()
-    for name in COMPILED:
-        steps.append(compile_step(name, size, seeds[0], REPETITIONS))
+    for case in COMPILED.values():
+        steps.append(compile_case(case, size, seeds[0], repetitions=50))
         on_part()
     return Report(size, seeds, rows, explanations, runs, steps)
 
 
 def check_folder(folder: Path) -> None:
-    """See that a report may be written into ``folder``, which need not exist yet.
+    """See that a report may be written into `folder`, which need not exist yet.
 
     Raises
     ------
-    UsageError
-        if it is a file, or holds anything but an earlier report.
+    UsageError : if it is a file, or holds anything but an earlier report.
     """
     if not folder.exists():
         if not folder.parent.is_dir():
@@ -108,11 +81,5 @@ def write(html: str, folder: Path) -> Path:
     """Write the page in one step, over an earlier one; returns where it is."""
     folder.mkdir(exist_ok=True)
     page = folder / PAGE
-    write_atomically(page, lambda beside: beside.write_text(html, "utf-8"))
+    files.write_atomically(page, html.encode())
     return page
-
-
-def code_of(name: str) -> str:
-    """A case as it is written, without the sentence that describes it."""
-    lines = inspect.getsource(CASES[name]).rstrip().splitlines()
-    return "\n".join(line for line in lines if not line.strip().startswith('"""'))

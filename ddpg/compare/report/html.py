@@ -1,7 +1,7 @@
-"""A :class:`ddpg.report.Report` as HTML: one function for each part of the page.
+"""A `Report` as HTML: one function for each part of the page.
 
-The page itself, with its style sheet, is the template ``page.html``. Text that comes from outside
-goes through :func:`html.escape`; what is written here and the SVG pictures do not.
+The page itself, with its style sheet, is the template `page.html`. Text that comes from outside
+goes through `html.escape`; what is written here and the SVG pictures do not.
 """
 
 import re
@@ -12,14 +12,24 @@ from pathlib import Path
 from string import Template
 
 import tinygrad_rl as tg
-from ddpg.compare.cases import Row
-from ddpg.compare.source import GROUPS, Step, diff
-from ddpg.compare.source import Row as DiffRow
-from ddpg.compare.source_show import blocks, cost_text, group_rows
-from ddpg.compare.training import ENV_ID
-from ddpg.compare.report.gather import MARK, Report, code_of
-from ddpg.compare.report.mistakes import ELSEWHERE, SEEN
+from ddpg.compare.cases import CASES, Case
+from ddpg.compare.measure import Measurement
 from ddpg.compare.report.curves import Band, bootstrap, draw_returns, draw_values, last
+from ddpg.compare.report.gather import MARK, Report
+from ddpg.compare.show import cost_text
+from ddpg.compare.source import GROUPS, CompiledCase, MergedLine, merge_code, merge_group
+from ddpg.compare.training import ENV_ID
+
+ELSEWHERE = (
+    ("leaked_gradient.py", "The actor's gradient is left in the critic and used by its next step."),
+    ("target_not_stopped.py", "The TD target is no constant: the critic chases its own target."),
+    ("step_before_backward.py", "Parameters change between a forward pass and its backward."),
+    ("path_exactly_zero.py", "The path is there and carries zeros: saturated tanh, clipped Q."),
+    ("misspelt_flag.py", "`required_grad = False`: accepted in PyTorch, refused here."),
+    ("exhausted_generator.py", "An iterator over the parameters is used twice."),
+    ("flag_on_the_loss.py", "`loss.requires_grad_(True)` on a loss without a path."),
+)
+"""Related mistakes, each a program in docs/cases with the symptom, the diagnosis and the fix."""
 
 _PROJECT = str(Path(__file__).parents[3]) + "/"
 
@@ -43,10 +53,10 @@ def render(report: Report) -> str:
         outcomes=_outcomes(report),
         returns=draw_returns(report.runs),
         values=draw_values(report.runs),
-        cases="\n".join(_case(report, row) for row in report.rows),
+        cases="\n".join(map(_case, CASES, report.rows, report.explanations.values())),
         groups="\n".join(_group(report.steps, group) for group in GROUPS),
         costs=_costs(report.steps),
-        code=_marked(diff([step.code for step in report.steps]), report.steps, code=True),
+        code=_marked(merge_code(report.steps), report.steps),
         sources="\n".join(_source(step) for step in report.steps),
         elsewhere="\n".join(
             f"<li><code>docs/cases/{escape(name)}</code>: {_prose(text)}</li>"
@@ -57,28 +67,26 @@ def render(report: Report) -> str:
 
 def _answers(report: Report) -> dict[str, str]:
     """The numbers in the short answers at the top."""
-    row = {row.name: row for row in report.rows}
-    mega = {name: f"{r.backward_flops / 1e6:.2f}" for name, r in row.items()}
-    frozen, loose = row["frozen"].backward_flops, row["separate optimizers"].backward_flops
-    runs = report.runs
+    row, runs = {row.name: row for row in report.rows}, report.runs
+    *_, frozen_flops, frozen_ms = row["frozen"].cells(decimals=2)
+    _, same, *_, loose_flops, loose_ms = row["separate optimizers"].cells(decimals=2)
+    saved = 1 - row["frozen"].backward_flops / row["separate optimizers"].backward_flops
     return {
-        "frozen_flops": mega["frozen"],
-        "loose_flops": mega["separate optimizers"],
-        "blocked_flops": mega["blocked action"],
-        "saved": f"{100 * (1 - frozen / loose):.0f}",
-        "frozen_ms": f"{row['frozen'].milliseconds:.1f}",
-        "loose_ms": f"{row['separate optimizers'].milliseconds:.1f}",
-        "joint_ms": f"{row['one joint optimizer'].milliseconds:.1f}",
-        "compiled_ms": ", ".join(
-            f"{step.milliseconds:.2f} ms {step.name}" for step in report.steps
-        ),
+        "frozen_flops": frozen_flops,
+        "loose_flops": loose_flops,
+        "blocked_flops": row["blocked action"].cells(decimals=2)[-2],
+        "saved": f"{100 * saved:.0f}",
+        "frozen_ms": frozen_ms,
+        "loose_ms": loose_ms,
+        "joint_ms": row["one joint optimizer"].cells()[-1],
+        "compiled_ms": ", ".join(f"{s.milliseconds:.2f} ms {s.name}" for s in report.steps),
         "blocked_start": _interval(bootstrap([[c.returns[0]] for c in runs["blocked"]])),
-        "actor_norm": _norm(row["frozen"].actor_gradient_norm),
-        "same": _difference(row["separate optimizers"]),
+        "actor_norm": row["frozen"].cells()[0],
+        "same": same,
         "updates": f"{runs['joint'][0].updates[-1]:,}",
-        **{f"{name}_q": _interval(last(runs[name], lambda c: c.mean_q)) for name in runs},
-        **{f"{name}_return": _interval(last(runs[name], lambda c: c.returns)) for name in runs},
-        "verdict": _verdict(last(runs["joint"], lambda c: c.mean_q)),
+        **{f"{name}_q": _interval(last(runs[name], "mean_q")) for name in runs},
+        **{f"{name}_return": _interval(last(runs[name], "returns")) for name in runs},
+        "verdict": _verdict(last(runs["joint"], "mean_q")),
     }
 
 
@@ -91,7 +99,7 @@ def _verdict(q: Band) -> str:
 
 
 def _interval(band: Band) -> str:
-    """``-160 (-170 to -150)``."""
+    """`-160 (-170 to -150)`."""
     return f"{_number(band.mean[0])} ({_number(band.low[0])} to {_number(band.high[0])})"
 
 
@@ -100,59 +108,27 @@ def _number(x: float) -> str:
     return text.replace("-", "−")
 
 
-# -- the table ----------------------------------------------------------------------------------
-
-
-def _table(rows: Sequence[Row]) -> str:
-    head = (
-        "case",
-        "actor’s gradient",
-        "against frozen",
-        "critic’s tensors with a gradient",
-        "critic moved by",
-        "backward, MFLOP",
-        "update, ms",
-    )
+def _table(rows: Sequence[Measurement]) -> str:
+    gradients = ("actor’s gradient", "against frozen", "critic’s tensors with a gradient")
+    head = ("case", *gradients, "critic moved by", "backward, MFLOP", "update, ms")
     body = [
-        [
-            f'<a href="#{_anchor(row.name)}">{escape(row.name)}</a>',
-            _norm(row.actor_gradient_norm),
-            _difference(row),
-            str(len(row.critic_tensors) or "none"),
-            f"{row.critic_moved:.0e}" if row.critic_moved else "no",
-            f"{row.backward_flops / 1e6:.2f}",
-            f"{row.milliseconds:.1f}",
-        ]
+        [f'<a href="#{_anchor(row.name)}">{escape(row.name)}</a>', *row.cells(decimals=2)]
         for row in rows
     ]
     return _html_table(head, body, "One actor update in eight ways")
 
 
-def _norm(norm: float | None) -> str:
-    return "none" if norm is None else f"{norm:.2e}"
-
-
-def _difference(row: Row) -> str:
-    if row.difference is None:
-        return "–"
-    return "the same bits" if row.difference == 0 else f"{row.difference:.0e} apart"
-
-
 def _outcomes(report: Report) -> str:
     head = ("variant", "return at the end", "mean Q at the end")
     body = [
-        [
-            escape(name),
-            _interval(last(curves, lambda c: c.returns)),
-            _interval(last(curves, lambda c: c.mean_q)),
-        ]
+        [escape(name), *(_interval(last(curves, what)) for what in ("returns", "mean_q"))]
         for name, curves in report.runs.items()
     ]
     return _html_table(head, body, "Mean over seeds and its 95 % interval")
 
 
 def _html_table(head: Iterable[str], body: Iterable[Sequence[str]], caption: str) -> str:
-    """``body`` is HTML; the first cell of a row names the row."""
+    """`body` is HTML; the first cell of a row names the row."""
     headers = "".join(f'<th scope="col">{cell}</th>' for cell in head)
     lines = [
         f'<tr><th scope="row">{row[0]}</th>{"".join(f"<td>{cell}</td>" for cell in row[1:])}</tr>'
@@ -171,25 +147,22 @@ def _scroll(content: str, label: str) -> str:
     return f'<div class="scroll" role="region" tabindex="0" aria-label="{label}">{content}</div>'
 
 
-# -- the cases ----------------------------------------------------------------------------------
-
-
-def _case(report: Report, row: Row) -> str:
-    explanation = report.explanations[row.name]
+def _case(case: Case, row: Measurement, explanation: tg.Explanation) -> str:
     said = f'<p class="said">{escape(_without_paths(row.remark))}</p>' if row.remark else ""
-    code, text = code_of(row.name), _without_paths(explanation.text(88))
+    text = _without_paths(explanation.text(88))
     return f"""<section class="case" id="{_anchor(row.name)}">
 <h3>{escape(row.name[:1].upper() + row.name[1:])}</h3>
 <p><strong>What is done.</strong> {_prose(row.meaning)}</p>
-{_scroll(f"<pre><code>{escape(code)}</code></pre>", f"Code of the case {row.name}")}
+{_scroll(f"<pre><code>{escape(case.code)}</code></pre>", f"Code of the case {row.name}")}
 {said}
-<p><strong>Where the gradient goes.</strong> {escape(_headline(explanation))}</p>
+<p><strong>Where the gradient goes.</strong> {escape(explanation.to_dict()["headline"])}</p>
 {_picture(explanation, "layer" if row.name == "frozen" else "module")}
 <details><summary>All that <code>explain</code> says</summary>
 {_scroll(f"<pre>{escape(text)}</pre>", f"Explanation of the case {row.name}")}
 </details>
-<p><strong>What it costs.</strong> {_cost(row)}</p>
-<p><strong>Where it happened.</strong> {_prose(SEEN[row.name])}</p>
+<p><strong>What it costs.</strong> {row.backward_flops / 1e6:.2f} MFLOP in the backward pass;
+{row.milliseconds:.1f} ms for the whole update, op by op, without compiling.</p>
+<p><strong>Where it happened.</strong> {_prose(case.seen)}</p>
 </section>"""
 
 
@@ -197,20 +170,9 @@ def _anchor(name: str) -> str:
     return re.sub(r"\W+", "-", name).strip("-").lower()
 
 
-def _headline(explanation: tg.Explanation) -> str:
-    return explanation.to_dict()["headline"]
-
-
 def _without_paths(text: str) -> str:
     """Messages name files by their full path; the page is read elsewhere."""
     return text.replace(_PROJECT, "")
-
-
-def _cost(row: Row) -> str:
-    return (
-        f"{row.backward_flops / 1e6:.2f} MFLOP in the backward pass; "
-        f"{row.milliseconds:.1f} ms for the whole update, op by op, without compiling."
-    )
 
 
 def _picture(explanation: tg.Explanation, detail: str) -> str:
@@ -226,30 +188,27 @@ def _prose(text: str) -> str:
     return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text))
 
 
-# -- the generated code -------------------------------------------------------------------------
-
-
-def _group(steps: Sequence[Step], group: str) -> str:
+def _group(steps: Sequence[CompiledCase], group: str) -> str:
     head = "".join(
-        f"<li><strong>{step.name}</strong>: {cost_text(*step.cost(group))}</li>" for step in steps
+        f"<li><strong>{step.name}</strong>: {cost_text(step, group)}</li>" for step in steps
     )
     return (
         f"<h3>The gradient runs {GROUPS[group]}</h3>\n"
-        f'<ul class="costs">{head}</ul>\n{_marked(group_rows(steps, group), steps)}'
+        f'<ul class="costs">{head}</ul>\n{_marked(merge_group(steps, group), steps)}'
     )
 
 
-def _marked(rows: Sequence[DiffRow], steps: Sequence[Step], code: bool = False) -> str:
+def _marked(merged: Iterable[MergedLine | None], steps: Sequence[CompiledCase]) -> str:
     """A merged text, with a column that says for each case whether it has the line."""
     head = "".join(f'<th scope="col">{escape(step.name)}</th>' for step in steps)
     lines = []
-    for row in blocks(rows) if code else rows:
-        if row is None:
+    for line in merged:
+        if line is None:
             lines.append(f'<tr class="gap"><td colspan="{len(steps) + 1}"></td></tr>')
             continue
-        marks = "".join(f"<td>{'■' if found else '·'}</td>" for found in row.found_in)
+        marks = "".join(f"<td>{'■' if found else '·'}</td>" for found in line.found_in)
         lines.append(
-            f'<tr class="{_kind(row)}">{marks}<td class="line">{escape(row.text)}</td></tr>'
+            f'<tr class="{_kind(line)}">{marks}<td class="line">{escape(line.text)}</td></tr>'
         )
     table = (
         f'<table class="diff"><thead><tr>{head}<th scope="col">line</th></tr></thead>'
@@ -258,26 +217,23 @@ def _marked(rows: Sequence[DiffRow], steps: Sequence[Step], code: bool = False) 
     return _scroll(table, "Lines of the backward pass, and which case has them")
 
 
-def _kind(row: DiffRow) -> str:
-    """Style of a line: ``saved`` by freezing, ``lost`` by blocking, or common to all."""
-    if all(row.found_in):
+def _kind(line: MergedLine) -> str:
+    """Style of a line: `saved` by freezing, `lost` by blocking, or common to all."""
+    if all(line.found_in):
         return "common"
-    return "lost" if row.found_in[0] else "saved"
+    return "lost" if line.found_in[0] else "saved"
 
 
-def _costs(steps: Sequence[Step]) -> str:
+def _costs(steps: Sequence[CompiledCase]) -> str:
     body = [
         ["as autograd runs it, MFLOP", *(f"{step.recorded_flops / 1e6:.2f}" for step in steps)],
         ["compiled, MFLOP", *(f"{step.flops / 1e6:.2f}" for step in steps)],
-        [
-            "compiled, forward and backward, ms",
-            *(f"{step.milliseconds:.2f}" for step in steps),
-        ],
+        ["compiled, forward and backward, ms", *(f"{step.milliseconds:.2f}" for step in steps)],
     ]
     return _html_table(("", *(step.name for step in steps)), body, "The whole backward pass")
 
 
-def _source(step: Step) -> str:
+def _source(step: CompiledCase) -> str:
     return (
         f"<details><summary>The generated function, {escape(step.name)}, word for word</summary>\n"
         f"{_scroll(f'<pre>{escape(step.source)}</pre>', f'Generated function, {step.name}')}\n"

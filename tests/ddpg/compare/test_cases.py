@@ -3,8 +3,11 @@ import inspect
 import numpy as np
 import pytest
 
-from ddpg.compare import cases as compare
-from ddpg.compare.cases import CASES, Lab, Size, measure
+from ddpg.compare import cases
+from ddpg.compare import measure as measuring
+from ddpg.compare.cases import CASES, COMPILED, TRAINED, Case
+from ddpg.compare.measure import Size, make_lab, measure
+from ddpg.compare.show import LOOKS
 
 ALL = {f"mlp.{layer}.{kind}" for layer in (0, 2, 4) for kind in ("weight", "bias")}
 SMALL = Size(3, 2, (8, 8), 16)
@@ -17,9 +20,22 @@ def rows():
 
 
 def test_the_table_has_the_eight_cases(rows):
-    assert list(rows) == list(CASES)
+    assert list(rows) == [case.name for case in CASES]
     assert len(rows) == 8
     assert all(row.meaning.endswith(".") for row in rows.values())
+
+
+def test_each_case_is_written_once():
+    """What is trained, compiled and reported are cases of the one list, each with its own code."""
+    assert len({case.name for case in CASES}) == len({case.code for case in CASES}) == len(CASES)
+    assert len({case.update.__code__.co_firstlineno for case in CASES}) == len(CASES)
+    assert {case.update.__module__ for case in CASES} == {cases.__name__}
+    assert {*TRAINED.values(), *COMPILED.values()} <= set(CASES)
+    assert list(TRAINED) == list(LOOKS) == ["frozen", "blocked", "joint"]
+    assert list(COMPILED) == ["frozen", "unfrozen", "blocked"]
+    for case in CASES:
+        assert case.meaning.endswith(".") and case.seen.endswith(".")
+        assert case.code.startswith("def ") and '"""' not in case.code
 
 
 def test_ways_that_are_right_give_the_same_gradient(rows):
@@ -83,12 +99,12 @@ def test_a_different_gradient_is_seen(monkeypatch):
         with lab.backward():
             loss.backward()
 
-    monkeypatch.setattr(compare, "CASES", {"frozen": CASES["frozen"], "doubled": doubled})
+    monkeypatch.setattr(measuring, "CASES", [CASES[0], Case("doubled", doubled)])
     assert [row.difference for row in measure(SMALL, repetitions=1)] == pytest.approx([0, 1])
 
 
 def test_every_case_starts_from_the_same_place():
-    first, second, other = Lab(SMALL, 1), Lab(SMALL, 1), Lab(SMALL, 2)
+    first, second, other = make_lab(SMALL, 1), make_lab(SMALL, 1), make_lab(SMALL, 2)
     for mine, same, different in (
         (first.obs, second.obs, other.obs),
         (first.actor.mlp[0].weight, second.actor.mlp[0].weight, other.actor.mlp[0].weight),
@@ -99,7 +115,7 @@ def test_every_case_starts_from_the_same_place():
 
 
 def test_every_row_says_where_the_gradient_went_and_which_line_stopped_it(rows):
-    lines = inspect.getsource(compare).splitlines()
+    lines = inspect.getsource(cases).splitlines()
 
     def line_of(code):
         return next(n for n, line in enumerate(lines, 1) if code in line)

@@ -1,20 +1,20 @@
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from ddpg import cli
-from ddpg.compare.cases import CASES, Size, measure
+from ddpg.compare.cases import CASES, COMPILED, TRAINED
+from ddpg.compare.measure import Size, measure
+from ddpg.compare.report.curves import bootstrap, draw_values
+from ddpg.compare.report.gather import MARK, PAGE, PARTS, Report, check_folder, gather, write
+from ddpg.compare.report.html import ELSEWHERE, render
 from ddpg.compare.training import Curve
 from ddpg.errors import UsageError
-from ddpg.compare.report.gather import MARK, PAGE, PARTS, Report, check_folder, code_of, gather, write
-from ddpg.compare.report.mistakes import ELSEWHERE, SEEN
-from ddpg.compare.report.curves import bootstrap, draw_values
-from ddpg.compare.report.html import render
 
 SIZE = Size(3, 2, (8, 8), 16)
 STEPS, UPDATES = [1500, 2000], [250, 500, 750, 1000]
@@ -89,15 +89,16 @@ def page(html):
 
 def test_every_case_has_its_section(report, page):
     names = {heading.lower() for level, heading in page.headings if level == 3}
-    assert {name.lower() for name in CASES} <= names
-    assert set(SEEN) == set(CASES)
+    assert {case.name.lower() for case in CASES} <= names
     text = " ".join("".join(page.text).split())
-    for name in CASES:
-        assert " ".join(code_of(name).split()) in text
-        headline = report.explanations[name].to_dict()["headline"]
+    for case in CASES:
+        assert " ".join(case.code.split()) in text
+        headline = report.explanations[case.name].to_dict()["headline"]
         assert text.count(headline) >= 3  # in prose, in the picture, in the whole explanation
-        seen = " ".join(re.sub("`", "", SEEN[name]).split())
-        assert seen in text
+        assert " ".join(re.sub("`", "", case.seen).split()) in text
+    assert list(report.explanations) == [case.name for case in CASES]
+    assert [step.name for step in report.steps] == list(COMPILED)
+    assert list(report.runs) == list(TRAINED)
     assert page.tags.count("svg") == len(CASES) + 4  # two on top, two of curves
 
 
@@ -160,8 +161,7 @@ def test_lines_that_vanish_are_marked(html):
 
 
 def test_text_is_escaped(report):
-    rows = [SimpleNamespace(**vars(row)) for row in report.rows]
-    rows[0].remark = "warning: <b>&"
+    rows = [replace(report.rows[0], remark="warning: <b>&"), *report.rows[1:]]
     text = render(Report(SIZE, range(2), rows, report.explanations, RUNS, report.steps))
     assert "warning: &lt;b&gt;&amp;" in text
     Page(text)

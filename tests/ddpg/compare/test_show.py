@@ -6,15 +6,16 @@ import pytest
 from matplotlib.image import imread
 from rich.console import Console
 
-from ddpg.compare.cases import Row, Size
+from ddpg.compare.measure import Measurement, Size
 from ddpg.compare.show import as_json, print_table, print_training, save_picture
 from ddpg.compare.training import Curve
 
+BOTH = ["a.weight", "a.bias"]
 ROWS = [
-    Row("frozen", "As it is meant.", 3.682e-3, 0.0, [], 0.0, 107_610_112, 5.678, ""),
-    Row("by hand", "Another way.", 3.682e-3, 3.2e-8, [], 0.0, 107_610_112, 5.7, ""),
-    Row("blocked", "Cut.", None, None, ["a.weight", "a.bias"], 0.0, 0, 1.2, "error: [no] path"),
-    Row("joint", "All.", 3.682e-3, 0.0, ["a.weight", "a.bias"], 1e-3, 144_310_272, 9.9, ""),
+    Measurement("frozen", "As it is meant.", 3.682e-3, 0.0, [], 0.0, 107_610_112, 5.678, ""),
+    Measurement("by hand", "Another way.", 3.682e-3, 3.2e-8, [], 0.0, 107_610_112, 5.7, ""),
+    Measurement("blocked", "Cut.", None, None, BOTH, 0.0, 0, 1.2, "error: [no] path"),
+    Measurement("joint", "All.", 3.682e-3, 0.0, BOTH, 1e-3, 144_310_272, 9.9, ""),
 ]
 CURVES = {
     "frozen": Curve([500, 1000], [-1300.0, -160.0], [250, 500], [-10.0, -70.0]),

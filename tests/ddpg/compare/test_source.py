@@ -4,18 +4,19 @@ import re
 import pytest
 from rich.console import Console
 
-from ddpg.compare.cases import Size
-from ddpg.compare.source import CASES, GROUPS, Row, compile_step, diff
-from ddpg.compare.source_show import print_source
+from ddpg.compare.cases import COMPILED
+from ddpg.compare.measure import Size
+from ddpg.compare.show import print_source
+from ddpg.compare.source import GROUPS, MergedLine, compile_case, merge
 
 
 @pytest.fixture(scope="module")
 def steps():
-    return {name: compile_step(name, Size(), repetitions=1) for name in CASES}
+    return {name: compile_case(case, Size(), repetitions=1) for name, case in COMPILED.items()}
 
 
 def lines(step, group):
-    return [line.text for line in step.lines if line.group == group]
+    return [operation.text for operation in step.operations if operation.group == group]
 
 
 def test_the_backward_pass_costs_what_its_lines_say(steps):
@@ -77,13 +78,13 @@ def test_the_code_is_the_generated_one_in_other_names(steps):
     assert not any(re.search(r"\bt\d+", line) for step in steps.values() for line in step.code)
 
 
-def test_diff_holds_each_text_in_order():
+def test_merging_holds_each_text_in_order():
     texts = [list("abcd"), list("abxcd"), list("xd")]
-    rows = diff(texts)
+    rows = merge(texts)
     for n, text in enumerate(texts):
         assert [row.text for row in rows if row.found_in[n]] == text
     assert [row.text for row in rows] == list("abxcd")
-    assert rows[0] == Row("a", (True, True, False))
+    assert rows[0] == MergedLine("a", (True, True, False))
 
 
 @pytest.mark.parametrize("width", [80, 120])
@@ -106,6 +107,6 @@ def test_the_terminal_shows_groups_with_their_costs(steps, width):
 
 def test_another_depth_has_names_too():
     """Names follow the layers, however many there are."""
-    step = compile_step("unfrozen", Size(3, 2, (8,), 16))
+    step = compile_case(COMPILED["unfrozen"], Size(3, 2, (8,), 16))
     assert "d_action = d_critic_z1 @ critic_W1[:, 3:5]" in lines(step, "path")
     assert "d_critic_W2 = sum(d_critic_W2_b, axis=0)" in lines(step, "critic")

@@ -3,7 +3,8 @@ import pytest
 
 import tinygrad_rl as tg
 from ddpg import DDPGConfig
-from ddpg.compare.training import VARIANTS, WINDOW, train_variant
+from ddpg.compare.cases import TRAINED
+from ddpg.compare.training import WINDOW, CaseAgent, train_case
 from ddpg.spaces import make_env
 
 
@@ -15,7 +16,7 @@ def moved_by_the_actor_step(name):
     """Whether actor and critic moved, in this order."""
     env = make_env("Pendulum-v1")
     config = DDPGConfig(hidden=(8, 8), batch_size=4, buffer_size=10, compile=False)
-    agent = VARIANTS[name](env.observation_space, env.action_space, config, 0)
+    agent = CaseAgent(TRAINED[name], env.observation_space, env.action_space, config, 0)
     for number in range(10):
         obs = np.array([1.0, -1.0, number])
         agent.replay.add(obs, np.ones(1), -1.0, obs, False)
@@ -29,7 +30,7 @@ def moved_by_the_actor_step(name):
     ("name", "moved"),
     [("frozen", [True, False]), ("blocked", [False, False]), ("joint", [True, True])],
 )
-def test_the_variants_are_what_their_names_say(name, moved):
+def test_the_cases_are_what_their_names_say(name, moved):
     assert moved_by_the_actor_step(name) == moved
 
 
@@ -39,7 +40,7 @@ def test_joint_training_believes_the_impossible_and_frozen_does_not():
     steps = DDPGConfig().warmup_steps + 1500
     counted = []
     curves = {
-        name: train_variant(VARIANTS[name], steps, 0, lambda: counted.append(1))
+        name: train_case(TRAINED[name], steps, 0, lambda: counted.append(1))
         for name in ("frozen", "joint")
     }
     assert len(counted) == 2 * steps

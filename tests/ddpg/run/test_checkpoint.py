@@ -1,20 +1,14 @@
 import json
+import os
 
 import numpy as np
 import pytest
 import safetensors.numpy
 
+import tinygrad_rl as tg
 from ddpg import DDPG, DDPGConfig, TrainConfig
 from ddpg.errors import UsageError
-from ddpg.run.checkpoint import (
-    CONFIG,
-    MODEL,
-    create_run,
-    flatten,
-    load_agent,
-    save_agent,
-    unflatten,
-)
+from ddpg.run.checkpoint import CONFIG, MODEL, create_run, load_agent, save_agent
 from ddpg.spaces import make_env
 
 CONFIGURATION = TrainConfig(ddpg=DDPGConfig(hidden=(8, 4), buffer_size=100, compile=False))
@@ -37,10 +31,19 @@ def run_dir(tmp_path, agent):
     return tmp_path / "run"
 
 
+def flat(state, prefix=""):
+    """Every value of a nested state, by its dotted name."""
+    if isinstance(state, list):
+        state = dict(enumerate(state))
+    if not isinstance(state, dict):
+        return {prefix: np.asarray(state)}
+    return {k: v for name in state for k, v in flat(state[name], f"{prefix}.{name}").items()}
+
+
 def test_a_loaded_agent_acts_and_goes_on_as_the_saved_one(agent, run_dir):
     loaded, config = load_agent(run_dir)
     assert config == CONFIGURATION
-    saved, restored = flatten(agent.state_dict()), flatten(loaded.state_dict())
+    saved, restored = flat(agent.state_dict()), flat(loaded.state_dict())
     assert saved.keys() == restored.keys()
     for name, array in saved.items():
         np.testing.assert_array_equal(restored[name], array, err_msg=name)
@@ -64,6 +67,17 @@ def test_same_state_same_bytes(agent, tmp_path):
         (tmp_path / name).mkdir()
         save_agent(agent, tmp_path / name)
     assert (tmp_path / "a" / MODEL).read_bytes() == (tmp_path / "b" / MODEL).read_bytes()
+
+
+def test_a_failed_save_leaves_the_old_model_and_nothing_beside_it(agent, run_dir, monkeypatch):
+    def fail(source, target):
+        raise OSError("disk full")
+
+    before = {path.name: path.read_bytes() for path in run_dir.iterdir()}
+    monkeypatch.setattr(os, "replace", fail)
+    with pytest.raises(OSError, match="disk full"):
+        save_agent(agent, run_dir)
+    assert {path.name: path.read_bytes() for path in run_dir.iterdir()} == before
 
 
 @pytest.mark.parametrize("held", ["config.json", "metrics.csv", "model.safetensors"])
@@ -105,17 +119,25 @@ def test_run_that_saved_nothing_is_refused(tmp_path):
 
 
 def damage(path, how):
+    state = tg.load(path)
     if how == "truncated":
         path.write_bytes(path.read_bytes()[:-100])
     elif how == "no safetensors":
         path.write_bytes(b"not a model at all, not even nearly")
-    else:
-        arrays = safetensors.numpy.load_file(path)
-        if how == "missing":
-            del arrays["critic.mlp.2.bias"]
-        elif how == "reshaped":
-            arrays["actor.mlp.0.weight"] = arrays["actor.mlp.0.weight"].T.copy()
-        safetensors.numpy.save_file(arrays, path)
+    elif how == "a number changed":
+        arrays, metadata = safetensors.numpy.load_file(path), safetensors.safe_open(path, "np")
+        arrays["critic.mlp.2.bias"][0] += 1.0
+        safetensors.numpy.save_file(arrays, path, metadata.metadata())
+    elif how == "foreign":
+        safetensors.numpy.save_file({"layer.weight": np.ones((2, 2))}, path)
+    elif how == "odd":
+        tg.save(path, {**state, "noise": 3})
+    elif how == "missing":
+        del state["critic"]["mlp.2.bias"]
+        tg.save(path, state)
+    elif how == "reshaped":
+        state["actor"]["mlp.0.weight"] = state["actor"]["mlp.0.weight"].T
+        tg.save(path, state)
 
 
 @pytest.mark.parametrize(
@@ -123,7 +145,10 @@ def damage(path, how):
     [
         ("truncated", "cannot be loaded"),
         ("no safetensors", "cannot be loaded"),
-        ("missing", "has no entry 'critic.mlp.2.bias'"),
+        ("a number changed", "cannot be loaded: .*'critic.mlp.2.bias'"),
+        ("foreign", "entries missing or unknown in the agent's state"),
+        ("odd", "does not fit config.json"),
+        ("missing", r"does not fit Critic: missing \['mlp.2.bias'\]"),
         ("reshaped", r"'mlp.0.weight' has shape \(3, 8\)"),
     ],
 )
@@ -132,6 +157,7 @@ def test_a_damaged_model_is_refused_by_file_and_entry(run_dir, how, message):
     with pytest.raises(UsageError, match=message) as error:
         load_agent(run_dir)
     assert str(run_dir / MODEL) in str(error.value)
+    assert "\n" not in str(error.value)
 
 
 def test_a_model_of_other_networks_is_refused(run_dir):
@@ -139,16 +165,3 @@ def test_a_model_of_other_networks_is_refused(run_dir):
     (run_dir / CONFIG).write_text(json.dumps({**values, "hidden": [8, 5]}))
     with pytest.raises(UsageError, match="has shape"):
         load_agent(run_dir)
-
-
-def test_flattening_keeps_zero_dimensions_and_comes_back():
-    state = {"a": {"b": [np.array(1.5), np.ones(2)]}, "c": np.array(3)}
-    flat = flatten(state)
-    assert {name: array.shape for name, array in flat.items()} == {
-        "a.b.0": (),
-        "a.b.1": (2,),
-        "c": (),
-    }
-    back = unflatten(flat, like=state)
-    assert back["a"]["b"][0] == 1.5
-    assert back["c"] == 3

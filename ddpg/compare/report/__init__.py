@@ -1,0 +1,1 @@
+"""`ddpg compare --report`: everything the comparison found, as one page."""
