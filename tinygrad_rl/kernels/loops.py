@@ -1,14 +1,16 @@
-"""One scalar expression -> a Numba loop over arrays, for the eager path.
+"""Scalar expressions -> Numba loops over arrays, for the eager path.
 
-    kernel = elementwise("mul", "a * b", ("a", "b"), "float32", ("float32", "float32"), "vs")
-    kernel(out, a, b)                     # flat, contiguous arrays
+    mul = elementwise("mul", "a * b", ("a", "b"), "float32", ("float32", "float32"), "vs")
+    mul(out, a, b)                        # flat, contiguous arrays
 
-The pattern has a letter for each input: `v` has the output's shape, `s` is one number, `r` is one
-row repeated over the leading axes (a bias), `c` one column repeated over the trailing ones.
+    norm = reduction("norm", "0", "total + x * x", "sqrt(total)", "float32", "float64", "float32")
+    norm(out, x)                          # out[i] = norm of x[i]
+
+A loop's source is a file in the cache folder that can be read, and is compiled once.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
@@ -29,6 +31,23 @@ def imports(expression: str) -> str:
     return f"from tinygrad_rl.kernels.scalar import {', '.join(names)}\n" if names else ""
 
 
+def _compiled(
+    stem: str, imported: str, arrays: Sequence[str], names: Sequence[str], body: Sequence[str]
+) -> Callable[..., None]:
+    """Compile (or load) a function of these arrays; the first one is written to."""
+    source = (
+        f"{HEADER}{imported}\n\n"
+        f'@njit(void({", ".join(arrays)}), cache=True, error_model="numpy", nogil=True)\n'
+        f"def kernel({', '.join(names)}):\n    " + "\n    ".join(body) + "\n"
+    )
+    kernel: Any = load(source, stem).kernel
+    return kernel
+
+
+def _array(dtype: str, ndim: int, readonly: bool = True) -> str:
+    return f'Array({dtype}, {ndim}, "C"{", readonly=True" if readonly else ""})'
+
+
 @cache
 def elementwise(
     stem: str,
@@ -44,18 +63,19 @@ def elementwise(
     ----------
     stem : names the file in the cache folder.
     expression : Numba source of one element, in the names `args`.
+    args : the names of the inputs in it.
     out_type, types : Numba's names of the dtypes of the output and of each input.
-    pattern : a letter for each input, see above; with `r` or `c` in it the output and the `v`
-        inputs have two axes, else one.
+    pattern : a letter for each input. `v` has the output's shape, `s` is one number, `r` is one row
+        repeated over the leading axes (a bias), `c` one column repeated over the trailing ones.
+        With `r` or `c` in it the output and the `v` inputs have two axes, else one.
     """
     flat = "r" not in pattern and "c" not in pattern
     axes = 1 if flat else 2
-    arrays = [f'Array({out_type}, {axes}, "C")']
+    arrays = [_array(out_type, axes, readonly=False)]
     before: list[str] = []
     inside: list[str] = []
     for name, dtype, letter in zip(args, types, pattern, strict=True):
-        ndim = axes if letter == "v" else 1
-        arrays.append(f'Array({dtype}, {ndim}, "C", readonly=True)')
+        arrays.append(_array(dtype, axes if letter == "v" else 1))
         index = {"v": "i" if flat else "i, j", "s": "0", "r": "j", "c": "i"}[letter]
         (before if letter == "s" else inside).append(f"{name} = {name}_in[{index}]")
     loops = ["for i in range(out.shape[0]):"]
@@ -64,12 +84,39 @@ def elementwise(
     indent = "    " * len(loops)
     body = [*before, *loops, *(indent + line for line in inside)]
     body.append(f"{indent}out[{'i' if flat else 'i, j'}] = {expression}")
-    source = (
-        f"{HEADER}{imports(expression)}\n\n"
-        f'@njit(void({", ".join(arrays)}), cache=True, error_model="numpy", nogil=True)\n'
-        f"def kernel({', '.join(['out', *(f'{name}_in' for name in args)])}):\n    "
-        + "\n    ".join(body)
-        + "\n"
-    )
-    kernel: Any = load(source, f"{stem}_{pattern}").kernel
-    return kernel
+    names = ["out", *(f"{name}_in" for name in args)]
+    return _compiled(f"{stem}_{pattern}", imports(expression), arrays, names, body)
+
+
+@cache
+def reduction(
+    stem: str,
+    start: str,
+    combine: str,
+    finish: str | None,
+    in_dtype: str,
+    acc_dtype: str,
+    out_dtype: str,
+) -> Callable[..., None]:
+    """Compile (or load) the loop `loop(out, x)` that reduces each row of x to a number of out.
+
+    Parameters
+    ----------
+    stem : names the file in the cache folder.
+    start : Numba source of the value before the first element, and of an empty row.
+    combine : what becomes of `total` with one more element `x`; elements come in order.
+    finish : the result, in `total` and the number of elements `n`; None for `total` itself.
+    in_dtype, acc_dtype, out_dtype : Numba's names of the dtypes of x, of `total`, and of out.
+    """
+    body = [
+        "n = x_in.shape[1]",
+        "for i in range(out.shape[0]):",
+        f"    total = {acc_dtype}({start})",
+        "    for j in range(n):",
+        "        x = x_in[i, j]",
+        f"        total = {acc_dtype}({combine})",
+        f"    out[i] = {finish or 'total'}",
+    ]
+    arrays = [_array(out_dtype, 1, readonly=False), _array(in_dtype, 2)]
+    imported = imports(f"{start}, {combine}, {finish}")
+    return _compiled(stem, imported, arrays, ["out", "x_in"], body)
