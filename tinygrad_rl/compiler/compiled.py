@@ -25,7 +25,7 @@ from tinygrad_rl.compiler.tracing import Outside, Result, Trace, TraceError
 from tinygrad_rl.core import LOST, FlagChanges, GradPlan, Node, Tensor, caller, storage_of, wrap
 from tinygrad_rl.kernels import gemm
 from tinygrad_rl.kernels.cache import load
-from tinygrad_rl.kernels.pool import Team, get_num_threads
+from tinygrad_rl.kernels.pool import Pooled, get_num_threads
 
 Array = np.ndarray[Any, Any]
 
@@ -52,7 +52,7 @@ class Compiled:
         module = load(self.text, f"jit_{traced.program.name}", kernels)
         self._function = getattr(module, source.function)
         if self.plan.parts:
-            self._function = Team(self._function, count_phases(self.plan), self.plan.parts)
+            self._function = Pooled(self._function, count_phases(self.plan), self.plan.parts)
         self.file = Path(str(module.__file__))
         self._flags_seen = FlagChanges.count
         self._lay_out(source)

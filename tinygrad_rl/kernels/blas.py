@@ -1,4 +1,4 @@
-"""What Numba wants of SciPy, and no more.
+"""What Numba needs of SciPy, and no more.
 
 Before Numba compiles or loads its first function it imports `scipy.linalg.cython_blas`, and with it
 a package that takes a fifth of a second and that nothing here uses. The one library is enough.

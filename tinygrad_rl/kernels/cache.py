@@ -196,7 +196,7 @@ def _digest(file: Path) -> str:
 
 
 def _seal(path: Path) -> None:
-    """Note the digests of the compiled files, so that a damaged one is noticed before it runs."""
+    """Record the digests of the compiled files, so that a damaged one is seen before it runs."""
     with suppress(OSError):  # unsealed, they are compiled anew next time
         digests = {file.name: _digest(file) for file in _compiled_files(path)}
         write_atomically(_seal_path(path), json.dumps(digests).encode())

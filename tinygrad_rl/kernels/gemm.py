@@ -152,7 +152,7 @@ def _copy_row(typing_context, kind, target, source, columns):
 
 
 @intrinsic
-def _turn(typing_context, kind, target, source, target_row, source_row, terms, columns):
+def _transpose(typing_context, kind, target, source, target_row, source_row, terms, columns):
     """`target[k, j] = source[j, k]` for a vector's width of both, zeros behind the columns."""
 
     def codegen(context, builder, signature, arguments):
@@ -230,7 +230,7 @@ def _pack(kind, s, panel, b, terms, columns, b_term, b_column):
             start = b + s * j * b_column if j < columns else b
             for k in range(0, terms, vector):
                 target = panel + s * (k * width + j)
-                _turn(kind, target, start + s * k, width, b_column, terms - k, columns - j)
+                _transpose(kind, target, start + s * k, width, b_column, terms - k, columns - j)
     else:
         for k in range(terms):
             for j in range(width):
@@ -278,7 +278,7 @@ def _inners(kind, s, out, a, b, rows, columns, terms, out_row, out_column, a_row
 
 
 @_part
-def _put_turned(kind, s, out, tile, rows, columns, out_row, tile_row, more):
+def _put_transposed(kind, s, out, tile, rows, columns, out_row, tile_row, more):
     """`out[i, j] (+)= tile[j, i]`."""
     for i in range(rows):
         for j in range(columns):
@@ -299,8 +299,8 @@ def product(
     out_column = 1
     thin = a_term == 1 and (columns <= FEW or (all_rows <= FEW and b_term == 1))
     # A few columns leave a panel half empty: better compute out.T, whose panels are full.
-    turned = a_row == 1 and 4 * columns <= 3 * width and columns < rows and not thin
-    if turned or (thin and columns > FEW):
+    transposed = a_row == 1 and 4 * columns <= 3 * width and columns < rows and not thin
+    if transposed or (thin and columns > FEW):
         a, b, rows, columns = b, a, columns, rows
         a_row, a_term, b_term, b_column = b_column, b_term, a_term, a_row
         out_row, out_column = out_column, out_row
@@ -326,12 +326,12 @@ def product(
                 _pack(kind, s, panel, source, depth, some, b_term, b_column)
                 source, step = panel, width
             to, to_row, more = out + s * j * out_column, out_row, done
-            if turned:
+            if transposed:
                 to, to_row, more = tile, width, 0
             _blocks(kind, s, to, a_, source, rows, depth, to_row, a_row, a_term, step, some, more)
-            if turned:
+            if transposed:
                 to = out + s * j * out_column
-                _put_turned(kind, s, to, tile, some, rows, out_column, width, done)
+                _put_transposed(kind, s, to, tile, some, rows, out_column, width, done)
 
 
 # -- what compiled functions call ------------------------------------------------------------------

@@ -1,13 +1,13 @@
-"""Threads that share the work of one compiled function.
+"""A thread pool that shares the work of one compiled function.
 
-    run = Team(function, phases=4, parts=2)
+    run = Pooled(function, phases=4, parts=2)
     run(memory)                           # function(memory, phase, part) for all of both
 
 A phase's parts may run at the same time, phases follow each other. Threads meet several times
 a millisecond, too often for locks: each part of a phase is claimed by writing its number to memory.
 The calling thread takes the first part, and then every part that nobody has claimed yet. So
-nothing waits for a helper that is asleep, that has no core to run on, or that does not exist in a
-process after `fork`: only what a helper has begun is waited for.
+nothing waits for a worker that is asleep, that has no core to run on, or that does not exist in a
+process after `fork`: only what a worker has begun is waited for.
 
 Which thread runs a part makes no difference to its result.
 """
@@ -39,7 +39,7 @@ _CLAIMED, _DONE = _LINE, 2 * _LINE
 """Behind these, one number for each part: the phase that somebody took, and that is finished."""
 _STRIDE = 2 * _LINE
 _PATIENCE = 300
-"""How often a helper that has nothing to do looks again before it falls asleep: about 0.2 ms."""
+"""How often a worker that has nothing to do looks again before it falls asleep: about 0.2 ms."""
 
 
 def _available() -> int:
@@ -132,7 +132,7 @@ def _call(typing_context, function, memory, phase, part):
 
 @intrinsic
 def _yield(typing_context):
-    """Let another thread have the core, if one wants it."""
+    """Let another thread have the core, if one is ready to run."""
 
     def codegen(context, builder, signature, arguments):
         kind = ir.FunctionType(ir.IntType(32), [])
@@ -153,7 +153,7 @@ def _claim(control, part, ticket):
 
 
 @njit
-def lead(control, function, memory, phases, parts):
+def run(control, function, memory, phases, parts):
     """Run all phases; the number of a part that failed, counted through the phases, or -1."""
     base = _read(control, _OPEN)
     control[_FUNCTION], control[_MEMORY], control[_BASE] = function, memory, base
@@ -178,7 +178,7 @@ def lead(control, function, memory, phases, parts):
 
 
 @njit
-def serve(control, part):
+def work(control, part):
     """Take this part of every phase that opens, until none has for a while."""
     seen, looks = 0, 0
     while looks < 64 * _PATIENCE:
@@ -196,20 +196,20 @@ def serve(control, part):
 
 
 _SOURCE = """\
-\"\"\"Threads that share a function's work: see tinygrad_rl/kernels/pool.py.\"\"\"
+\"\"\"The thread pool of divided functions: see tinygrad_rl/kernels/pool.py.\"\"\"
 
 from numba import int64, njit, void
 from tinygrad_rl.kernels import pool
 
 
 @njit(int64(int64[::1], int64, int64, int64, int64), cache=True, nogil=True)
-def lead(control, function, memory, phases, parts):
-    return pool.lead(control, function, memory, phases, parts)
+def run(control, function, memory, phases, parts):
+    return pool.run(control, function, memory, phases, parts)
 
 
 @njit(void(int64[::1], int64), cache=True, nogil=True)
-def serve(control, part):
-    pool.serve(control, part)
+def work(control, part):
+    pool.work(control, part)
 """
 
 
@@ -226,11 +226,11 @@ def _machine_code() -> Any:
 # -- threads ---------------------------------------------------------------------------------------
 
 
-class _Helpers:
+class _Workers:
     """The threads besides the calling one, for functions of so many parts."""
 
     def __init__(self, parts: int) -> None:
-        self.control = new_control(parts)
+        self.control = _new_control(parts)
         self.lock = threading.Lock()
         self._wake = [threading.Event() for _ in range(1, parts)]
         for part, event in enumerate(self._wake, 1):
@@ -244,28 +244,28 @@ class _Helpers:
             event.set()
 
     def _work(self, part: int, event: threading.Event) -> None:
-        serve = _machine_code().serve
+        work = _machine_code().work
         while True:
             event.wait()
             event.clear()
-            serve(self.control, part)
+            work(self.control, part)
 
 
 @cache
-def _helpers(parts: int) -> _Helpers:
-    return _Helpers(parts)
+def _workers(parts: int) -> _Workers:
+    return _Workers(parts)
 
 
 if hasattr(os, "register_at_fork"):  # threads do not survive a fork
-    os.register_at_fork(after_in_child=_helpers.cache_clear)
+    os.register_at_fork(after_in_child=_workers.cache_clear)
 
 
-def new_control(parts: int) -> np.ndarray:
+def _new_control(parts: int) -> np.ndarray:
     """A control block: nothing open, nothing claimed."""
     return np.zeros(_DONE + parts * _STRIDE, np.int64)
 
 
-class Team:
+class Pooled:
     """Calls a compiled function `f(memory, phase, part)` for every phase and part.
 
     Parameters
@@ -282,17 +282,17 @@ class Team:
 
     def __call__(self, memory: int) -> None:
         """Run all of it; an exception in any part is raised, after that part's phase."""
-        lead, parts = _machine_code().lead, self._parts
+        run, parts = _machine_code().run, self._parts
         count = min(get_num_threads(), parts) - 1
-        helpers = _helpers(parts) if count else None
-        if helpers is not None and helpers.lock.acquire(blocking=False):
+        workers = _workers(parts) if count else None
+        if workers is not None and workers.lock.acquire(blocking=False):
             try:
-                helpers.wake(count)
-                failed = lead(helpers.control, self._address, memory, self._phases, parts)
+                workers.wake(count)
+                failed = run(workers.control, self._address, memory, self._phases, parts)
             finally:
-                helpers.lock.release()
+                workers.lock.release()
         else:  # another thread has them: do it alone
-            failed = lead(new_control(parts), self._address, memory, self._phases, parts)
+            failed = run(_new_control(parts), self._address, memory, self._phases, parts)
         if failed >= 0:  # once more by way of Python, which then knows the exception
             self._function(memory, *divmod(failed, parts))
             raise RuntimeError("a part of a compiled function failed, and then did not")

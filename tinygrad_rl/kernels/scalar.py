@@ -16,8 +16,8 @@ Infinities, NaN, both zeros and subnormals give what NumPy gives, with one excep
 cos and tan are NaN for abs(x) > 2^28, where neighbouring numbers are five turns apart.
 
 The largest error found, in units in the last place, with fused multiply-add; without it, up to
-one unit more. tests/test_scalar.py recomputes the table and fails when it understates. "libm" is
-the C library's own function, one call per element.
+one unit more. A test (tests/tinygrad_rl/kernels/test_scalar.py) recomputes the table and fails
+when it understates. "libm" is the C library's own function, one call per element.
 
 ========== ======= =======
 function   float32 float64
@@ -49,7 +49,7 @@ others     0.5     0.5
 
 import math
 
-from .number import Number, call, fma, horner, scalar, select, single
+from tinygrad_rl.kernels.number import Number, call, fma, horner, scalar, select, single
 
 # ---- one instruction, or a comparison and a select ------------------------------------------
 

@@ -96,7 +96,7 @@ def by_python(monkeypatch):
 
 
 class InAnyOrder:
-    """In the place of a team of threads: the parts of a phase one after the other, in any order."""
+    """In the place of a thread pool: the parts of a phase one after the other, in any order."""
 
     rng = np.random.default_rng(0)
 
@@ -116,7 +116,7 @@ def divided(monkeypatch, request):
     monkeypatch.setattr(phases, "ROWS", 2)
     monkeypatch.setattr(phases, "BLOCK", 1)
     compiled = sys.modules["tinygrad_rl.compiler.compiled"]
-    monkeypatch.setattr(compiled, "Team", InAnyOrder)
+    monkeypatch.setattr(compiled, "Pooled", InAnyOrder)
     monkeypatch.setattr(compiled, "get_num_threads", lambda: request.param)
 
 

@@ -31,7 +31,7 @@ def test_elementwise_repeats_numbers_rows_and_columns(rng):
             lambda x: logsumexp(x, 1),
         ),
         ("0", "total + (x > 0)", None, ("float32", "int64", "int64"), lambda x: (x > 0).sum(1)),
-        ("False", "total or x > 1", None, ("float32", "boolean", "boolean"), lambda x: (x > 1).any(1)),
+        ("0", "total or x > 1", None, ("float32", "boolean", "boolean"), lambda x: (x > 1).any(1)),
         ("1", "total * x", None, ("int64",) * 3, lambda x: x.prod(1)),
     ],
 )  # fmt: skip

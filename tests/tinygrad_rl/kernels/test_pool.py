@@ -1,4 +1,4 @@
-"""Threads that share a function's work: everything runs once, in order, and errors are seen."""
+"""A thread pool shares a function's work: everything runs once, in order, and errors are seen."""
 
 import os
 import threading
@@ -38,10 +38,10 @@ class Count:
         self.done = np.zeros((PHASES, PARTS), np.int64)
         self.wrong = np.full(2, -1)
         self.memory = np.array([self.done.ctypes.data, self.wrong.ctypes.data])
-        self.team = pool.Team(load(source, "count").count, PHASES, PARTS)
+        self.pooled = pool.Pooled(load(source, "count").count, PHASES, PARTS)
 
     def __call__(self):
-        self.team(self.memory.ctypes.data)
+        self.pooled(self.memory.ctypes.data)
 
 
 @pytest.fixture(params=[1, 2, 3])
