@@ -44,7 +44,17 @@ class Source:
     @cached_property
     def nodes(self) -> list[ast.AST]:
         """Every node of the file."""
-        return list(ast.walk(self.tree))
+        return [node for node, _, _ in self._walked]
+
+    @cached_property
+    def _walked(self) -> list[tuple[ast.AST, bool, bool]]:
+        """Every node, whether it is in a function, and whether only a type checker runs it."""
+        found = [(self.tree, False, False)]
+        for node, inside, typing in found:  # which grows
+            inside = inside or isinstance(node, Function | ast.Lambda)
+            typing = typing or (isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test))
+            found += [(child, inside, typing) for child in ast.iter_child_nodes(node)]
+        return found
 
     @cached_property
     def functions(self) -> list[Function]:
@@ -54,16 +64,9 @@ class Source:
     @cached_property
     def imports(self) -> list[Import]:
         """All imports, those by `import_module` and `__import__` with a literal name too."""
-        inside = {id(n) for f in self.nodes if is_function(f) for n in ast.walk(f)}
-        typing = {
-            id(n)
-            for branch in self.nodes
-            if isinstance(branch, ast.If) and "TYPE_CHECKING" in ast.dump(branch.test)
-            for n in ast.walk(branch)
-        }
         return [
-            Import(node.lineno, module, name, id(node) in inside, id(node) in typing)
-            for node in self.nodes
+            Import(node.lineno, module, name, inside, typing)
+            for node, inside, typing in self._walked
             for module, name in self._imported(node)
         ]
 
@@ -89,10 +92,6 @@ class Source:
             for i in self.imports
             if not i.typing and (target := resolve(i, modules)) and target != self.module
         }
-
-
-def is_function(node: ast.AST) -> bool:
-    return isinstance(node, Function | ast.Lambda)
 
 
 def last_name(node: ast.AST) -> str:
