@@ -158,20 +158,23 @@ def strangers_pickles(source: Source) -> Iterator[str]:
 
 
 def exported_names(door: Source) -> set[str]:
-    """What a front door exports: `import ... as name`, and the names in its `__all__`."""
-    names = {alias.asname for alias in _imported_at_the_top(door) if alias.asname}
-    for statement in door.tree.body:
-        if isinstance(statement, ast.Assign) and last_name(statement.targets[0]) == "__all__":
-            names.update(strings(*ast.walk(statement.value)))
-    return names
+    """What a front door exports: its `__all__`, else what it imports `as` something."""
+    listed = {
+        text
+        for node in door.tree.body
+        if isinstance(node, ast.Assign | ast.AugAssign)
+        if last_name(node.targets[0] if isinstance(node, ast.Assign) else node.target) == "__all__"
+        for text in strings(*ast.walk(node.value))
+    }
+    return listed or {alias.asname for alias in _imported_at_the_top(door) if alias.asname}
 
 
 def unexported(door: Source) -> Iterator[str]:
     """Names that the front door imports without saying that it exports them."""
     exported = exported_names(door)
     for alias in _imported_at_the_top(door):
-        if alias.name not in exported and alias.asname not in exported:
-            yield f"{door.path}:{alias.lineno}: export it: import {alias.name} as ..."
+        if (alias.asname or alias.name) not in exported:
+            yield f"{door.path}:{alias.lineno}: export it: {alias.name} is not in __all__"
 
 
 def _imported_at_the_top(source: Source) -> Iterator[ast.alias]:

@@ -35,11 +35,12 @@ def _problems(node: Function | ast.ClassDef, doc: str) -> Iterator[str]:
     elif list(sections) != sorted(sections, key=SECTIONS.index):
         yield f"sections are ordered {', '.join(s for s in SECTIONS if s in sections)}"
     described = list(_entries(sections.get("Parameters", "")))
-    known = _parameters(node)
+    known, others = _parameters(node)
     missing = [name for name in described if name not in known]
-    if missing:
+    if missing and not others:
         yield f"no parameter {missing[0]!r}"
-    elif described != sorted(described, key=known.index):
+    described = [name for name in described if name in known]
+    if described != sorted(described, key=known.index):
         yield f"parameters are not in the order of the signature: {', '.join(described)}"
     for name in _entries(sections.get("Raises", "")):
         if not re.fullmatch(r"[\w.]*(Error|Exception|Warning|Interrupt|Exit|StopIteration)", name):
@@ -54,15 +55,18 @@ def _entries(section: str) -> Iterator[str]:
                 yield name.strip().lstrip("*")
 
 
-def _parameters(node: Function | ast.ClassDef) -> list[str]:
-    """The names in a signature: a class's are those of `__init__` or `__new__`, or its fields."""
+def _parameters(node: Function | ast.ClassDef) -> tuple[list[str], bool]:
+    """The names in a signature, and whether it takes others too.
+
+    A class's are those of `__init__` or `__new__`, else its fields.
+    """
     if isinstance(node, ast.ClassDef):
         makers = [f for f in node.body if isinstance(f, Function)]
         makers = [f for f in makers if f.name in ("__init__", "__new__")]
         if not makers:
             fields = (f.target for f in node.body if isinstance(f, ast.AnnAssign))
-            return [f.id for f in fields if isinstance(f, ast.Name)]
+            return [f.id for f in fields if isinstance(f, ast.Name)], False
         node = makers[0]
     a = node.args
     names = [*a.posonlyargs, *a.args, a.vararg, *a.kwonlyargs, a.kwarg]
-    return [arg.arg for arg in names if arg is not None]
+    return [arg.arg for arg in names if arg is not None], a.kwarg is not None
