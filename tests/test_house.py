@@ -1,280 +1,199 @@
-"""Imports run one way. The table below is the architecture; a new module needs a row in it."""
+"""The architecture, on the syntax trees: who imports whom, who touches what, how long things are.
 
-import ast
-import sys
-from collections.abc import Iterator
+The tables are in tests/house/table.py, the exceptions in tests/house/boundaries.py.
+"""
+
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
-ENGINE = "tinygrad_rl"
-ANY = {"*"}
+from tests.house import boundaries, docstrings, imports, sizes
+from tests.house.source import AGENT, ENGINE, Source, read_project
+from tests.house.table import ALLOWED, FLOORS, ROOMS
 
-# layer of the engine -> the layers it may import (its own files always)
-ALLOWED = {
-    "files": set(),
-    "kernels": {"files"},
-    "derive": set(),
-    "core": {"kernels", "derive"},
-    "tree": {"core"},
-    "ops": {"kernels", "derive", "core"},
-    "creation": {"core", "ops"},
-    "grad_mode": {"core", "tree"},
-    "autodiff": {"core", "ops", "grad_mode"},
-    "transforms": {"core", "ops", "grad_mode", "autodiff"},
-    "naming": {"core", "tree"},
-    "compiler": {"kernels", "derive", "core", "ops", "tree", "naming"},
-    "nn": {"core", "tree", "ops", "creation", "grad_mode", "autodiff"},
-    "optim": {"core", "tree", "ops", "creation", "grad_mode", "autodiff"},
-    "io": {"files", "core", "tree"},
-    "debug": ANY,
-    "explain": ANY,
-    "__init__": ANY,  # the public names
+ROOT = Path(__file__).parents[1]
+RULES = {
+    ENGINE: [
+        imports.upward,
+        imports.foreign_to_kernels,
+        imports.hidden,
+        boundaries.underscored,
+        boundaries.op_names,
+        boundaries.around_slots,
+        boundaries.frames,
+        docstrings.docstring_form,
+    ],
+    AGENT: [
+        imports.upward,
+        imports.outside_the_algorithm,
+        boundaries.underscored,
+        boundaries.op_names,
+        boundaries.around_slots,
+        boundaries.frames,
+        docstrings.docstring_form,
+    ],
 }
-# What ddpg may import by path; everything else it takes from the front door's exports.
-PUBLIC_MODULES = {ENGINE, f"{ENGINE}.nn", f"{ENGINE}.nn.functional", f"{ENGINE}.optim"}
-# Slow to load and needed only to draw: the one kind of import allowed inside a function.
-LAZY = {"matplotlib", "rich"}
-KERNEL_LIBRARIES = {"numpy", "numba", "scipy", "llvmlite"}
-FRAMEWORKS = {"torch", "jax", "jaxlib", "tensorflow"}
-PICKLERS = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
+EVERYWHERE = [
+    imports.forbidden,
+    boundaries.strangers_pickles,
+    sizes.long_file,
+    sizes.long_functions,
+]
 
 
-class Source:
-    """One parsed file: its dotted module name, and what it imports at which line."""
-
-    def __init__(self, path: str, text: str):
-        self.path = path
-        self.tree = ast.parse(text)
-        parts = path.removesuffix(".py").split("/")
-        is_package = parts[-1] == "__init__"
-        self.module = ".".join(parts[:-1] if is_package else parts)
-        self.package = self.module if is_package else self.module.rpartition(".")[0]
-
-    @property
-    def layer(self) -> str:
-        return layer_of(self.module)
-
-    def imports(self) -> Iterator[tuple[int, str, str | None]]:
-        """Yield (line, module, name): name is None for `import module`."""
-        for node in ast.walk(self.tree):
-            if isinstance(node, ast.Import):
-                for alias in node.names:
-                    yield node.lineno, alias.name, None
-            elif isinstance(node, ast.ImportFrom):
-                for alias in node.names:
-                    yield node.lineno, self.absolute(node), alias.name
-            elif isinstance(node, ast.Call) and called_name(node) in (
-                "import_module",
-                "__import__",
-            ):
-                for argument in node.args[:1]:
-                    if isinstance(argument, ast.Constant):
-                        yield node.lineno, str(argument.value), None
-
-    def absolute(self, node: ast.ImportFrom) -> str:
-        if not node.level:
-            return node.module or ""
-        parents = self.package.split(".")
-        base = parents[: len(parents) - node.level + 1]
-        return ".".join([*base, node.module] if node.module else base)
+def sources_of(files: dict[str, str]) -> list[Source]:
+    return [Source(*file) for file in sorted(files.items())]
 
 
-def called_name(call: ast.Call) -> str:
-    function = call.func
-    if isinstance(function, ast.Attribute):
-        return function.attr
-    return function.id if isinstance(function, ast.Name) else ""
-
-
-def layer_of(module: str) -> str:
-    parts = module.split(".")
-    name = parts[1] if len(parts) > 1 else "__init__"
-    return "explain" if name.startswith("explain_") else name
-
-
-def upward_imports(source: Source) -> Iterator[str]:
-    """Yield what an engine file imports against the table."""
-    if source.layer not in ALLOWED:
-        yield (
-            f"{source.path}: no layer '{source.layer}' in the table of tests/test_layering.py; "
-            f"add a row that says what it may import, or put the code into one of "
-            f"{', '.join(sorted(ALLOWED))}"
-        )
-        return
-    allowed = ALLOWED[source.layer]
-    for line, module, name in source.imports():
-        top = module.partition(".")[0]
-        if top == "ddpg":
-            yield f"{source.path}:{line}: the engine does not know ddpg"
-        if top != ENGINE or allowed == ANY:
-            continue
-        target = layer_of(module)
-        if target == "__init__" and name is not None and layer_of(f"{ENGINE}.{name}") in ALLOWED:
-            target = layer_of(f"{ENGINE}.{name}")  # `from tinygrad_rl import core`
-        if target != source.layer and target not in allowed:
-            yield (
-                f"{source.path}:{line}: {source.layer} imports {target}; it may import "
-                f"{', '.join(sorted(allowed)) or 'nothing of ours'}"
-            )
-
-
-def foreign_kernel_imports(source: Source) -> Iterator[str]:
-    """Yield libraries other than the numerical ones in kernels/."""
-    for line, module, _ in source.imports():
-        top = module.partition(".")[0]
-        if top not in KERNEL_LIBRARIES and top not in sys.stdlib_module_names and top != ENGINE:
-            yield f"{source.path}:{line}: kernels import {', '.join(sorted(KERNEL_LIBRARIES))} only"
-
-
-def hidden_imports(source: Source) -> Iterator[str]:
-    """Yield imports inside functions, where an upward one would hide."""
-    functions = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
-    for function in ast.walk(source.tree):
-        if not isinstance(function, functions):
-            continue
-        for node in ast.walk(function):
-            if isinstance(node, ast.Import):
-                tops = {alias.name.partition(".")[0] for alias in node.names}
-            elif isinstance(node, ast.ImportFrom):
-                tops = {source.absolute(node).partition(".")[0]}
-            else:
-                continue
-            if not tops <= LAZY:
-                yield f"{source.path}:{node.lineno}: import inside a function; move it to the top"
-
-
-def forbidden_imports(source: Source) -> Iterator[str]:
-    """Yield frameworks and picklers, by import or by NumPy's option."""
-    for line, module, _ in source.imports():
-        top = module.partition(".")[0]
-        if top in FRAMEWORKS:
-            yield f"{source.path}:{line}: {top} belongs in benchmarks/ only"
-        if top in PICKLERS:
-            yield f"{source.path}:{line}: {top}: nothing is pickled; write JSON, CSV or safetensors"
-    for node in ast.walk(source.tree):
-        if isinstance(node, ast.keyword) and node.arg == "allow_pickle":
-            if not (isinstance(node.value, ast.Constant) and node.value.value is False):
-                yield f"{source.path}:{node.value.lineno}: allow_pickle runs a stranger's code"
-
-
-def private_uses(source: Source, exported: set[str]) -> Iterator[str]:
-    """Yield what a ddpg file takes from the engine that the engine does not export."""
-    aliases = set()
-    for line, module, name in source.imports():
-        if module.partition(".")[0] != ENGINE:
-            continue
-        if module not in PUBLIC_MODULES:
-            yield f"{source.path}:{line}: {module} is internal; import from {ENGINE}"
-        elif module == ENGINE and name is not None and name not in exported:
-            yield f"{source.path}:{line}: {ENGINE} does not export {name}"
-    for node in ast.walk(source.tree):
-        if isinstance(node, ast.Import):
-            for alias in node.names:
-                if alias.name == ENGINE or (
-                    alias.name.startswith(f"{ENGINE}.") and not alias.asname
-                ):
-                    aliases.add(alias.asname or ENGINE)
-    for node in ast.walk(source.tree):
-        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
-            if node.value.id in aliases and node.attr not in exported:
-                yield f"{source.path}:{node.lineno}: {ENGINE} does not export {node.attr}"
-
-
-def exported_names(init: Source) -> set[str]:
-    """Return the names in the front door's `__all__`, and its version."""
-    names = {"__version__"}
-    for node in init.tree.body:
-        if isinstance(node, ast.Assign | ast.AugAssign) and "__all__" in ast.unparse(node):
-            names |= set(ast.literal_eval(node.value))
-    return names
-
-
-def unexported_imports(init: Source) -> Iterator[str]:
-    """Yield names that the front door imports without saying that it exports them."""
-    exported = exported_names(init)
-    for node in init.tree.body:
-        if isinstance(node, ast.Import | ast.ImportFrom):
-            for alias in node.names:
-                if (alias.asname or alias.name) not in exported:
-                    yield f"{init.path}:{node.lineno}: export {alias.name}: put it into __all__"
-
-
-def violations(files: dict[str, str]) -> list[str]:
-    """Return one message per broken rule in {path below the root: text}."""
-    sources = [Source(path, text) for path, text in sorted(files.items())]
+def violations(sources: list[Source]) -> list[str]:
+    """One message per broken rule."""
     init = next((s for s in sources if s.module == ENGINE), None)
-    exported = exported_names(init) if init else set()
-    found = list(unexported_imports(init)) if init else []
+    exported = boundaries.exported_names(init) if init else set()
+    found = list(boundaries.unexported(init)) if init else []
     for source in sources:
-        top = source.path.partition("/")[0]
-        found += forbidden_imports(source)
-        if top == ENGINE:
-            found += upward_imports(source)
-            found += hidden_imports(source)
-            if source.layer == "kernels":
-                found += foreign_kernel_imports(source)
-        elif top == "ddpg":
-            found += private_uses(source, exported)
-    return list(dict.fromkeys(found))  # a nested function is walked twice
+        for rule in (*EVERYWHERE, *RULES.get(source.top, ())):
+            found += rule(source)
+        if source.top == AGENT:
+            found += imports.past_the_front_door(source, exported)
+            found += boundaries.unexported_attributes(source, exported)
+    ours = [s for s in sources if s.top in RULES]
+    found += imports.circles(imports.module_graph(ours))
+    found += boundaries.shared_names(ours)
+    return list(dict.fromkeys(found))
 
 
-def project_files() -> dict[str, str]:
-    paths = (path for top in (ENGINE, "ddpg", "tests") for path in (ROOT / top).rglob("*.py"))
-    return {path.relative_to(ROOT).as_posix(): path.read_text("utf-8") for path in paths}
+SOURCES = sources_of(read_project(ROOT))
 
 
-def test_project_imports_run_one_way():
-    files = project_files()
-    assert f"{ENGINE}/__init__.py" in files
-    assert violations(files) == []
+def test_project_keeps_the_rules():
+    assert {s.module for s in SOURCES} >= {ENGINE, AGENT}
+    found = violations(SOURCES)
+    if found:
+        pytest.fail("\n".join([f"{len(found)} broken rules", *found]), pytrace=False)
 
 
-def test_table_has_no_upward_rows():
-    """A cycle in the table itself would allow what the table is there to forbid."""
-    rank = {layer: i for i, layer in enumerate(ALLOWED)}
-    for layer, allowed in ALLOWED.items():
-        assert all(rank[below] < rank[layer] for below in allowed - ANY), layer
+@pytest.mark.parametrize("project", [ENGINE, AGENT])
+def test_few_rooms_on_few_floors(project):
+    sources = [s for s in SOURCES if s.top == project]
+    assert len({s.room for s in sources}) <= ROOMS[project]
+    height = imports.floors(sources)
+    assert max(height.values()) <= FLOORS[project], sorted(height.items(), key=lambda x: x[1])
 
 
-INIT = "from .core import Tensor\nfrom . import nn\n__all__ = ['Tensor']\n__all__ += ['nn']\n"
+@pytest.mark.parametrize("project", [ENGINE, AGENT])
+def test_table_has_no_upward_rows_and_no_empty_rooms(project):
+    """A circle in the table itself would allow what the table is there to forbid."""
+    table = ALLOWED[project]
+    rank = {room: i for i, room in enumerate(table)}
+    for room, allowed in table.items():
+        assert all(rank[below] < rank[room] for below in allowed), room
+    assert set(table) == {s.room for s in SOURCES if s.top == project}
+
+
+def test_exceptions_are_few_and_needed():
+    assert len(boundaries.EXCEPTIONS) <= 20
+    assert all(len(reason) > 10 for reason in boundaries.EXCEPTIONS.values())
+    assert list(boundaries.unused_exceptions(SOURCES)) == []
+
+
+# -- the checker is tested too ---------------------------------------------------------------------
+
+INIT = "from .core import Tensor as Tensor\nfrom . import nn as nn\n"
+BAD_DOC = 'def f(a, b):\n    """Sum.\n\n    {}\n    {}\n    {}\n    """\n'
+LONG = "def f():\n" + "    x = 1\n" * 60
+
+
+def doc(section: str, line: str) -> str:
+    return BAD_DOC.format(section, "-" * len(section), line)
 
 
 @pytest.mark.parametrize(
     ("path", "text", "message"),
     [
+        # who imports whom
         ("tinygrad_rl/kernels/a.py", "from ..core import Tensor", "kernels imports core"),
         ("tinygrad_rl/kernels/a.py", "import gymnasium", "kernels import llvmlite"),
         ("tinygrad_rl/core.py", "from tinygrad_rl import ops", "core imports ops"),
         ("tinygrad_rl/core.py", "from . import autodiff", "core imports autodiff"),
         ("tinygrad_rl/core.py", "import tinygrad_rl", "core imports __init__"),
         ("tinygrad_rl/ops/a.py", "import tinygrad_rl.autodiff", "ops imports autodiff"),
-        ("tinygrad_rl/program.py", "from .nn.functional import relu", "program imports nn"),
+        ("tinygrad_rl/compiler/a.py", "from ..nn.functional import relu", "compiler imports nn"),
         ("tinygrad_rl/compiler/a.py", "from .. import optim", "compiler imports optim"),
         ("tinygrad_rl/optim.py", "from .nn import Module", "optim imports nn"),
+        ("tinygrad_rl/debug/a.py", "from ..explain import explain", "debug imports explain"),
         ("tinygrad_rl/io.py", "from ddpg import DDPG", "does not know ddpg"),
-        ("tinygrad_rl/helpers.py", "", "no layer 'helpers'"),
-        ("tinygrad_rl/check.py", "def f():\n    from . import nn", "inside a function"),
-        (
-            "tinygrad_rl/core.py",
-            "import importlib\nimportlib.import_module('tinygrad_rl.nn')",
-            "nn",
-        ),
-        ("tinygrad_rl/check.py", "import torch", "benchmarks/ only"),
+        ("tinygrad_rl/helpers.py", "", "no room 'helpers'"),
+        ("tinygrad_rl/debug/a.py", "def f():\n    from .. import nn", "inside a function"),
+        ("tinygrad_rl/core.py", "from importlib import *\nimport_module('tinygrad_rl.nn')", "nn"),
+        ("tinygrad_rl/debug/a.py", "import torch", "benchmarks/ only"),
         ("tests/test_a.py", "import jax.numpy as jnp", "benchmarks/ only"),
-        ("ddpg/a.py", "import pickle", "nothing is pickled"),
-        ("ddpg/a.py", "import numpy as np\nnp.load('a', allow_pickle=True)", "stranger"),
-        ("ddpg/a.py", "from tinygrad_rl.core import Tensor", "is internal"),
-        ("ddpg/a.py", "from tinygrad_rl import apply", "does not export apply"),
-        ("ddpg/a.py", "import tinygrad_rl as tg\ntg.core.apply()", "does not export core"),
-        ("tinygrad_rl/__init__.py", INIT + "from .core import Op", "export Op"),
+        ("ddpg/agent.py", "import pickle", "nothing is pickled"),
+        ("ddpg/agent.py", "np.load('a', allow_pickle=True)", "stranger"),
+        ("ddpg/agent.py", "from tinygrad_rl.core import Tensor", "is internal"),
+        ("ddpg/agent.py", "from tinygrad_rl import apply", "does not export apply"),
+        ("ddpg/agent.py", "import tinygrad_rl as tg\ntg.core.apply()", "does not export core"),
+        ("ddpg/agent.py", "from ddpg.run import train", "agent imports run"),
+        ("ddpg/run/a.py", "def f():\n    from ddpg import compare", "run imports compare"),
+        ("ddpg/agent.py", "import gymnasium", "no environment"),
+        ("ddpg/learn.py", "from pathlib import Path", "no disk"),
+        ("tinygrad_rl/__init__.py", INIT + "from .core import Op", "export it"),
+        # who touches what
+        ("tinygrad_rl/nn/a.py", "t._flag", "another module's"),
+        ("tinygrad_rl/nn/a.py", "t._array = 1", "another module's"),
+        ("tinygrad_rl/nn/a.py", "getattr(t, '_flag')", "another module's"),
+        ("tinygrad_rl/nn/a.py", "from tinygrad_rl.core import _flag", "another module's"),
+        ("tinygrad_rl/nn/a.py", "object.__setattr__(t, 'flag', 1)", "a class's rules"),
+        ("tinygrad_rl/nn/a.py", "import sys\nsys._getframe(1)", "core/context.py"),
+        ("tinygrad_rl/nn/a.py", "i.op.name == 'sum'", "op's name"),
+        ("tinygrad_rl/nn/a.py", "op.name not in SOME", "op's name"),
+        ("tinygrad_rl/nn/a.py", "name = i.op.name\nif name in SOME: pass", "op's name"),
+        ("tinygrad_rl/nn/a.py", "call.op in ('max', 'min')", "op's name"),
+        ("tinygrad_rl/nn/a.py", "KINDS = {'max'}\ncall.op in KINDS", "op's name"),
+        ("tinygrad_rl/nn/a.py", "WRITERS[op.name](op)", "op's name"),
+        ("tinygrad_rl/nn/a.py", "WRITERS.get(op.name)", "op's name"),
+        ("tinygrad_rl/nn/a.py", "REGISTRY['copy']", "op's name"),
+        ("tinygrad_rl/nn/a.py", "match op.name:\n    case 'sum': pass", "op's name"),
+        ("ddpg/run/a.py", "i.op.name == 'sum'", "op's name"),
+        # names and sizes
+        ("tinygrad_rl/nn/Tensor.py", "", "called as the public tinygrad_rl.Tensor"),
+        ("tests/test_a.py", LONG, "61 lines, more than 60"),
+        ("tinygrad_rl/nn/a.py", "x = 1\n" * 501, "501 lines, more than 500"),
+        # docstrings
+        ("tinygrad_rl/nn/a.py", doc("Parameters", "c : none"), "no parameter 'c'"),
+        ("tinygrad_rl/nn/a.py", doc("Parameters", "b, a : two"), "order of the signature"),
+        ("tinygrad_rl/nn/a.py", doc("Arguments", "a : one"), "no section 'Arguments'"),
+        ("tinygrad_rl/nn/a.py", doc("Raises", "when : ever"), "no exception"),
+        ("tinygrad_rl/nn/a.py", doc("Notes", "n\n\n    Returns\n    -------\n    x"), "ordered"),
     ],
 )
 def test_broken_rule_is_reported(path, text, message):
-    found = violations({"tinygrad_rl/__init__.py": INIT, path: text})
-    assert len(found) == 1
+    found = violations(sources_of({"tinygrad_rl/__init__.py": INIT, path: text}))
+    assert len(found) == 1, found
     assert message in found[0]
+
+
+def test_circle_is_reported_with_its_way():
+    files = {
+        "tinygrad_rl/nn/a.py": "from .b import x",
+        "tinygrad_rl/nn/b.py": "from . import c",
+        "tinygrad_rl/nn/c.py": "import tinygrad_rl.nn.a",
+    }
+    way = " -> ".join(f"tinygrad_rl.nn.{x}" for x in "abca")
+    assert violations(sources_of(files)) == [f"a circle: {way}"]
+    files["tinygrad_rl/nn/c.py"] = (
+        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from . import a"
+    )
+    assert violations(sources_of(files)) == []
+
+
+def test_floors_are_counted_on_the_longest_way():
+    files = {
+        "ddpg/a.py": "",
+        "ddpg/b.py": "from ddpg import a",
+        "ddpg/c/d.py": "from ddpg.b import x\nfrom ddpg import a",
+        "ddpg/c/e.py": "from ddpg.c import d",
+    }
+    assert imports.floors(sources_of(files)) == {"a": 1, "b": 2, "c": 3}
 
 
 @pytest.mark.parametrize(
@@ -282,13 +201,18 @@ def test_broken_rule_is_reported(path, text, message):
     [
         ("tinygrad_rl/kernels/a.py", "import math\nimport numba\nfrom .b import dot"),
         ("tinygrad_rl/core.py", "from . import kernels"),
-        ("tinygrad_rl/explain_svg.py", "from . import compiler, nn\nfrom .explain import Cut"),
-        ("tinygrad_rl/explain.py", "def png():\n    import matplotlib.pyplot as plt"),
+        ("tinygrad_rl/explain/a.py", "from .. import compiler, nn\nfrom ..debug import x"),
+        ("tinygrad_rl/explain/a.py", "def png():\n    import matplotlib.pyplot as plt"),
+        ("tinygrad_rl/nn/a.py", "class A:\n    _x: int\ndef f(a):\n    return a._x, a._array"),
+        ("tinygrad_rl/nn/a.py", "class A:\n    def f(self): self._x = 1\nA()._x"),
+        ("tinygrad_rl/nn/a.py", "print(op.name)\ncounts[op.name] += 1\ni.op is j.op"),
+        ("tinygrad_rl/core/a.py", "op.name == 'sum'\nt._flag"),
+        ("tinygrad_rl/nn/a.py", doc("Parameters", "a, b : both")),
         (
-            "ddpg/a.py",
+            "ddpg/agent.py",
             "import tinygrad_rl as tg\nfrom tinygrad_rl.nn import functional as F\ntg.nn",
         ),
     ],
 )
-def test_permitted_import_passes(path, text):
-    assert violations({"tinygrad_rl/__init__.py": INIT, path: text}) == []
+def test_permitted_use_passes(path, text):
+    assert violations(sources_of({"tinygrad_rl/__init__.py": INIT, path: text})) == []

@@ -1,6 +1,6 @@
 """Frozen between forward and backward: the work is done and thrown away.
 
-Which input wants a gradient is noted when an op is called. A flag that is switched off after
+Which input requires a gradient is recorded when an op is called. A flag that is switched off after
 the forward pass does not stop the rules from running; it only hides the result. (In PyTorch
 too, silently.)
 """

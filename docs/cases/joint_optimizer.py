@@ -58,7 +58,7 @@ def fix():
     end = q().mean().item()
     assert end < 20
     assert all((p.numpy() == b).all() for p, b in zip(critic.parameters(), before, strict=True))
-    return f"critic frozen: mean Q from {start:.2f} to {end:.2f}, the critic's numbers unchanged"
+    return f"critic frozen: mean Q from {start:.2f} to {end:.2f}, the critic's values unchanged"
 
 
 if __name__ == "__main__":

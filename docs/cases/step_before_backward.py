@@ -1,4 +1,4 @@
-"""An optimizer steps between a forward pass and its backward: the numbers that it needs are gone.
+"""An optimizer steps between a forward pass and its backward: the values that it needs are gone.
 
 Typical of actor-critic code that computes Q once and uses it for two losses. The gradient needs
 the critic's weights as they were in the forward pass; the step has overwritten them. An engine

@@ -74,6 +74,40 @@ def test_quick_start_is_two_commands():
         assert not command.endswith("\\")
 
 
+def lines_of(path: Path) -> int:
+    files = sorted(path.rglob("*.py")) if path.is_dir() else [path]
+    return sum(len(file.read_text("utf-8").splitlines()) for file in files)
+
+
+def counted(text: str) -> list[tuple[str, int]]:
+    """(file or folder, its lines as the page says) of the reading order."""
+    rows = re.findall(r"^\| `([^`]+)` \| ([\d,]+) \|", text, re.MULTILINE)
+    return [(name, int(count.replace(",", ""))) for name, count in rows]
+
+
+def test_line_counts_of_the_reading_order_are_true():
+    """To the nearest ten, or to the nearest hundred of thousands."""
+    rows = [(n, said, lines_of(ROOT / n)) for n, said in counted(README.read_text("utf-8"))]
+    assert rows
+    wrong = [row for row in rows if abs(row[1] - row[2]) > (10 if row[1] < 1000 else 100)]
+    assert not wrong, f"(file, as the page says, lines): {wrong}"
+
+
+def test_two_thousand_lines_come_first():
+    first, _, _ = README.read_text("utf-8").partition("Then by interest")
+    assert 1900 <= sum(lines for _, lines in counted(first)) <= 2100
+
+
+def test_size_of_the_whole_is_true():
+    sizes = re.search(
+        r"([\d,]+) lines of engine and ([\d,]+) lines of `ddpg`", README.read_text("utf-8")
+    )
+    assert sizes is not None
+    for said, project in zip(sizes.groups(), ("tinygrad_rl", "ddpg"), strict=True):
+        lines = lines_of(ROOT / project)
+        assert abs(int(said.replace(",", "")) - lines) <= 300, f"{project} has {lines} lines"
+
+
 PAGE = """\
 # Title
 ```bash

@@ -395,15 +395,21 @@ def compare_random_programs(seeds):
     assert compiled.cache_info()[:2] == (1, 1)
 
 
-@pytest.mark.parametrize("first", range(0, GRAPHS, 40))
+def batches(size):
+    """First seeds: the first batch always runs, the others with the slow tests."""
+    rest = (pytest.param(first, marks=pytest.mark.slow) for first in range(size, GRAPHS, size))
+    return [0, *rest]
+
+
+@pytest.mark.parametrize("first", batches(20))
 def test_random_programs_as_generated(first, by_python):
-    for seed in range(first, first + 40, 2):
+    for seed in range(first, first + 20, 2):
         compare_random_programs([seed, seed + 1])
 
 
-@pytest.mark.parametrize("first", range(0, GRAPHS, 80))
+@pytest.mark.parametrize("first", batches(20))
 def test_random_programs_divided(first, by_python, divided):
-    for seed in range(first, first + 80, 4):
+    for seed in range(first, first + 20, 4):
         compare_random_programs([seed, seed + 1])
 
 

@@ -61,6 +61,7 @@ def files(folder):
     return {f.name for f in (folder / "cache").rglob("*") if f.is_file()}
 
 
+@pytest.mark.slow
 def test_two_processes_compile_once_and_a_third_nothing(program):
     first, second = [finish(p) for p in (start(program), start(program))]
     assert first[:2] == second[:2]
@@ -84,6 +85,7 @@ def test_two_processes_compile_once_and_a_third_nothing(program):
         assert again[2] == (1 if pattern == "*.py" else 0)
 
 
+@pytest.mark.slow
 def test_a_killed_process_leaves_a_cache_that_works(program):
     process = start(program)
     while process.poll() is None and not list((program / "cache").glob("*.py")):
@@ -94,6 +96,7 @@ def test_a_killed_process_leaves_a_cache_that_works(program):
     assert finish(start(program))[:3] == (*first[:2], 1)
 
 
+@pytest.mark.slow
 def test_a_home_that_cannot_be_written_to_costs_a_warning(program):
     (program / "cache").write_text("a file is no folder")
     losses, _, hits, err = finish(start(program))

@@ -139,12 +139,14 @@ def test_a_damaged_seal_is_renewed(folder: Path, text: str) -> None:
     assert again(folder) is True
 
 
+@pytest.mark.slow
 def test_two_processes_at_once_compile_it_once(tmp_path: Path) -> None:
     hits = [finish(p)[0] for p in [start(tmp_path), start(tmp_path), start(tmp_path)]]
     assert sorted(hits) == [False, True, True]
     assert run(tmp_path) is True
 
 
+@pytest.mark.slow
 def test_a_killed_process_leaves_a_cache_that_works(tmp_path: Path) -> None:
     for delay in (0.0, 0.05, 0.1):
         process = start(tmp_path)

@@ -1,3 +1,5 @@
+"""Scalar functions: how exact they are, in which types, and that loops of them are vector code."""
+
 import functools
 import math
 import re
@@ -11,6 +13,8 @@ import pytest
 from numba import float32, float64, int64, njit
 
 from tinygrad_rl.kernels import number, scalar
+from tinygrad_rl.kernels.cache import load
+from tinygrad_rl.kernels.loops import elementwise
 
 DTYPES = [np.float32, np.float64]
 
@@ -38,8 +42,16 @@ REFERENCES = {
 BINARY = {"pow": np.power, "minimum": np.minimum, "maximum": np.maximum}
 
 
+def loop(name, dtype, args=("x",)):
+    """The kernel of an elementwise op, which is compiled once for all runs."""
+    kind = np.dtype(dtype).name
+    call = f"{name}({', '.join(args)})"
+    return elementwise(f"test_{name}", call, args, kind, (kind,) * len(args), "v" * len(args))
+
+
 @functools.cache
-def unary_loop(name):
+def loop_of_its_own(name):
+    """Compiled in this process, so that its code can be looked at."""
     function = getattr(scalar, name)
 
     @njit(error_model="numpy")
@@ -51,15 +63,25 @@ def unary_loop(name):
 
 
 @functools.cache
-def binary_loop(name):
-    function = getattr(scalar, name)
+def functions_of_any_type():
+    """A module of all functions, compiled for several types without a word on the results'."""
+    given = {
+        "x": "(float32,), (float64,), (int64,)",
+        "x, y": "(float32, int64), (float32, float64)",
+    }
+    parts = ["from numba import float32, float64, int64, njit\n"]
+    parts.append("from tinygrad_rl.kernels import scalar\n")
+    for args, names in (("x", REFERENCES), ("x, y", BINARY)):
+        for name in names:
+            parts.append(f"\n\n@njit([{given[args]}], cache=True)\ndef {name}({args}):\n")
+            parts.append(f"    return scalar.{name}({args})\n")
+    return load("".join(parts), "test_types")
 
-    @njit(error_model="numpy")
-    def loop(a, b, out):
-        for i in range(a.size):
-            out[i] = function(a[i], b[i])
 
-    return loop
+def result_types(name):
+    """Types of the arguments -> type of the result."""
+    signatures = getattr(functions_of_any_type(), name).nopython_signatures
+    return {s.args: s.return_type for s in signatures}
 
 
 def stated_errors():
@@ -121,7 +143,7 @@ def test_error_is_what_the_table_states(name, dtype, rng):
     if name in ("sin", "cos", "tan") and dtype == np.float32:
         x = x[~(np.abs(x) > 2.0**28) | np.isinf(x)]
     got = np.empty_like(x)
-    unary_loop(name)(x, got)
+    loop(name, dtype)(got, x)
     exact = REFERENCES[name](x.astype(np.float64) if name == "erf" else wider(x))
     assert_as_stated(name, x, ulp_error(got, exact), dtype)
     zero = (got == 0) & (exact == 0)
@@ -138,7 +160,7 @@ def test_two_arguments_and_all_pairs_of_special_values(name, dtype, rng):
     a = np.concatenate([a, np.exp(rng.uniform(-30, 30, 100_000)).astype(dtype)])
     b = np.concatenate([b, rng.uniform(-16, 16, 100_000).astype(dtype)])
     got = np.empty_like(a)
-    binary_loop(name)(a, b, got)
+    loop(name, dtype, ("x", "y"))(got, a, b)
     exact = BINARY[name](wider(a), wider(b))
     assert_as_stated(name, a, ulp_error(got, exact), dtype)
     if name == "pow":
@@ -150,32 +172,25 @@ def test_two_arguments_and_all_pairs_of_special_values(name, dtype, rng):
 def test_float32_angle_without_meaning_is_nan(name):
     x = np.array([2.0**28, 2.0**28 + 32, -1e10, 3e38], np.float32)
     got = np.empty_like(x)
-    unary_loop(name)(x, got)
+    loop(name, np.float32)(got, x)
     np.testing.assert_array_equal(np.isnan(got), [False, True, True, True])
 
 
 @pytest.mark.parametrize("name", REFERENCES)
 def test_type_in_is_type_out(name):
-    function = getattr(scalar, name)
-    compiled = njit(lambda x: function(x))
-    for given, result in [(float32, float32), (float64, float64), (int64, float64)]:
-        compiled.compile((given,))
-        assert compiled.overloads[(given,)].signature.return_type == result
+    expected = {(float32,): float32, (float64,): float64, (int64,): float64}
+    assert result_types(name) == expected
 
 
 @pytest.mark.parametrize("name", BINARY)
 def test_an_integer_beside_a_float_takes_the_floats_type(name):
-    function = getattr(scalar, name)
-    compiled = njit(lambda x, y: function(x, y))
-    for given, result in [((float32, int64), float32), ((float32, float64), float64)]:
-        compiled.compile(given)
-        assert compiled.overloads[given].signature.return_type == result
+    assert result_types(name) == {(float32, int64): float32, (float32, float64): float64}
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", ["exp", "log", "tanh", "sigmoid", "softplus", "expm1", "log1p"])
 def test_a_loop_is_vectorised(name, dtype):
-    loop = unary_loop(name)
+    loop = loop_of_its_own(name)
     loop(np.ones(4, dtype), np.empty(4, dtype))
     code = loop.inspect_llvm((numba.typeof(np.ones(4, dtype)),) * 2)
     kind = "float" if dtype == np.float32 else "double"
@@ -197,7 +212,7 @@ def test_fastmath_of_the_caller_changes_nothing(name, rng):
     x = sample(np.float32, rng, 1000)
     plain, fast = np.empty_like(x), np.empty_like(x)
     fast_loop(x, fast)
-    unary_loop(name)(x, plain)
+    loop(name, np.float32)(plain, x)
     np.testing.assert_array_equal(fast, plain)
 
 
