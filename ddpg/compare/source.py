@@ -238,7 +238,7 @@ class _Names:
         return f"[:, {start}:{start + count}]"
 
     def _name_result(self, i: Any, op: str, inputs: list[str]) -> str:
-        if i.out.name.startswith("grad_"):
+        if i.out.name.startswith("grad_") and self._WEIGHT.search(i.out.name):
             return self._parameter(i.out.name)
         if "." in op:
             return self._derivative(op, inputs)
