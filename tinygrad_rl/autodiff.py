@@ -58,8 +58,8 @@ def sweep(
 ) -> Iterator[Step]:
     """Carry gradients from the roots back to the leaves; hand out each step when it is done.
 
-    Nothing else happens: the graph can be walked again. The rules run in the grad mode of the
-    consumer, with its observers.
+    Nothing else happens: the graph can be walked again. The rules run in the consumer's grad mode,
+    and who watches is told of each step before they do.
 
     Parameters
     ----------

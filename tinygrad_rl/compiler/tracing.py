@@ -402,18 +402,12 @@ def _name_values(recorder: _Recorder, outer: dict[int, str]) -> None:
     for value in [*recorder.inputs, *recorder.states.values()]:
         assert value.tensor is not None
         value.name = unique(outer.get(id(value.tensor), value.name))
-    last: dict[str, int] = {}
+    assigned = [_variable(i.where) for i in recorder.instructions]
     for k, i in enumerate(recorder.instructions):
-        if (name := _variable(i.where)) is not None:
-            following = recorder.instructions[k + 1 : k + 2]
-            if not following or _variable(following[0].where) != name:
-                last[f"{name}:{k}"] = k
-    named = {k: key.rpartition(":")[0] for key, k in last.items()}
-    for k, i in enumerate(recorder.instructions):
-        name = outer.get(id(i.out)) or named.get(k, f"t{k}")
-        if name == f"t{k}" and i.out in recorder.gradients:
-            name = f"grad_{recorder.gradients[i.out].name}"
-        i.out.name = unique(name)
+        name = assigned[k] if assigned[k : k + 1] != assigned[k + 1 : k + 2] else None
+        result = recorder.gradients.get(i.out)
+        gradient = None if result is None else f"grad_{result.name}"
+        i.out.name = unique(outer.get(id(i.out)) or name or gradient or f"t{k}")
 
 
 def _variable(where: Where | None) -> str | None:
