@@ -69,10 +69,11 @@ class Replay:
 
         Parameters
         ----------
-        obs, next_obs : shape (obs_dim,). At a time limit `next_obs` is the last observation of the
-            episode, not the first of the next one.
+        obs : shape (obs_dim,).
         action : shape (act_dim,), in the environment's units.
         reward : a number.
+        next_obs : shape (obs_dim,). At a time limit the last observation of the episode, not the
+            first of the next one.
         terminated : whether `next_obs` has no future. A time limit (gymnasium's `truncated`) has
             one.
 

@@ -33,21 +33,21 @@ from tinygrad_rl.kernels.pool import get_num_threads, set_num_threads
 from tinygrad_rl.nn.functional import binary_cross_entropy_with_logits, cross_entropy, huber_loss
 from tinygrad_rl.nn.functional import l1_loss, mse_loss, smooth_l1_loss
 from tinygrad_rl.ops.define import elementwise
-from tinygrad_rl.ops.einsum import einsum
-from tinygrad_rl.ops.elementwise import abs_ as abs, add, arccos, arcsin, arctan, ceil, celu, clip
-from tinygrad_rl.ops.elementwise import cos, cosh, div as divide, elu, equal, erf, exp, exp2, expm1
-from tinygrad_rl.ops.elementwise import floor, floor_divide, gelu, greater, greater_equal, hardswish
-from tinygrad_rl.ops.elementwise import hardtanh, leaky_relu, lerp, less, less_equal, log, log10
-from tinygrad_rl.ops.elementwise import log1p, log2, logical_and, logical_not, logical_or
-from tinygrad_rl.ops.elementwise import logsigmoid, maximum, minimum, mish, mul as multiply
-from tinygrad_rl.ops.elementwise import neg as negative, not_equal, power as pow, power, reciprocal
-from tinygrad_rl.ops.elementwise import relu, remainder, round_ as round, rsqrt, selu, sigmoid, sign
-from tinygrad_rl.ops.elementwise import silu, sin, sinh, softplus, softsign, sqrt, square
-from tinygrad_rl.ops.elementwise import sub as subtract, tan, tanh, trunc, where
+from tinygrad_rl.ops.contraction import einsum
+from tinygrad_rl.ops.activations import celu, elu, gelu, hardswish, hardtanh, leaky_relu, logsigmoid
+from tinygrad_rl.ops.activations import mish, relu, selu, sigmoid, silu, softplus, softsign
+from tinygrad_rl.ops.arithmetic import abs_ as abs, add, arccos, arcsin, arctan, ceil, clip, cos
+from tinygrad_rl.ops.arithmetic import cosh, div as divide, equal, erf, exp, exp2, expm1, floor
+from tinygrad_rl.ops.arithmetic import floor_divide, greater, greater_equal, lerp, less, less_equal
+from tinygrad_rl.ops.arithmetic import log, log10, log1p, log2, logical_and, logical_not, logical_or
+from tinygrad_rl.ops.arithmetic import maximum, minimum, mul as multiply, neg as negative, not_equal
+from tinygrad_rl.ops.arithmetic import power as pow, power, reciprocal, remainder, round_ as round
+from tinygrad_rl.ops.arithmetic import rsqrt, sign, sin, sinh, sqrt, square, sub as subtract, tan
+from tinygrad_rl.ops.arithmetic import tanh, trunc, where
 from tinygrad_rl.ops.index import flip, gather, repeat, take
 from tinygrad_rl.ops.join import chunk, concatenate as cat, concatenate, pad, roll, split, stack
 from tinygrad_rl.ops.join import tile
-from tinygrad_rl.ops.linear import diagonal, dot, linear, matmul, outer, trace, tril, triu
+from tinygrad_rl.ops.products import diagonal, dot, linear, matmul, outer, trace, tril, triu
 from tinygrad_rl.ops.reduce import all_ as all, any_ as any, argmax, argmin, cumsum, log_softmax
 from tinygrad_rl.ops.reduce import logsumexp, max_ as max, mean, min_ as min, norm, prod, softmax
 from tinygrad_rl.ops.reduce import std, sum_ as sum, var

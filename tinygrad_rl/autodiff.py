@@ -39,7 +39,7 @@ from tinygrad_rl.core import (
     wrap,
 )
 from tinygrad_rl.grad_mode import GradMode
-from tinygrad_rl.ops.elementwise import add
+from tinygrad_rl.ops.arithmetic import add
 from tinygrad_rl.ops.reduce import sum_to
 from tinygrad_rl.ops.shape import astype, copy
 
@@ -336,25 +336,27 @@ def grad(
     retain = create_graph if retain_graph is None else retain_graph
     with GradMode(create_graph, grad):
         found, _ = _carry_out(roots, retain, between(outs, targets), targets)
-    results: list[Tensor | None] = []
-    taken = {id(g._array) for _, g in roots}
-    for i, t in enumerate(ins):
-        g = found.get(parent_of(t))
+    results = [found.get(parent_of(t)) for t in ins]
+    for i, (t, g) in enumerate(zip(ins, results, strict=True)):
         if g is None and materialize_grads:
-            g = Tensor(np.zeros(t.shape, t.dtype))
-        if g is None and not allow_unused:
+            results[i] = Tensor(np.zeros(t.shape, t.dtype))
+        elif g is None and not allow_unused:
             raise RuntimeError(
                 f"the outputs do not depend on input {i} of grad (shape {t.shape}): pass "
                 "allow_unused=True for None there, or materialize_grads=True for zeros"
             )
+    with GradMode(create_graph, grad):
+        return tuple(_apart(results, {id(g._array) for _, g in roots}))
+
+
+def _apart(gradients: Sequence[Tensor | None], taken: set[int]) -> Iterator[Tensor | None]:
+    """The gradients in memory of their own: scaling one in place must not scale another."""
+    for g in gradients:
         if g is not None:
             if id(g._array) in taken or g._array.base is not None:
-                # Two results never share memory: scaling one in place must not scale the other.
-                with GradMode(create_graph, grad):
-                    g = copy(g)
+                g = copy(g)
             taken.add(id(g._array))
-        results.append(g)
-    return tuple(results)
+        yield g
 
 
 # -- where it starts ------------------------------------------------------------------------------

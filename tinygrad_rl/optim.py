@@ -17,8 +17,8 @@ import numpy as np
 
 from tinygrad_rl.core import Tensor
 from tinygrad_rl.grad_mode import no_grad
+from tinygrad_rl.ops.arithmetic import maximum, sqrt
 from tinygrad_rl.ops.define import builtin
-from tinygrad_rl.ops.elementwise import maximum, sqrt
 from tinygrad_rl.tree import TensorHolder, collect_tensors
 
 __all__ = ["Optimizer", "SGD", "Adam", "AdamW", "polyak", "clip_grad_norm"]

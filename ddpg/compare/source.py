@@ -32,9 +32,6 @@ GROUPS = {
 }
 """What an operation of the backward pass is for, in the order in which it is told."""
 
-_SIGNS = {"matmul": "@"}
-"""What Python writes between the operands of an op."""
-
 
 @dataclass(frozen=True)
 class Operation:
@@ -71,6 +68,9 @@ class _Still(optim.Optimizer):
         pass
 
     def zero_grad(self) -> None:
+        pass
+
+    def _move(self, *args: object) -> None:
         pass
 
 
@@ -151,9 +151,8 @@ class _Names:
     def operation(self, i: Any) -> Operation:
         """An instruction in these names."""
         name, operands = self.of(i.out), [self.of(v) for v in i.inputs]
-        sign = _SIGNS.get(i.op.name)
-        if sign:
-            text = f" {sign} ".join(operands)
+        if i.op.symbol:
+            text = f" {i.op.symbol} ".join(operands)
         else:
             operands += [f"axis={axis}" for axis in i.params.get("axis", ())]
             text = f"{i.op.name}({', '.join(operands)})"

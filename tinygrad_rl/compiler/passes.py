@@ -26,9 +26,9 @@ from tinygrad_rl.compiler.views import (
     source_index,
 )
 from tinygrad_rl.core import Composite, Copy, Elementwise, Kernel, Op, Product, View, Where, wrap
-from tinygrad_rl.ops.elementwise import mul
+from tinygrad_rl.ops.arithmetic import mul
 from tinygrad_rl.ops.index import slice_
-from tinygrad_rl.ops.linear import matmul_
+from tinygrad_rl.ops.products import matmul_
 from tinygrad_rl.ops.reduce import sum_op
 from tinygrad_rl.ops.shape import astype_, copy_op, permute_, reshape_
 

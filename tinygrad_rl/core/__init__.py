@@ -8,8 +8,8 @@ gradient, the call is also recorded in a `Node`, which remembers *which* inputs 
 moment. Nodes point to the nodes before them, never forward, so a graph that nobody holds is gone at
 once.
 
-Read `tensor.py`, then `node.py`, `op.py` and the kinds of op in `kinds.py` and `elementwise.py`;
-`context.py` is the small print. After that `ops/elementwise.py` (what an op looks like), then
+Read `tensor.py`, then `node.py`, `op.py` and the kinds of op in `kinds.py` and `elements.py`;
+`context.py` is the small print. After that `ops/arithmetic.py` (what an op looks like), then
 `autodiff.py` (the way back).
 """
 
@@ -32,9 +32,9 @@ from tinygrad_rl.core.cuts import CutKind as CutKind
 from tinygrad_rl.core.cuts import Line as Line
 from tinygrad_rl.core.dtypes import DTYPES as DTYPES
 from tinygrad_rl.core.dtypes import NUMBA as NUMBA
-from tinygrad_rl.core.elementwise import Elementwise as Elementwise
-from tinygrad_rl.core.elementwise import weak as weak
-from tinygrad_rl.core.elementwise import zero as zero
+from tinygrad_rl.core.elements import Elementwise as Elementwise
+from tinygrad_rl.core.elements import weak as weak
+from tinygrad_rl.core.elements import zero as zero
 from tinygrad_rl.core.hooks import register_hook as register_hook
 from tinygrad_rl.core.hooks import retain_grad as retain_grad
 from tinygrad_rl.core.index import Index as Index

@@ -6,7 +6,7 @@
 A kind is what its declaration says of the op: how a reduction combines two elements, which axis a
 product sums over, where a view reads. That is what the compiler fuses, divides among threads and
 reads without a copy; eagerly an op computes by its NumPy function, or by the declaration itself.
-Elementwise ops, the commonest kind, stand in `elementwise.py`; ops that only move elements (View,
+Elementwise ops, the commonest kind, stand in `elements.py`; ops that only move elements (View,
 Gather, Scatter) in `moves.py`.
 """
 

@@ -44,6 +44,8 @@ class Op(ABC):
     """How messages call what an op without derivative does, where that is its purpose."""
     flat = "zero derivative"
     """What a report calls it when this op's derivative is zero."""
+    symbol = ""
+    """What Python writes between its two operands, if anything."""
     activation = False
     """Whether it is drawn in one box with the layer that it follows."""
     contracts = False

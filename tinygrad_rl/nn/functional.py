@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tinygrad_rl.core import Tensor, as_tensor
-from tinygrad_rl.ops.elementwise import (
-    abs_,
+from tinygrad_rl.ops.activations import (
     binary_cross_entropy,
     celu,
     elu,
@@ -16,22 +15,17 @@ from tinygrad_rl.ops.elementwise import (
     leaky_relu,
     logsigmoid,
     mish,
-    mul,
-    neg,
     relu,
-    rsqrt,
     selu,
     sigmoid,
     silu,
     smooth_l1,
     softplus,
     softsign,
-    square,
-    sub,
-    tanh,
 )
+from tinygrad_rl.ops.arithmetic import abs_, mul, neg, rsqrt, square, sub, tanh
 from tinygrad_rl.ops.index import gather
-from tinygrad_rl.ops.linear import linear
+from tinygrad_rl.ops.products import linear
 from tinygrad_rl.ops.reduce import log_softmax, mean, softmax, sum_
 from tinygrad_rl.ops.shape import expand_dims
 

@@ -4,7 +4,7 @@
     def swish(x, beta):
         return x / (1 + math.exp(-beta * x))
 
-That is all: what follows from the function's source stands in `core/elementwise.py`. A rule written
+That is all: what follows from the function's source stands in `core/elements.py`. A rule written
 by hand is compared with the function's slope before the op is accepted.
 """
 

@@ -20,7 +20,7 @@ from tinygrad_rl.core import (
     method,
     normalize_axes,
 )
-from tinygrad_rl.ops.elementwise import add, mul, where
+from tinygrad_rl.ops.arithmetic import add, mul, where
 from tinygrad_rl.ops.shape import (
     astype,
     broadcast_to,

@@ -19,8 +19,8 @@ from tinygrad_rl.core import (
     set_history,
     storage_of,
 )
-from tinygrad_rl.ops.elementwise import add, div, equal, mul, power, sub
-from tinygrad_rl.ops.elementwise import where as select
+from tinygrad_rl.ops.arithmetic import add, div, equal, mul, power, sub
+from tinygrad_rl.ops.arithmetic import where as select
 from tinygrad_rl.ops.index import getitem, take
 from tinygrad_rl.ops.shape import astype, broadcast_to, copy_op
 

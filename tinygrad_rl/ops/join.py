@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_rl.core import Scatter, Tensor, as_tensor, method, normalize_axes
-from tinygrad_rl.ops.elementwise import where
+from tinygrad_rl.ops.arithmetic import where
 from tinygrad_rl.ops.index import slice_axis, slice_scatter
 from tinygrad_rl.ops.shape import broadcast_to, expand_dims, reshape
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_rl.core import Kernel, Op, Reduction, Tensor, as_tensor, method, normalize_axes
-from tinygrad_rl.ops.elementwise import (
+from tinygrad_rl.ops.arithmetic import (
     abs_,
     add,
     div,

@@ -1,6 +1,6 @@
 """Every op and random programs, compiled against uncompiled: values, gradients, gradients of those.
 
-The rows of ops are those of `test_ops.py`. Numba takes seconds for a function of some hundred
+The rows of ops are those of `tests/tinygrad_rl/ops`. Numba takes seconds for a function of some hundred
 lines, so most of what is generated here is run by Python instead, line by line, on the same memory:
 that tests what the compiler wrote. A part of it is compiled in earnest. The uncompiled side is
 computed by NumPy (as while tracing); that the eager kernels agree with it is what `test_ops.py`
@@ -8,26 +8,19 @@ shows.
 """
 
 import ctypes
-import importlib.util
 import inspect
 import os
 import sys
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 import tinygrad_rl as tg
+from tests.tinygrad_rl.ops import function_rows, op_rows
 from tinygrad_rl.compiler import phases
 from tinygrad_rl.core import REGISTRY, mode
 from tinygrad_rl.derive.scalar import _NUMPY
-
-_spec = importlib.util.spec_from_file_location(
-    "op_rows", Path(__file__).parents[1] / "ops" / "test_ops.py"
-)
-rows = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(rows)
 
 GRAPHS = int(os.environ.get("TINYGRAD_RL_GRAPHS", 320))
 
@@ -174,7 +167,7 @@ def inputs(arrays, dtype, strided):
 
 
 def elementwise_cases():
-    for name, (_, *arrays) in rows.ELEMENTWISE.items():
+    for name, (_, *arrays) in op_rows.ELEMENTWISE.items():
         op, flat = REGISTRY[name], [np.asarray(a).reshape(-1) for a in arrays]
         yield name, op, inputs(arrays, np.float64, strided=True), 2
         narrow = [f[:2].reshape(2, 1) if k % 2 else f[:3] for k, f in enumerate(flat)]
@@ -187,10 +180,10 @@ def other_cases():
     def bound(op, params):
         return lambda *tensors: op(*tensors, **params)
 
-    for op, _, arrays, params in rows.GENERAL:
+    for op, _, arrays, params in op_rows.GENERAL:
         yield f"{op.name}{params}", bound(op, params), inputs(arrays, np.float64, True), 2
         yield f"{op.name}{params} float32", bound(op, params), inputs(arrays, np.float32, False), 1
-    for name, function, _, arrays in rows.COMPOSED:
+    for name, function, _, arrays in function_rows.COMPOSED:
         yield name, function, inputs(arrays, np.float64, True), 2
 
 
@@ -203,10 +196,10 @@ def index_cases():
 
         return write
 
-    for key in rows.KEYS:
-        yield f"get {key}", lambda x, key=key: x[key], inputs([rows.W], np.float32, True), 2
-        value = np.arange(1.0, 1 + rows.W[key].size).reshape(rows.W[key].shape)
-        yield f"set {key}", written(key), inputs([rows.W, value], np.float64, False), 1
+    for key in function_rows.KEYS:
+        yield f"get {key}", lambda x, key=key: x[key], inputs([op_rows.W], np.float32, True), 2
+        value = np.arange(1.0, 1 + op_rows.W[key].size).reshape(op_rows.W[key].shape)
+        yield f"set {key}", written(key), inputs([op_rows.W, value], np.float64, False), 1
 
 
 def groups(cases, size):

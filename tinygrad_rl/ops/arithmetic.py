@@ -232,122 +232,6 @@ def where_(condition, a, b):
     return a if condition else b
 
 
-# -- activations -----------------------------------------------------------------------------------
-
-
-@builtin(x="g if y > 0 else 0")
-def relu(x):
-    # Not maximum(x, 0), which would give half the gradient at 0. Written so that NaN stays NaN.
-    return 0 if x <= 0 else x
-
-
-@builtin()
-def leaky_relu(x, slope=0.01):
-    return x if x > 0 else slope * x
-
-
-@builtin()
-def elu(x, alpha=1.0):
-    return x if x > 0 else alpha * k.expm1(x)
-
-
-@builtin()
-def selu(x):
-    # The scale and slope for which zero mean and unit variance are kept (Klambauer et al. 2017).
-    return 1.0507009873554805 * (x if x > 0 else 1.6732632423543772 * k.expm1(x))
-
-
-@builtin()
-def celu(x, alpha=1.0):
-    return x if x > 0 else alpha * k.expm1(x / alpha)
-
-
-@builtin(x="g * y * (1 - y)")
-def sigmoid(x):
-    return k.sigmoid(x)
-
-
-@builtin()
-def softplus(x):
-    return k.softplus(x)
-
-
-@builtin()
-def logsigmoid(x):
-    return k.logsigmoid(x)
-
-
-@builtin()
-def silu(x):
-    return x * k.sigmoid(x)
-
-
-@builtin()
-def mish(x):
-    return x * k.tanh(k.softplus(x))
-
-
-@builtin()
-def gelu_erf(x):
-    return 0.5 * x * (1 + k.erf(0.7071067811865476 * x))
-
-
-@builtin()
-def gelu_tanh(x):
-    # sqrt(2 / pi) = 0.79788...
-    return 0.5 * x * (1 + k.tanh(0.7978845608028654 * (x + 0.044715 * x * x * x)))
-
-
-@builtin(x="g / ((1 + abs(x)) * (1 + abs(x)))")
-def softsign(x):
-    return x / (1 + k.abs(x))
-
-
-# Unlike clip, hardtanh and hardswish have gradient 0 at their bounds, as in PyTorch.
-@builtin()
-def hardtanh(x, min_val=-1.0, max_val=1.0):
-    return min_val if x <= min_val else (max_val if x >= max_val else x)
-
-
-@builtin()
-def hardswish(x):
-    return 0 if x <= -3 else (x if x >= 3 else x * (x + 3) / 6)
-
-
-# What pictures and reports of a gradient say of these.
-for _op in (
-    *(relu, tanh, sigmoid, silu, softplus, logsigmoid, gelu_erf, gelu_tanh, elu, selu, celu),
-    *(leaky_relu, mish, hardtanh, hardswish, softsign),
-):
-    _op.activation = True
-relu.flat, tanh.flat, sigmoid.flat = "dead ReLU", "saturated tanh", "saturated sigmoid"
-mul.flat, clip_.flat = "multiplied by zero", "outside clip's bounds"
-for _op in (maximum, minimum, where_):
-    _op.flat = f"not selected by {_op.name}"
-for _op in (floor, ceil, round_, trunc, sign, floor_divide):
-    _op.flat = "flat everywhere"
-
-
-# -- pieces of losses ------------------------------------------------------------------------------
-
-
-@builtin()
-def huber(e, delta=1.0):
-    return 0.5 * e * e if k.abs(e) <= delta else delta * (k.abs(e) - 0.5 * delta)
-
-
-@builtin()
-def smooth_l1(e, beta=1.0):
-    return 0.5 * e * e / beta if k.abs(e) < beta else k.abs(e) - 0.5 * beta
-
-
-# -log of the probability that sigmoid(x) gives to a label t in [0, 1]; exact where it is tiny. The
-# derivative of this text would be right too, except that its second order is wrong at x = 0.
-@builtin(x="g * (sigmoid(x) - t)", t="-g * x")
-def binary_cross_entropy(x, t):
-    return k.maximum(x, 0) - x * t + k.softplus(-k.abs(x))
-
-
 # -- comparisons: booleans out, no gradient --------------------------------------------------------
 
 
@@ -396,6 +280,15 @@ def logical_not(x):
     return x == 0
 
 
+# What reports say where the derivative is zero, and what stands between two operands.
+tanh.flat, mul.flat, clip_.flat = "saturated tanh", "multiplied by zero", "outside clip's bounds"
+for _op in (maximum, minimum, where_):
+    _op.flat = f"not selected by {_op.name}"
+for _op in (floor, ceil, round_, trunc, sign, floor_divide):
+    _op.flat = "flat everywhere"
+tanh.activation = True
+
+
 # -- operators and methods -------------------------------------------------------------------------
 
 for _name, _op in {
@@ -422,8 +315,7 @@ for _name, _op in {
     method(f"__{_name}__")(_op)
 for _op in (
     *(square, reciprocal, sqrt, rsqrt, exp, exp2, expm1, log, log2, log10, log1p, sin, cos, tan),
-    *(arcsin, arccos, arctan, sinh, cosh, tanh, erf, sign, floor, ceil, trunc, relu, sigmoid),
-    *(softplus, logsigmoid, silu, mish, softsign, hardtanh, hardswish, leaky_relu, elu, selu, celu),
+    *(arcsin, arccos, arctan, sinh, cosh, tanh, erf, sign, floor, ceil, trunc),
     *(maximum, minimum, lerp, logical_and, logical_or, logical_not),
 ):
     method(_op.name)(_op)
@@ -475,20 +367,6 @@ def clip(x: Any, low: Any = None, high: Any = None) -> Tensor:
             (0, 1) if x.dtype.kind == "b" else (np.iinfo(x.dtype).min, np.iinfo(x.dtype).max)
         )
     return clip_(x, least if low is None else low, most if high is None else high)
-
-
-@method("gelu")
-def gelu(x: Any, approximate: str = "none") -> Tensor:
-    """`x` times the probability that a standard normal number is below it (Hendrycks, Gimpel 2016).
-
-    Parameters
-    ----------
-    approximate : "none" for the error function, "tanh" for the paper's approximation.
-    """
-    ops = {"none": gelu_erf, "tanh": gelu_tanh}
-    if approximate not in ops:
-        raise ValueError(f"gelu: approximate is 'none' or 'tanh', not {approximate!r}")
-    return ops[approximate](x)
 
 
 @method("where")

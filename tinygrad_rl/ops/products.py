@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_rl.core import Composite, Product, Tensor, as_tensor, method, normalize_axes
-from tinygrad_rl.ops.elementwise import add, mul, where
+from tinygrad_rl.ops.arithmetic import add, mul, where
 from tinygrad_rl.ops.index import getitem
 from tinygrad_rl.ops.reduce import sum_, sum_to
 from tinygrad_rl.ops.shape import expand_dims, permute_, reshape, squeeze, swapaxes
@@ -21,6 +21,7 @@ matmul_: Product = Product(
         "b": lambda g, a, b_shape: sum_to(matmul_(swapaxes(a, -1, -2), g), b_shape),
     },
 )
+matmul_.symbol = "@"
 
 
 @method("__matmul__", "matmul")

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from tinygrad_rl.core import Tensor, as_tensor
-from tinygrad_rl.ops.elementwise import mul
-from tinygrad_rl.ops.linear import diagonal, matmul
+from tinygrad_rl.ops.arithmetic import mul
+from tinygrad_rl.ops.products import diagonal, matmul
 from tinygrad_rl.ops.reduce import sum_
 from tinygrad_rl.ops.shape import permute_, reshape
 
