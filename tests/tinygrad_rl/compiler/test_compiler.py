@@ -1,10 +1,10 @@
 """Every op and random programs, compiled against uncompiled: values, gradients, gradients of those.
 
-The rows of ops are those of `tests/tinygrad_rl/ops`. Numba takes seconds for a function of some hundred
-lines, so most of what is generated here is run by Python instead, line by line, on the same memory:
-that tests what the compiler wrote. A part of it is compiled in earnest. The uncompiled side is
-computed by NumPy (as while tracing); that the eager kernels agree with it is what `test_ops.py`
-shows.
+The rows of ops are those of `tests/tinygrad_rl/ops`. Numba takes seconds for a function of some
+hundred lines, so most of what is generated here is run by Python instead, line by line, on the
+same memory: that tests what the compiler wrote. A part of it is compiled in earnest. The
+uncompiled side is computed by NumPy (as while tracing); that the eager kernels agree with it is
+what `test_ops.py` shows.
 """
 
 import ctypes

@@ -5,7 +5,16 @@ import pytest
 import scipy.special as sp
 
 import tinygrad_rl as tg
-from tests.tinygrad_rl.ops.function_rows import BINARY, COMPOSED, KEYS, SMALLER, VALUES, gradient
+from tests.tinygrad_rl.ops.function_rows import (
+    BINARY,
+    COMPOSED,
+    KEYS,
+    SMALLER,
+    VALUES,
+    A,
+    B,
+    gradient,
+)
 from tests.tinygrad_rl.ops.op_rows import INF, MASK, W, X
 from tinygrad_rl.debug.checks import check_op
 
