@@ -42,9 +42,9 @@ _AGENT["learn"] = set(_AGENT)
 _ALGORITHM = frozenset(_AGENT)
 _AGENT["run"] = {*_ALGORITHM}
 _AGENT["compare"] = {*_ALGORITHM, "run"}
-_AGENT["cli"] = {*_ALGORITHM, "run", "compare"}
+_AGENT["__init__"] = {"agent", "config"}  # the public names, and the version that the cli shows
+_AGENT["cli"] = {*_ALGORITHM, "run", "compare", "__init__"}
 _AGENT["__main__"] = {"cli"}
-_AGENT["__init__"] = {"agent", "config"}
 
 ALLOWED = {ENGINE: _ENGINE, AGENT: _AGENT}
 """Project -> room -> the rooms that it may import; its own files always."""
