@@ -107,7 +107,8 @@ def test_type_checkers_read_the_packages():
 
 def test_changelog_has_the_version_and_what_is_new():
     log = (ROOT / "CHANGELOG.md").read_text("utf-8")
-    version = re.search(r'^version = "(.+)"$', (ROOT / "pyproject.toml").read_text("utf-8"), re.M)
+    init = (ROOT / "tinygrad_rl" / "__init__.py").read_text("utf-8")
+    version = re.search(r'^__version__ = "(.+)"$', init, re.M)
     titles = re.findall(r"^## \[(.+?)\]", log, re.MULTILINE)
     assert titles[0] == "Unreleased"
     assert version is not None
