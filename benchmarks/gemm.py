@@ -2,7 +2,7 @@
 
     python benchmarks/gemm.py
 
-The shapes are those of an update's products, `a @ b` with a turned (t) or as it is (n). Each is
+The shapes are those of an update's products, `a @ b` with a transposed (t) or as it is (n). Each is
 checked against float64 first. The limit is a loop of multiply-adds that never leaves the registers.
 """
 
@@ -25,7 +25,7 @@ from threadpoolctl import threadpool_limits
 from tinygrad_rl.kernels import gemm
 from tinygrad_rl.kernels.vector import Vectors
 
-SHAPES = [  # rows, terms, columns, a turned?, b turned?
+SHAPES = [  # rows, terms, columns, a transposed?, b transposed?
     *((256, k, 256, False, True) for k in (256, 17, 23)),
     (256, 256, 6, False, True), (256, 256, 256, False, False), (256, 256, 6, False, False),
     (256, 256, 256, True, False), (6, 256, 256, True, False), (256, 256, 23, True, False),

@@ -44,7 +44,7 @@ class Measurement:
     critic_moved: float  # largest change of a critic parameter
     backward_flops: int  # of the backward pass's matrix products
     milliseconds: float  # the whole update, forward pass and optimizer included, median
-    remark: str  # the error or warning that the user saw, or ""
+    warning: str  # the error or warning that the user saw, or ""
     explanation: str = ""  # what the gradient did, "reaches actor" say, and where it stopped
 
     def cells(self, decimals: int = 1) -> list[str]:
@@ -86,7 +86,7 @@ def measure(size: Size, seed: int = 0, repetitions: int = 15) -> Iterator[Measur
     for case in CASES:
         lab = make_lab(size, seed)
         before = _vector(lab.critic.parameters())
-        remark = _run(case, lab)
+        warning = _run(case, lab)
         gradient = _gradient(lab.actor)
         reference = gradient if reference is None else reference
         yield Measurement(
@@ -98,7 +98,7 @@ def measure(size: Size, seed: int = 0, repetitions: int = 15) -> Iterator[Measur
             critic_moved=float(np.abs(_vector(lab.critic.parameters()) - before).max()),
             backward_flops=lab.flops,
             milliseconds=_time_update(case, make_lab(size, seed), repetitions),
-            remark=remark,
+            warning=warning,
             explanation=in_short(explain(case, size, seed)),
         )
 

@@ -45,10 +45,10 @@ def print_table(rows: Sequence[Measurement], size: Size, console: Console) -> No
         table.add_row(row.name, *row.cells())
     console.print(table)
     for row in rows:
-        remark = f"\n→ {row.remark}" if row.remark else ""
+        warning = f"\n→ {row.warning}" if row.warning else ""
         explanation = f"\n∇ {row.explanation}" if row.explanation else ""
         text = Text.assemble(
-            (f"{row.name}: ", "bold"), row.meaning, (explanation, "dim"), (remark, "italic")
+            (f"{row.name}: ", "bold"), row.meaning, (explanation, "dim"), (warning, "italic")
         )
         console.print(Padding(text, (0, 0, 0, 1)))
     console.print()

@@ -148,7 +148,7 @@ def _scroll(content: str, label: str) -> str:
 
 
 def _case(case: Case, row: Measurement, explanation: tg.Explanation) -> str:
-    said = f'<p class="said">{escape(_without_paths(row.remark))}</p>' if row.remark else ""
+    said = f'<p class="said">{escape(_without_paths(row.warning))}</p>' if row.warning else ""
     text = _without_paths(explanation.text(88))
     return f"""<section class="case" id="{_anchor(row.name)}">
 <h3>{escape(row.name[:1].upper() + row.name[1:])}</h3>

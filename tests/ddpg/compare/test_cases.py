@@ -79,7 +79,7 @@ def test_backward_costs_what_the_rules_that_run_cost(rows):
 
 
 def test_what_the_user_is_told_is_reported(rows):
-    said = {name: row.remark for name, row in rows.items() if row.remark}
+    said = {name: row.warning for name, row in rows.items() if row.warning}
     assert set(said) == {"blocked Q", "frozen too late"}
     assert said["blocked Q"].startswith("error: no gradient")
     assert said["frozen too late"].startswith("warning: ")

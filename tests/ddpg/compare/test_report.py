@@ -161,7 +161,7 @@ def test_lines_that_vanish_are_marked(html):
 
 
 def test_text_is_escaped(report):
-    rows = [replace(report.rows[0], remark="warning: <b>&"), *report.rows[1:]]
+    rows = [replace(report.rows[0], warning="warning: <b>&"), *report.rows[1:]]
     text = render(Report(SIZE, range(2), rows, report.explanations, RUNS, report.steps))
     assert "warning: &lt;b&gt;&amp;" in text
     Page(text)

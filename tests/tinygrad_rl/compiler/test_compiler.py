@@ -374,8 +374,8 @@ class Graph:
 
 
 def compare_random_programs(seeds):
-    plain, twins = ([Graph(seed) for seed in seeds] for _ in range(2))
-    compiled = tg.jit(lambda: [g() for g in twins])
+    plain, aliases = ([Graph(seed) for seed in seeds] for _ in range(2))
+    compiled = tg.jit(lambda: [g() for g in aliases])
     for turn in range(2):  # the second call starts from the state that the first one left
         expected = by_numpy(lambda: [g() for g in plain])
         for g, ours, theirs in zip(plain, compiled(), expected, strict=True):
@@ -383,8 +383,8 @@ def compare_random_programs(seeds):
                 where = f"seed {g.seed}, output {k}, call {turn}"
                 assert (a.shape, a.dtype) == (b.shape, b.dtype), where
                 np.testing.assert_allclose(a.numpy(), b.numpy(), 1e-5, 1e-6, err_msg=where)
-        for g, twin in zip(plain, twins, strict=True):
-            np.testing.assert_allclose(g.state.numpy(), twin.state.numpy(), 1e-5, 1e-6)
+        for g, alias in zip(plain, aliases, strict=True):
+            np.testing.assert_allclose(g.state.numpy(), alias.state.numpy(), 1e-5, 1e-6)
     assert compiled.cache_info()[:2] == (1, 1)
 
 

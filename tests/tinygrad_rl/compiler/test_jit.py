@@ -87,12 +87,12 @@ def test_a_flipped_flag_selects_other_code_and_a_flag_flipped_back_the_old():
 def test_a_flag_that_the_function_leaves_changed_is_changed_by_every_call():
     w = weights(2)
 
-    def thaw(x):
+    def unfreeze(x):
         w.requires_grad = True
         return x + w
 
     w.requires_grad = False
-    f = tg.jit(thaw)
+    f = tg.jit(unfreeze)
     for _ in range(2):
         f(tg.ones(2))
         assert w.requires_grad

@@ -49,7 +49,7 @@ def test_each_instruction_knows_its_op_shape_and_line():
     for text in ("h = relu(", "grad_w", "grad_b", "return loss"):
         assert text in listing
     assert listing.count("\n") == len(p.instructions) + 1
-    assert p.flops() == 2 * (2 * 4 * 3 * 2)  # forward, and dw: x wants no gradient
+    assert p.flops() == 2 * (2 * 4 * 3 * 2)  # forward, and dw: x requires no gradient
     assert p.bytes() == sum(i.nbytes for i in p.instructions)
 
 

@@ -178,13 +178,13 @@ def test_matmul_with_numpy_on_either_side() -> None:
 def test_deepcopy_of_a_leaf_has_memory_flag_and_gradient_of_its_own() -> None:
     x = tg.Tensor([1.0, 2.0], requires_grad=True)
     (x * 3).sum().backward()
-    twin, same = copy.deepcopy([x, x])
-    assert twin is same and twin is not x
-    assert twin.requires_grad and twin.is_leaf and twin.tolist() == [1, 2]
-    assert twin.grad is not None and twin.grad.tolist() == [3, 3]
+    alias, same = copy.deepcopy([x, x])
+    assert alias is same and alias is not x
+    assert alias.requires_grad and alias.is_leaf and alias.tolist() == [1, 2]
+    assert alias.grad is not None and alias.grad.tolist() == [3, 3]
     with tg.no_grad():
-        twin.zero_()
-        twin.grad.zero_()
+        alias.zero_()
+        alias.grad.zero_()
     assert x.tolist() == [1, 2] and x.grad is not None and x.grad.tolist() == [3, 3]
 
 

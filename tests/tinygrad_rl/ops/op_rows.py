@@ -116,13 +116,13 @@ ELEMENTWISE = {
 }
 
 
-def unslice(x, bounds, shape):
+def block_in_zeros(x, bounds, shape):
     out = np.zeros(shape)
     out[np.ix_(*[first + step * np.arange(n) for first, n, step in bounds])] = x
     return out
 
 
-def put_add(x, rows, size):
+def rows_added(x, rows, size):
     out = np.zeros((size, *x.shape[rows.ndim :]))
     for place, row in zip(rows, x, strict=True):
         out[place] += row
@@ -175,14 +175,14 @@ GENERAL = [
     (shape.copy_op, np.copy, [EMPTY], {}),
     (index.slice_, lambda x, bounds: x[1:2, 2::-2], [X], {"bounds": BLOCK}),
     (index.slice_, lambda x, bounds: x[:0], [X], {"bounds": ((0, 0, 1), (0, 3, 1))}),
-    (index.slice_scatter, unslice, [X[:1, :2]], {"bounds": BLOCK, "shape": (2, 3)}),
+    (index.slice_scatter, block_in_zeros, [X[:1, :2]], {"bounds": BLOCK, "shape": (2, 3)}),
     (index.slice_scatter, lambda x, bounds, shape: np.zeros(shape), [EMPTY],
      {"bounds": ((0, 0, 1), (0, 3, 1)), "shape": (2, 3)}),
     (index.take_, lambda x, rows: x[rows], [P.T, ROWS], {}),
     (index.take_, lambda x, rows: x[rows], [W, np.array([[0, 1], [1, 1]])], {}),
     (index.take_, lambda x, rows: x[rows], [X, np.zeros((0, 2), int)], {}),
     (index.take_, lambda x, rows: x[rows], [X, np.array(-1)], {}),
-    (index.scatter_add, put_add, [W.reshape(4, 6), ROWS], {"size": 3}),
+    (index.scatter_add, rows_added, [W.reshape(4, 6), ROWS], {"size": 3}),
     (join.concatenate_, lambda *t, axis: np.concatenate(t, axis), [X, Y, EMPTY], {"axis": 0}),
     (join.concatenate_, lambda *t, axis: np.concatenate(t, axis), [X, Y[:, :1]], {"axis": 1}),
     (inplace.put, setitem, [X, P[0, :2], np.array([4, 1])], {}),
