@@ -58,6 +58,13 @@ unpick = tg.Scatter(
     vjp={"x": lambda g, rows: pick(g, rows)},
 )
 
+scaled_sum = tg.Composite(
+    "scaled_sum",
+    lambda a, b, *, by: a + by * b,
+    composition=lambda a, b, by: a + by * b,
+    vjp={"a": lambda g: g, "b": lambda g, by: g * by},
+)
+
 
 def conv2d(x, weight):
     """Images (N, C, H, W) and filters (O, C, k, k) to (N, O, H - k + 1, W - k + 1)."""
@@ -114,6 +121,7 @@ OPS = {
     "gram": (gram, [X, X[:, :3]], {}, lambda a, b: a.T @ b),
     "pick": (pick, [X, ROWS], {}, picked),
     "unpick": (unpick, [X[:, :2], ROWS], {"width": 6}, unpicked),
+    "scaled_sum": (scaled_sum, [X, X[:1]], {"by": 0.5}, lambda a, b, by: a + by * b),
     "conv2d": (conv2d, [IMAGE, FILTER], {}, by_hand),
 }
 
@@ -127,7 +135,8 @@ def test_own_op_keeps_every_promise(name):
 def step(x, image, weight, rows):
     """All of them in one function, with the gradient of it."""
     loss = length(x * 2, 1).sum() + soft_maximum(every_second(x), 0).sum() + mean_square(x)
-    loss = loss + gram(x, x + 1).sum() + pick(x, rows).sum() + length(conv2d(image, weight))
+    loss = loss + scaled_sum(x, x[0], by=2.0).sum() + gram(x, x + 1).sum() + pick(x, rows).sum()
+    loss = loss + length(conv2d(image, weight))
     return (loss, *tg.grad(loss, (x, image, weight)))
 
 
