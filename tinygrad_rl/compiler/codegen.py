@@ -16,10 +16,9 @@ import numpy as np
 from tinygrad_rl.compiler.loops import write_loop
 from tinygrad_rl.compiler.plan import Loop, Plan, Step, instructions
 from tinygrad_rl.compiler.program import Value
-from tinygrad_rl.compiler.source import SCALAR_FUNCTIONS, Source, shape_text
+from tinygrad_rl.compiler.source import SCALAR_FUNCTIONS, Source
 from tinygrad_rl.compiler.steps import kernel_digest, write_step
 from tinygrad_rl.compiler.views import subscript
-from tinygrad_rl.core import NUMBA
 
 _OPTIONS = 'cache=True, error_model="numpy", nogil=True'
 
@@ -27,14 +26,13 @@ _OPTIONS = 'cache=True, error_model="numpy", nogil=True'
 def generate(plan: Plan) -> Source:
     """The whole function; its text is `render(source)`."""
     source = Source(plan)
-    if plan.phases:
-        for number, steps in enumerate(plan.phases):
-            _write_phase(source, number, steps)
-        with source.block_of(f"if phase == {len(plan.phases)} and part == 0:"):
-            _write_ends(source)
-    else:
+    for number, steps in enumerate(plan.phases):
+        _write_phase(source, number, steps)
+    if not plan.phases:
         for step in plan.steps:
             _write_one(source, step)
+    end = f"if phase == {len(plan.phases)} and part == 0:"
+    with source.block_of(end) if plan.phases else nullcontext():
         _write_ends(source)
     return source
 
@@ -93,11 +91,7 @@ def render(source: Source) -> str:
 
 
 def _comment(step: Step) -> list[str]:
-    lines = []
-    for i in instructions(step):
-        note = f"# {i}: {i.out.spec}"
-        lines.append(f"{note[:110]}  ({i.line})")
-    return lines
+    return [f"{f'# {i}: {i.out.spec}':.110}  ({i.line})" for i in instructions(step)]
 
 
 def _write_ends(source: Source) -> None:
@@ -115,9 +109,8 @@ def _write_ends(source: Source) -> None:
         if v.shape and v not in plan.direct:
             _write_copy(source, _output_array(source, v), v)
     for state, v in plan.program.writes:
-        if plan.in_place.get(v) is state:
-            continue
-        _write_copy(source, source.array(state), v)
+        if plan.in_place.get(v) is not state:
+            _write_copy(source, source.array(state), v)
 
 
 def _write_copy(source: Source, name: str, v: Value) -> None:
@@ -129,17 +122,11 @@ def _write_copy(source: Source, name: str, v: Value) -> None:
 def _scalar_array(source: Source, dtype: np.dtype) -> str:
     count = sum(1 for v in source.plan.program.outputs if not v.shape and v.dtype == dtype)
     name = f"results_{dtype.name}"
-    source.declared[name] = (
-        f"{source.call('array')}(memory, {source.block('scalars', dtype)}, 0, ({count},), "
-        f"{NUMBA[dtype]})"
-    )
+    source.declared[name] = source.placed(source.block("scalars", dtype), 0, (count,), dtype)
     return name
 
 
 def _output_array(source: Source, v: Value) -> str:
     name = source.unique(f"{v.name}_out")
-    n = source.block("output", v)
-    source.declared[name] = (
-        f"{source.call('array')}(memory, {n}, 0, {shape_text(v.shape)}, {NUMBA[v.dtype]})"
-    )
+    source.declared[name] = source.placed(source.block("output", v), 0, v.shape, v.dtype)
     return name

@@ -5,7 +5,7 @@ from functools import cached_property
 from typing import Any
 
 from tinygrad_rl.compiler.program import Instruction, Program, Value
-from tinygrad_rl.compiler.views import is_view
+from tinygrad_rl.compiler.views import is_view, root
 
 
 @dataclass(eq=False)
@@ -52,9 +52,7 @@ class Plan:
 
     def root(self, v: Value) -> Value:
         """The value whose memory `v` is read from."""
-        while self.is_view(v):
-            v = self.made_by[v].inputs[0]
-        return v
+        return root(v, self.made_by)
 
     def times(self) -> dict[Step | None, int]:
         """When each step runs, those of one phase at the same time; None is the end."""
