@@ -75,7 +75,7 @@ class Jitted:
         self._function = function
         self._entries: dict[Any, list[Compiled]] = {}
         self._last: Compiled | None = None
-        self._keys: list[Any] = []
+        self._last_key: Any = None  # of the arguments that were traced last
         self._reasons: list[str] = []
         self._hits = 0
         self._lock = threading.RLock()
@@ -107,15 +107,14 @@ class Jitted:
     def _compile(
         self, key: Any, args: tuple[Any, ...], kwargs: dict[str, Any], tensors: list[Tensor]
     ) -> "Compiled":
-        known = self._entries.get(key, [])
         reason = "first call"
-        if known:
-            reason = known[-1].why_not(tensors)
-        elif self._keys:
-            reason = _difference(self._keys[-1], key)
+        if key in self._entries:
+            reason = self._entries[key][-1].why_not(tensors)
+        elif self._entries:
+            reason = _difference(self._last_key, key)
         compiled = Compiled(trace(self._function, args, kwargs))
         self._entries.setdefault(key, []).append(compiled)
-        self._keys.append(key)
+        self._last_key = key
         self._reasons.append(reason)
         return compiled
 
@@ -154,13 +153,9 @@ def _as_tensors(tree: Any) -> Any:
 
 def _once(tensors: list[Tensor]) -> tuple[list[Tensor], tuple[int, ...]]:
     """Each tensor once, and which of them stands at which place."""
-    first: dict[int, int] = {}
-    kept: list[Tensor] = []
-    for t in tensors:
-        if id(t) not in first:
-            first[id(t)] = len(kept)
-            kept.append(t)
-    return kept, tuple(first[id(t)] for t in tensors)
+    once = {id(t): t for t in tensors}
+    place = {key: k for k, key in enumerate(once)}
+    return list(once.values()), tuple(place[id(t)] for t in tensors)
 
 
 def _signature(tree: Any) -> Any:

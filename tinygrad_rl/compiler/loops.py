@@ -7,7 +7,7 @@ import numpy as np
 
 from tinygrad_rl.compiler.plan import Loop
 from tinygrad_rl.compiler.program import Instruction, Value
-from tinygrad_rl.compiler.source import Source
+from tinygrad_rl.compiler.source import Source, indented
 from tinygrad_rl.compiler.views import Places, broadcast_index, reduced_index
 from tinygrad_rl.core import NUMBA, Elementwise, Reduction
 from tinygrad_rl.derive import Scalar
@@ -32,14 +32,10 @@ def write_loop(source: Source, loop: Loop) -> None:
         if stored:
             stores.append(f"{source.target(i.out, index)} = {name}")
         source.temporaries[i.out] = (name, index)
-    body += stores
-    for level in range(depth):
-        source.write(
-            *("    " * level + line for line in before[level]), "    " * level + heads[level]
-        )
-    source.write(*("    " * depth + line for line in [*before[depth], *body, *after[depth]]))
+    lines = [*before[depth], *body, *stores, *after[depth]]
     for level in reversed(range(depth)):
-        source.write(*("    " * level + line for line in after[level]))
+        lines = [*before[level], *indented([heads[level]], lines), *after[level]]
+    source.write(*lines)
     for v in (*numbers, *(i.out for i in loop.members)):
         if loop.shape or v in source.plan.offsets:
             source.temporaries.pop(v, None)

@@ -201,9 +201,14 @@ class Source:
     ) -> list[str]:
         """A whole loop nest with one body, as lines to be written."""
         heads, index = self.loops(shape, axis=axis)
-        inside = body(index)  # may declare what it reads, before the loop
-        lines = ["    " * depth + head for depth, head in enumerate(heads)]
-        return lines + ["    " * len(heads) + line for line in inside]
+        return indented(heads, body(index))
+
+
+def indented(heads: list[str], body: list[str]) -> list[str]:
+    """A loop nest: each header inside the one before, the body inside them all."""
+    for head in reversed(heads):
+        body = [head, *("    " + line for line in body)]
+    return body
 
 
 def shape_text(shape: tuple[int, ...]) -> str:
