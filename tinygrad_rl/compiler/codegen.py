@@ -74,13 +74,12 @@ def render(source: Source) -> str:
         "",
         "from numba import boolean, float32, float64, int32, int64, njit, uint8, void",
         "from numpy import inf, nan",
-        "from tinygrad_rl.kernels.pipeline import Straight",
     ]
     for name, kernel in source.kernels.items():
         digest = kernel_digest(kernel)
         head.append(f"# {name}: {kernel.__module__}.{kernel.__qualname__}, {digest}")
-    if source.used:
-        head.append(f"from tinygrad_rl.kernels.native import {', '.join(sorted(source.used))}")
+    native = ", ".join(sorted({"Straight", *source.used}))
+    head.append(f"from tinygrad_rl.kernels.native import {native}")
     if words:
         head.append(f"from tinygrad_rl.kernels.scalar import {', '.join(sorted(words))}")
     arguments = ["memory", "phase", "part"] if plan.phases else ["memory"]
