@@ -194,13 +194,11 @@ def _difference(old: Any, new: Any) -> str:
         return f"grad mode: {old[0]} -> {new[0]}"
     if len(old[1]) != len(new[1]):
         return f"number of arguments: {len(old[1]) - 1} -> {len(new[1]) - 1}"
-    for k, (a, b) in enumerate(zip(old[1][1:], new[1][1:], strict=True)):
+    before, after = ({**dict(enumerate(key[1][1:])), **dict(key[2][1:])} for key in (old, new))
+    for name in sorted({*before, *after}, key=lambda name: (isinstance(name, str), name)):
+        a, b = before.get(name), after.get(name)
         if a != b:
-            return f"argument {k}: {_shown(a)} -> {_shown(b)}"
-    before, after = (dict(key[2][1:]) if key[2] else {} for key in (old, new))
-    for name in sorted({*before, *after}):
-        if before.get(name) != after.get(name):
-            return f"argument {name}: {_shown(before.get(name))} -> {_shown(after.get(name))}"
+            return f"argument {name}: {_shown(a)} -> {_shown(b)}"
     return "the same tensor as several arguments"
 
 

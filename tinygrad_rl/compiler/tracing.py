@@ -327,6 +327,7 @@ class _Recorder(Observer):
             return Result(tensor.requires_grad, outside=outside)
 
         tree = replaced(result, Tensor, returned)
+        leaves = [first for first in self.first_grads.values() if self._is_outside(first[0])]
         grads: list[tuple[Outside, Value | Outside | None]] = []
         for leaf, before, _ in self.first_grads.values():
             if before is not None and id(leaf) in outer:
@@ -342,6 +343,7 @@ class _Recorder(Observer):
                     outer[id(left)] = f"grad_{outer[id(leaf)]}"
                 outputs.append(left)
             grads.append((where, left))
+        flags = [(t, flag) for t, flag in self.flags.values() if self._is_outside(t)]
         _name_values(self, outer)
         program = Program(
             re.sub(r"\W", "_", name),
@@ -355,20 +357,12 @@ class _Recorder(Observer):
             program,
             tree,
             [self._leaf(leaf) for leaf in self.incoming],
+            [self._leaf(leaf) for leaf, g, writing in leaves if g is None and not writing],
+            [(t, flag) for t, flag in flags if id(t) not in self.arguments],
             [
-                self._leaf(leaf)
-                for leaf, g, writing in self.first_grads.values()
-                if g is None and not writing and self._is_outside(leaf)
-            ],
-            [
-                (t, flag)
-                for t, flag in self.flags.values()
-                if self._is_outside(t) and id(t) not in self.arguments
-            ],
-            [
-                (self._leaf(self.flags[key][0]), flag)
-                for key, flag in self.last_flags.items()
-                if flag is not self.flags[key][1] and self._is_outside(self.flags[key][0])
+                (self._leaf(t), last)
+                for t, flag in flags
+                if (last := self.last_flags.get(id(t), flag)) is not flag
             ],
             grads,
         )

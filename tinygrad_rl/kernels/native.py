@@ -73,10 +73,11 @@ def _fill(context: Any, builder: Any, kind: Any, data: Any, shape: Any, strides:
     return array._getvalue()
 
 
-def _start(builder: Any, memory: Any, block: Any) -> Any:
-    """The address of a block, from the table of addresses at `memory`."""
+def _start(builder: Any, memory: Any, block: Any, offset: Any) -> Any:
+    """A place in a block, whose address is in the table at `memory`."""
     table = builder.inttoptr(memory, _SIZE.as_pointer())
-    return builder.load(builder.gep(table, [block]))
+    address = builder.load(builder.gep(table, [block]))
+    return builder.inttoptr(builder.add(address, offset), _BYTES)
 
 
 @intrinsic
@@ -86,9 +87,8 @@ def array(typing_context, memory, block, offset, shape, dtype):
 
     def codegen(context, builder, signature, arguments):
         memory_, block_, offset_, shape_, _ = arguments
-        start = _start(builder, memory_, block_)
-        data = builder.inttoptr(builder.add(start, offset_), _BYTES)
-        return _fill(context, builder, kind, data, shape_)
+        start = _start(builder, memory_, block_, offset_)
+        return _fill(context, builder, kind, start, shape_)
 
     return kind(memory, types.int64, types.int64, shape, dtype), codegen
 
@@ -100,8 +100,8 @@ def strided(typing_context, memory, block, shape, strides, dtype):
 
     def codegen(context, builder, signature, arguments):
         memory_, block_, shape_, strides_, _ = arguments
-        start = _start(builder, memory_, block_)
-        return _fill(context, builder, kind, builder.inttoptr(start, _BYTES), shape_, strides_)
+        start = _start(builder, memory_, block_, ir.Constant(_SIZE, 0))
+        return _fill(context, builder, kind, start, shape_, strides_)
 
     return kind(memory, types.int64, shape, strides, dtype), codegen
 
