@@ -75,7 +75,7 @@ def render(source: Source) -> str:
         "from numba import boolean, float32, float64, int32, int64, njit, uint8, void",
         "from numpy import inf, nan",
     ]
-    for name, kernel in source.kernels.items():
+    for kernel, name in source.kernels.items():
         digest = kernel_digest(kernel)
         head.append(f"# {name}: {kernel.__module__}.{kernel.__qualname__}, {digest}")
     native = ", ".join(sorted({"Straight", *source.used}))

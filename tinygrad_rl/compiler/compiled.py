@@ -51,7 +51,7 @@ class Compiled:
         self.text = render(source)
         kernels = {
             name: njit(kernel, error_model="numpy", nogil=True)
-            for name, kernel in source.kernels.items()
+            for kernel, name in source.kernels.items()
         }
         for dtype in source.products:
             gemm.install(dtype)

@@ -45,7 +45,7 @@ class Source:
         self.blocks: dict[tuple[str, Value | np.dtype], int] = {("shared", np.dtype(np.uint8)): 0}
         self.used: set[str] = set()
         self.products: set[np.dtype] = set()  # dtypes of the matrix products
-        self.kernels: dict[str, Callable[..., None]] = {}
+        self.kernels: dict[Callable[..., None], str] = {}
 
     # Names.
 
@@ -143,12 +143,9 @@ class Source:
     def kernel(self, op: Kernel) -> str:
         """The name under which the function finds a user's kernel."""
         assert op.kernel is not None
-        for name, kernel in self.kernels.items():
-            if kernel is op.kernel:
-                return name
-        name = self.unique(re.sub(r"\W", "_", f"kernel_{op.name}"))
-        self.kernels[name] = op.kernel
-        return name
+        if op.kernel not in self.kernels:
+            self.kernels[op.kernel] = self.unique(re.sub(r"\W", "_", f"kernel_{op.name}"))
+        return self.kernels[op.kernel]
 
     def write(self, *lines: str) -> None:
         """Add lines to the function."""
