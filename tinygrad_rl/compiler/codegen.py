@@ -37,11 +37,6 @@ def generate(plan: Plan) -> Source:
     return source
 
 
-def count_phases(plan: Plan) -> int:
-    """How many phases the function has: those of the plan, and one to leave the results."""
-    return len(plan.phases) + 1 if plan.phases else 0
-
-
 def _write_phase(source: Source, number: int, steps: list[Step]) -> None:
     """Steps whose parts may run at the same time; what is not divided is the first part's."""
     axes = source.plan.axes
@@ -65,8 +60,7 @@ def _write_one(source: Source, step: Step) -> None:
 def render(source: Source) -> str:
     """The module's text."""
     plan = source.plan
-    body = [f"{name} = {code}" for name, code in source.declared.items()]
-    body += source.lines
+    body = [*(f"{name} = {code}" for name, code in source.declared.items()), *source.lines]
     text = "\n".join(f"    {line}" if line else "" for line in body)
     words = {word for word in SCALAR_FUNCTIONS if f"{word}(" in text}
     head = [
@@ -76,8 +70,8 @@ def render(source: Source) -> str:
         "from numpy import inf, nan",
     ]
     for kernel, name in source.kernels.items():
-        digest = kernel_digest(kernel)
-        head.append(f"# {name}: {kernel.__module__}.{kernel.__qualname__}, {digest}")
+        where = f"{kernel.__module__}.{kernel.__qualname__}"
+        head.append(f"# {name}: {where}, {kernel_digest(kernel)}")
     native = ", ".join(sorted({"Straight", *source.used}))
     head.append(f"from tinygrad_rl.kernels.native import {native}")
     if words:
@@ -106,7 +100,9 @@ def _write_ends(source: Source) -> None:
         source.write("", "# results", *lines)
     for v in dict.fromkeys(plan.program.outputs):
         if v.shape and v not in plan.direct:
-            _write_copy(source, _output_array(source, v), v)
+            name = source.unique(f"{v.name}_out")
+            source.declared[name] = source.placed(source.block("output", v), 0, v.shape, v.dtype)
+            _write_copy(source, name, v)
     for state, v in plan.program.writes:
         if plan.in_place.get(v) is not state:
             _write_copy(source, source.array(state), v)
@@ -122,10 +118,4 @@ def _scalar_array(source: Source, dtype: np.dtype) -> str:
     count = sum(1 for v in source.plan.program.outputs if not v.shape and v.dtype == dtype)
     name = f"results_{dtype.name}"
     source.declared[name] = source.placed(source.block("scalars", dtype), 0, (count,), dtype)
-    return name
-
-
-def _output_array(source: Source, v: Value) -> str:
-    name = source.unique(f"{v.name}_out")
-    source.declared[name] = source.placed(source.block("output", v), 0, v.shape, v.dtype)
     return name

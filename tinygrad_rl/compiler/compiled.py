@@ -16,7 +16,7 @@ import numpy as np
 from numba import njit
 from numpy.lib.array_utils import byte_bounds
 
-from tinygrad_rl.compiler.codegen import count_phases, generate, render
+from tinygrad_rl.compiler.codegen import generate, render
 from tinygrad_rl.compiler.passes import simplify
 from tinygrad_rl.compiler.program import Program, Value
 from tinygrad_rl.compiler.schedule import make_plan
@@ -57,8 +57,9 @@ class Compiled:
             gemm.install(dtype)
         module = load(self.text, f"jit_{traced.program.name}", kernels)
         self._function = getattr(module, source.function)
-        if self.plan.parts:
-            self._function = Pooled(self._function, count_phases(self.plan), self.plan.parts)
+        if self.plan.parts:  # the results are left in a phase of their own
+            phases = len(self.plan.phases) + 1
+            self._function = Pooled(self._function, phases, self.plan.parts)
         self.file = Path(str(module.__file__))
         self._flags_seen = FlagChanges.count
         self._lay_out(source)

@@ -27,7 +27,9 @@ def write_loop(source: Source, loop: Loop) -> None:
             _write_reduction(source, i, i.op, index, before, body, after)
             continue
         stored = i.out in source.plan.materialised
-        name = source.unique(_temporary(source, i)) if stored else source.name(i.out)
+        state = source.plan.in_place.get(i.out)
+        stem = f"{i.out.name}_" if state is None else f"new_{state.name}"
+        name = source.unique(stem) if stored else source.name(i.out)
         body.append(f"{name} = {computation(source, i, index)}")
         if stored:
             stores.append(f"{source.target(i.out, index)} = {name}")
@@ -53,12 +55,6 @@ def _hoist_numbers(source: Source, loop: Loop, before: list[list[str]]) -> list[
                 source.temporaries[v] = (name, ())
                 hoisted.append(v)
     return hoisted
-
-
-def _temporary(source: Source, i: Instruction) -> str:
-    """The variable of one element on its way to memory."""
-    home = source.plan.in_place.get(i.out)
-    return f"{i.out.name}_" if home is None else f"new_{home.name}"
 
 
 def computation(source: Source, i: Instruction, index: Places) -> str:

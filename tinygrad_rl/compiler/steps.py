@@ -5,6 +5,7 @@ import inspect
 import math
 import uuid
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -57,8 +58,7 @@ def _write_product(source: Source, i: Instruction) -> None:
             places = broadcast_index(v.shape[:-2], at)
             return subscript(name, places) if places else name
 
-        target = subscript(out, at) if at else out
-        operands = [target, part(a, i.inputs[0]), part(b, i.inputs[1]), *rows]
+        operands = [part(out, i.out), part(a, i.inputs[0]), part(b, i.inputs[1]), *rows]
         return [f"{function}({', '.join(operands)})"]
 
     source.write(*source.nest(i.out.shape[:-2], body))
@@ -202,10 +202,8 @@ def kernel_digest(kernel: Callable[..., Any]) -> str:
             digest.update(f"{thing.dtype}{thing.shape}".encode() + thing.tobytes())
         elif isinstance(thing, (int, float, str, tuple, np.generic, type(None))):
             digest.update(repr(thing).encode())
-        elif inspect.ismodule(thing) or inspect.isbuiltin(thing) or isinstance(thing, type):
+        elif inspect.isbuiltin(thing) or isinstance(thing, (ModuleType, type, np.ufunc)):
             digest.update(getattr(thing, "__name__", "?").encode())
-        elif isinstance(thing, np.ufunc):
-            digest.update(thing.__name__.encode())
         else:  # nothing is known of it: never found again
             digest.update(uuid.uuid4().bytes)
     return digest.hexdigest()[:16]

@@ -226,15 +226,10 @@ class _Workers:
     def __init__(self, parts: int) -> None:
         self.control = _new_control(parts)
         self.lock = threading.Lock()
-        self._wake = [threading.Event() for _ in range(1, parts)]
-        for part, event in enumerate(self._wake, 1):
+        self.wake = [threading.Event() for _ in range(1, parts)]
+        for part, event in enumerate(self.wake, 1):
             name = f"tinygrad_rl part {part}"
             threading.Thread(None, self._work, name, (part, event), daemon=True).start()
-
-    def wake(self, count: int) -> None:
-        """Let so many of them look for work."""
-        for event in self._wake[:count]:
-            event.set()
 
     def _work(self, part: int, event: threading.Event) -> None:
         work = _machine_code().work
@@ -276,7 +271,8 @@ class Pooled:
         workers = _workers(parts) if count else None
         if workers is not None and workers.lock.acquire(blocking=False):
             try:
-                workers.wake(count)
+                for event in workers.wake[:count]:
+                    event.set()
                 failed = run(workers.control, self._address, memory, self._phases, parts)
             finally:
                 workers.lock.release()
