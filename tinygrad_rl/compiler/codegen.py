@@ -16,10 +16,9 @@ import numpy as np
 from tinygrad_rl.compiler.loops import write_loop
 from tinygrad_rl.compiler.plan import Loop, Plan, Step, instructions
 from tinygrad_rl.compiler.program import Value
-from tinygrad_rl.compiler.source import SCALAR_FUNCTIONS, Source, shape_text
+from tinygrad_rl.compiler.source import SCALAR_FUNCTIONS, Source
 from tinygrad_rl.compiler.steps import kernel_digest, write_step
 from tinygrad_rl.compiler.views import subscript
-from tinygrad_rl.core import NUMBA
 
 _OPTIONS = 'cache=True, error_model="numpy", nogil=True'
 
@@ -27,21 +26,15 @@ _OPTIONS = 'cache=True, error_model="numpy", nogil=True'
 def generate(plan: Plan) -> Source:
     """The whole function; its text is `render(source)`."""
     source = Source(plan)
-    if plan.phases:
-        for number, steps in enumerate(plan.phases):
-            _write_phase(source, number, steps)
-        with source.block_of(f"if phase == {len(plan.phases)} and part == 0:"):
-            _write_ends(source)
-    else:
+    for number, steps in enumerate(plan.phases):
+        _write_phase(source, number, steps)
+    if not plan.phases:
         for step in plan.steps:
             _write_one(source, step)
+    end = f"if phase == {len(plan.phases)} and part == 0:"
+    with source.block_of(end) if plan.phases else nullcontext():
         _write_ends(source)
     return source
-
-
-def count_phases(plan: Plan) -> int:
-    """How many phases the function has: those of the plan, and one to leave the results."""
-    return len(plan.phases) + 1 if plan.phases else 0
 
 
 def _write_phase(source: Source, number: int, steps: list[Step]) -> None:
@@ -67,8 +60,7 @@ def _write_one(source: Source, step: Step) -> None:
 def render(source: Source) -> str:
     """The module's text."""
     plan = source.plan
-    body = [f"{name} = {code}" for name, code in source.declared.items()]
-    body += source.lines
+    body = [*(f"{name} = {code}" for name, code in source.declared.items()), *source.lines]
     text = "\n".join(f"    {line}" if line else "" for line in body)
     words = {word for word in SCALAR_FUNCTIONS if f"{word}(" in text}
     head = [
@@ -76,13 +68,12 @@ def render(source: Source) -> str:
         "",
         "from numba import boolean, float32, float64, int32, int64, njit, uint8, void",
         "from numpy import inf, nan",
-        "from tinygrad_rl.kernels.pipeline import Straight",
     ]
-    for name, kernel in source.kernels.items():
-        digest = kernel_digest(kernel)
-        head.append(f"# {name}: {kernel.__module__}.{kernel.__qualname__}, {digest}")
-    if source.used:
-        head.append(f"from tinygrad_rl.kernels.native import {', '.join(sorted(source.used))}")
+    for kernel, name in source.kernels.items():
+        where = f"{kernel.__module__}.{kernel.__qualname__}"
+        head.append(f"# {name}: {where}, {kernel_digest(kernel)}")
+    native = ", ".join(sorted({"Straight", *source.used}))
+    head.append(f"from tinygrad_rl.kernels.native import {native}")
     if words:
         head.append(f"from tinygrad_rl.kernels.scalar import {', '.join(sorted(words))}")
     arguments = ["memory", "phase", "part"] if plan.phases else ["memory"]
@@ -93,11 +84,7 @@ def render(source: Source) -> str:
 
 
 def _comment(step: Step) -> list[str]:
-    lines = []
-    for i in instructions(step):
-        note = f"# {i}: {i.out.spec}"
-        lines.append(f"{note[:110]}  ({i.line})")
-    return lines
+    return [f"{f'# {i}: {i.out.spec}':.110}  ({i.line})" for i in instructions(step)]
 
 
 def _write_ends(source: Source) -> None:
@@ -113,11 +100,12 @@ def _write_ends(source: Source) -> None:
         source.write("", "# results", *lines)
     for v in dict.fromkeys(plan.program.outputs):
         if v.shape and v not in plan.direct:
-            _write_copy(source, _output_array(source, v), v)
+            name = source.unique(f"{v.name}_out")
+            source.declared[name] = source.placed(source.block("output", v), 0, v.shape, v.dtype)
+            _write_copy(source, name, v)
     for state, v in plan.program.writes:
-        if plan.in_place.get(v) is state:
-            continue
-        _write_copy(source, source.array(state), v)
+        if plan.in_place.get(v) is not state:
+            _write_copy(source, source.array(state), v)
 
 
 def _write_copy(source: Source, name: str, v: Value) -> None:
@@ -129,17 +117,5 @@ def _write_copy(source: Source, name: str, v: Value) -> None:
 def _scalar_array(source: Source, dtype: np.dtype) -> str:
     count = sum(1 for v in source.plan.program.outputs if not v.shape and v.dtype == dtype)
     name = f"results_{dtype.name}"
-    source.declared[name] = (
-        f"{source.call('array')}(memory, {source.block('scalars', dtype)}, 0, ({count},), "
-        f"{NUMBA[dtype]})"
-    )
-    return name
-
-
-def _output_array(source: Source, v: Value) -> str:
-    name = source.unique(f"{v.name}_out")
-    n = source.block("output", v)
-    source.declared[name] = (
-        f"{source.call('array')}(memory, {n}, 0, {shape_text(v.shape)}, {NUMBA[v.dtype]})"
-    )
+    source.declared[name] = source.placed(source.block("scalars", dtype), 0, (count,), dtype)
     return name

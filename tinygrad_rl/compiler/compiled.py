@@ -16,7 +16,7 @@ import numpy as np
 from numba import njit
 from numpy.lib.array_utils import byte_bounds
 
-from tinygrad_rl.compiler.codegen import count_phases, generate, render
+from tinygrad_rl.compiler.codegen import generate, render
 from tinygrad_rl.compiler.passes import simplify
 from tinygrad_rl.compiler.program import Program, Value
 from tinygrad_rl.compiler.schedule import make_plan
@@ -51,14 +51,15 @@ class Compiled:
         self.text = render(source)
         kernels = {
             name: njit(kernel, error_model="numpy", nogil=True)
-            for name, kernel in source.kernels.items()
+            for kernel, name in source.kernels.items()
         }
         for dtype in source.products:
             gemm.install(dtype)
         module = load(self.text, f"jit_{traced.program.name}", kernels)
         self._function = getattr(module, source.function)
-        if self.plan.parts:
-            self._function = Pooled(self._function, count_phases(self.plan), self.plan.parts)
+        if self.plan.parts:  # the results are left in a phase of their own
+            phases = len(self.plan.phases) + 1
+            self._function = Pooled(self._function, phases, self.plan.parts)
         self.file = Path(str(module.__file__))
         self._flags_seen = FlagChanges.count
         self._lay_out(source)
@@ -84,15 +85,14 @@ class Compiled:
                 else:
                     self._inputs.append((n, k))
             elif isinstance(what, Value) and kind == "state":
-                assert what.tensor is not None
-                self._memory[n] = what.tensor._array.ctypes.data
+                self._memory[n] = what.array.ctypes.data
             elif kind == "shared":
                 self._memory[n] = -(-self._shared.ctypes.data // 64) * 64
             else:
-                shape: Any = len(self._scalars(what)) if kind == "scalars" else what.shape
-                array = np.empty(shape, what if isinstance(what, np.dtype) else what.dtype)
-                self._arrays[what] = array
-                self._memory[n] = array.ctypes.data
+                shape = what.shape if isinstance(what, Value) else (len(self._scalars(what)),)
+                dtype = what.dtype if isinstance(what, Value) else what
+                self._arrays[what] = np.empty(shape, dtype)
+                self._memory[n] = self._arrays[what].ctypes.data
 
     def _scalars(self, dtype: Any) -> list[Value]:
         """The 0-d outputs of a dtype, which share one array."""
@@ -107,14 +107,13 @@ class Compiled:
         """Where each result and each gradient is found after a call."""
         final = dict(zip(self.trace.program.outputs, self.plan.program.outputs, strict=True))
         self._results = {v: self._array_of(final[v]) for v in self.trace.program.outputs}
-        # A parameter's gradient stays in its place, and every call writes over it.
         self._grads: list[tuple[Outside, Any]] = []
         for leaf, g in self.trace.grads:
-            if isinstance(g, Value):
-                array = self._results[g]
-                self._grads.append((leaf, array if isinstance(leaf, int) else wrap(array)))
-            else:
-                self._grads.append((leaf, g))
+            left: Any = self._results[g] if isinstance(g, Value) else g
+            if isinstance(g, Value) and not isinstance(leaf, int):
+                # A parameter's gradient stays in its place, and every call writes over it.
+                left = wrap(left)
+            self._grads.append((leaf, left))
 
     def fits(self, tensors: Sequence[Tensor]) -> bool:
         """Whether flags and gradients are as they were when this form was traced."""
@@ -128,25 +127,19 @@ class Compiled:
 
     def why_not(self, tensors: Sequence[Tensor]) -> str:
         """Which flag or gradient differs."""
-        names = {
-            id(v.tensor): v.name for v in [*self.trace.program.inputs, *self.trace.program.states]
-        }
-        incoming = self.trace.incoming
-        for leaf, v in zip(incoming[::-1], self.trace.program.inputs[::-1], strict=False):
+        program, incoming, absent = self.trace.program, self.trace.incoming, self.trace.absent
+        names = {id(v.tensor): v.name for v in [*program.inputs, *program.states]}
+        for leaf, v in zip(incoming[::-1], program.inputs[::-1], strict=False):
             names.setdefault(id(leaf), v.name.removeprefix("grad_"))
         for t, flag in self.trace.flags:
             if t.requires_grad is not flag:
-                return (
-                    f"requires_grad of {names.get(id(t), 'a tensor')}: {flag} -> {t.requires_grad}"
-                )
-        for asked, was in ((self.trace.absent, "None"), (self.trace.incoming, "there")):
+                name = names.get(id(t), "a tensor")
+                return f"requires_grad of {name}: {flag} -> {t.requires_grad}"
+        for asked, was in ((absent, "None"), (incoming, "there")):
             for leaf in asked:
                 if (_found(leaf, tensors).accumulated is None) != (was == "None"):
-                    name = (
-                        f"argument {leaf}"
-                        if isinstance(leaf, int)
-                        else names.get(id(leaf), "a leaf")
-                    )
+                    known = names.get(id(leaf), "a leaf")
+                    name = f"argument {leaf}" if isinstance(leaf, int) else known
                     return f".grad of {name}: {was} when it was traced"
         return "other arguments"
 
@@ -207,7 +200,6 @@ class Compiled:
         array = self._results[r.value]
         if not r.flag:
             return lambda tensors: wrap(array.copy())
-
         return lambda tensors: end_of_history(array.copy(), "jitted", _NO_HISTORY)
 
 
@@ -230,14 +222,14 @@ class _Writes:
 
     def __init__(self, traced: Trace) -> None:
         program = traced.program
-        states = [s for s, _ in program.writes if s.kind == "state" and s.tensor is not None]
+        states = [s for s, _ in program.writes if s.kind == "state"]
         self.storages = [storage_of(s.tensor) for s in states if s.tensor is not None]
         self.inputs = {program.inputs.index(s) for s, _ in program.writes if s.kind == "input"}
         self.ranges = sorted((*_bounds(s), s.name) for s in states if s.nbytes)
         self._starts = [first for first, _, _ in self.ranges]
         self._read = sorted((*_bounds(v), v.name) for v in program.states if v.nbytes)
         self._names = [v.name for v in program.inputs]
-        self._owners = {id(_owner(s.tensor._array)) for s in states if s.tensor is not None}
+        self._owners = {id(_owner(s.array)) for s in states}
         if self.inputs and not self.ranges:
             self.ranges = [(0, 0, "")]
 
@@ -289,25 +281,18 @@ def _owner(array: Array) -> Any:
 
 
 def _bounds(v: Value) -> tuple[int, int]:
-    assert v.tensor is not None
-    low, high = byte_bounds(v.tensor._array)
+    low, high = byte_bounds(v.array)
     return int(low), int(high)
 
 
 def _refuse_overlaps(program: Program) -> None:
     """Two tensors on one memory, one of them written: the order of accesses would be lost."""
     written = {state for state, _ in program.writes}
-    spans = sorted(
-        ((*_bounds(v), v) for v in program.states if v.tensor is not None and v.nbytes),
-        key=lambda span: span[:2],
-    )
-    open_spans: list[tuple[int, Value]] = []
-    for low, high, v in spans:
-        open_spans = [(end, o) for end, o in open_spans if end > low]
-        for _, o in open_spans:
-            if v in written or o in written:
-                raise _shared(o.name, v.name)
-        open_spans.append((high, v))
+    spans = sorted(((*_bounds(v), v) for v in program.states if v.nbytes), key=lambda s: s[:2])
+    for k, (low, _, v) in enumerate(spans):
+        for _, end, other in spans[:k]:
+            if end > low and (v in written or other in written):
+                raise _shared(other.name, v.name)
 
 
 def _shared(a: str, b: str) -> TraceError:

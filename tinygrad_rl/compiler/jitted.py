@@ -75,7 +75,7 @@ class Jitted:
         self._function = function
         self._entries: dict[Any, list[Compiled]] = {}
         self._last: Compiled | None = None
-        self._keys: list[Any] = []
+        self._last_key: Any = None  # of the arguments that were traced last
         self._reasons: list[str] = []
         self._hits = 0
         self._lock = threading.RLock()
@@ -107,15 +107,14 @@ class Jitted:
     def _compile(
         self, key: Any, args: tuple[Any, ...], kwargs: dict[str, Any], tensors: list[Tensor]
     ) -> "Compiled":
-        known = self._entries.get(key, [])
         reason = "first call"
-        if known:
-            reason = known[-1].why_not(tensors)
-        elif self._keys:
-            reason = _difference(self._keys[-1], key)
+        if key in self._entries:
+            reason = self._entries[key][-1].why_not(tensors)
+        elif self._entries:
+            reason = _difference(self._last_key, key)
         compiled = Compiled(trace(self._function, args, kwargs))
         self._entries.setdefault(key, []).append(compiled)
-        self._keys.append(key)
+        self._last_key = key
         self._reasons.append(reason)
         return compiled
 
@@ -154,13 +153,9 @@ def _as_tensors(tree: Any) -> Any:
 
 def _once(tensors: list[Tensor]) -> tuple[list[Tensor], tuple[int, ...]]:
     """Each tensor once, and which of them stands at which place."""
-    first: dict[int, int] = {}
-    kept: list[Tensor] = []
-    for t in tensors:
-        if id(t) not in first:
-            first[id(t)] = len(kept)
-            kept.append(t)
-    return kept, tuple(first[id(t)] for t in tensors)
+    once = {id(t): t for t in tensors}
+    place = {key: k for k, key in enumerate(once)}
+    return list(once.values()), tuple(place[id(t)] for t in tensors)
 
 
 def _signature(tree: Any) -> Any:
@@ -199,13 +194,11 @@ def _difference(old: Any, new: Any) -> str:
         return f"grad mode: {old[0]} -> {new[0]}"
     if len(old[1]) != len(new[1]):
         return f"number of arguments: {len(old[1]) - 1} -> {len(new[1]) - 1}"
-    for k, (a, b) in enumerate(zip(old[1][1:], new[1][1:], strict=True)):
+    before, after = ({**dict(enumerate(key[1][1:])), **dict(key[2][1:])} for key in (old, new))
+    for name in sorted({*before, *after}, key=lambda name: (isinstance(name, str), name)):
+        a, b = before.get(name), after.get(name)
         if a != b:
-            return f"argument {k}: {_shown(a)} -> {_shown(b)}"
-    before, after = (dict(key[2][1:]) if key[2] else {} for key in (old, new))
-    for name in sorted({*before, *after}):
-        if before.get(name) != after.get(name):
-            return f"argument {name}: {_shown(before.get(name))} -> {_shown(after.get(name))}"
+            return f"argument {name}: {_shown(a)} -> {_shown(b)}"
     return "the same tensor as several arguments"
 
 

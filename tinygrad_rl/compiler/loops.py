@@ -7,7 +7,7 @@ import numpy as np
 
 from tinygrad_rl.compiler.plan import Loop
 from tinygrad_rl.compiler.program import Instruction, Value
-from tinygrad_rl.compiler.source import Source
+from tinygrad_rl.compiler.source import Source, indented
 from tinygrad_rl.compiler.views import Places, broadcast_index, reduced_index
 from tinygrad_rl.core import NUMBA, Elementwise, Reduction
 from tinygrad_rl.derive import Scalar
@@ -27,19 +27,17 @@ def write_loop(source: Source, loop: Loop) -> None:
             _write_reduction(source, i, i.op, index, before, body, after)
             continue
         stored = i.out in source.plan.materialised
-        name = source.unique(_temporary(source, i)) if stored else source.name(i.out)
+        state = source.plan.in_place.get(i.out)
+        stem = f"{i.out.name}_" if state is None else f"new_{state.name}"
+        name = source.unique(stem) if stored else source.name(i.out)
         body.append(f"{name} = {computation(source, i, index)}")
         if stored:
             stores.append(f"{source.target(i.out, index)} = {name}")
         source.temporaries[i.out] = (name, index)
-    body += stores
-    for level in range(depth):
-        source.write(
-            *("    " * level + line for line in before[level]), "    " * level + heads[level]
-        )
-    source.write(*("    " * depth + line for line in [*before[depth], *body, *after[depth]]))
+    lines = [*before[depth], *body, *stores, *after[depth]]
     for level in reversed(range(depth)):
-        source.write(*("    " * level + line for line in after[level]))
+        lines = [*before[level], *indented([heads[level]], lines), *after[level]]
+    source.write(*lines)
     for v in (*numbers, *(i.out for i in loop.members)):
         if loop.shape or v in source.plan.offsets:
             source.temporaries.pop(v, None)
@@ -57,12 +55,6 @@ def _hoist_numbers(source: Source, loop: Loop, before: list[list[str]]) -> list[
                 source.temporaries[v] = (name, ())
                 hoisted.append(v)
     return hoisted
-
-
-def _temporary(source: Source, i: Instruction) -> str:
-    """The variable of one element on its way to memory."""
-    home = source.plan.in_place.get(i.out)
-    return f"{i.out.name}_" if home is None else f"new_{home.name}"
 
 
 def computation(source: Source, i: Instruction, index: Places) -> str:

@@ -8,6 +8,7 @@ whether a value was overwritten in between.
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,13 +17,12 @@ from tinygrad_rl.compiler.program import Instruction, Program, Value
 from tinygrad_rl.compiler.tracing import trace
 from tinygrad_rl.compiler.views import (
     Made,
-    block_start,
     is_identity,
     is_reordered,
-    is_transpose,
     is_view,
     matrix,
     places,
+    root,
     source_index,
 )
 from tinygrad_rl.core import Composite, Copy, Elementwise, Kernel, Op, Product, View, Where, wrap
@@ -88,11 +88,8 @@ def _substitute(
         return v
 
     return program.but(
-        [
-            Instruction(i.op, tuple(final(v) for v in i.inputs), i.params, i.out, i.where, i.flops)
-            for i in instructions
-        ],
-        outputs=[final(v) for v in program.outputs],
+        [replace(i, inputs=tuple(map(final, i.inputs))) for i in instructions],
+        outputs=list(map(final, program.outputs)),
         writes=[(state, final(v)) for state, v in program.writes],
     )
 
@@ -231,9 +228,11 @@ def prune_columns(program: Program) -> Program:
         product = made.get(i.inputs[0]) if i.inputs else None
         if product is None or not isinstance(product.op, Product) or uses[product.out] != 1:
             continue
-        start = block_start(i)
-        if start and len(start) == 2 and i.out.shape[0] == product.out.shape[0]:
-            narrow[product.out] = i, start[1]
+        found = matrix(i.out, {i.out: i})
+        if found is None or found[0] is not product.out or len(found[1]) != 2 or found[2]:
+            continue
+        if i.out.shape[0] == product.out.shape[0]:
+            narrow[product.out] = i, found[1][1]
     cuts = {cut for cut, _ in narrow.values()}
     out: list[Instruction] = []
     for i in program.instructions:
@@ -273,7 +272,7 @@ def _reduce_strength(build: _Builder, i: Instruction, made: Made) -> None:
     elif n == 1:
         scaled = build.add(mul, (a, build.transpose(b)), (m, k))
         build.add(sum_op, (scaled,), (m, 1), i.out, {"axis": (1,), "keepdims": True})
-    elif m == 1 and b in made and is_transpose(made[b]):
+    elif m == 1 and b in made and matrix(b, {b: made[b]}) == (made[b].inputs[0], (0, 0), True):
         # A row by a layer's weight: read the weight in its own order.
         scaled = build.add(mul, (a, made[b].inputs[0]), (n, k))
         row = build.add(sum_op, (scaled,), (n, 1), None, {"axis": (1,), "keepdims": True})
@@ -305,17 +304,16 @@ def unify_dtypes(program: Program) -> Program:
     for i in program.instructions:
         inputs = list(i.inputs)
         if isinstance(i.op, (Product, Kernel)):
-            floats = isinstance(i.op, Kernel)
             common = np.result_type(*(v.dtype for v in inputs))
             for k, v in enumerate(inputs):
-                if v.dtype == common or (floats and v.dtype.kind != "f"):
+                if v.dtype == common or (isinstance(i.op, Kernel) and v.dtype.kind != "f"):
                     continue
                 if (v, common) not in cast:
                     new = Value("result", v.shape, common, f"{v.name or 'number'}_cast")
                     cast[v, common] = new
                     out.append(Instruction(astype_, (v,), {"dtype": common}, new, i.where))
                 inputs[k] = cast[v, common]
-        out.append(Instruction(i.op, tuple(inputs), i.params, i.out, i.where, i.flops))
+        out.append(replace(i, inputs=tuple(inputs)))
     return program.but(out)
 
 
@@ -337,21 +335,18 @@ def copy_operands(program: Program) -> Program:
             inputs = tuple(v if _is_matrix(v, made) else own(v, i.where) for v in inputs)
         elif isinstance(i.op, Kernel) or is_reordered(i):
             inputs = tuple(v if _is_array(v, made) else own(v, i.where) for v in inputs)
-        out.append(Instruction(i.op, inputs, i.params, i.out, i.where, i.flops))
+        out.append(replace(i, inputs=inputs))
     writes = []
     for state, v in program.writes:
-        source = v
-        while source in made and is_view(made[source]):
-            source = made[source].inputs[0]
         # A state that gets another state's old numbers: these may be overwritten before.
-        moved = source.kind in ("state", "input") and v is not state
+        moved = root(v, made).kind in ("state", "input") and v is not state
         writes.append((state, own(v, None) if moved else v))
     return program.but(out, writes=[(s, v) for s, v in writes if v is not s])
 
 
 def _is_array(v: Value, made: Made) -> bool:
     """Backed by contiguous memory, of its own or (in another shape) of what it is made of."""
-    if v.kind == "state" and v.tensor is not None and not v.tensor._array.flags.c_contiguous:
+    if v.kind == "state" and not v.array.flags.c_contiguous:
         return False
     own = v not in made or not is_view(made[v]) or is_reordered(made[v])
     return own and v.kind != "literal" and bool(v.shape)

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from tinygrad_rl.compiler.plan import Loop, Plan, Step
 from tinygrad_rl.compiler.program import Instruction, Program, Value
 from tinygrad_rl.compiler.views import Places, broadcast_index, reduced_index, source_index
-from tinygrad_rl.core import Gather, Index, Op, Product, Reduction, Scatter
+from tinygrad_rl.core import Gather, Index, Product, Reduction, Scatter
 
 WORTH = 50_000_000
 """FLOPs of matrix products from which a program is divided: half a millisecond of one core. Below,
@@ -68,8 +68,7 @@ def _axis(step: Step) -> int | None:
     """The axis that is divided: the first that is long enough and that nobody sums over."""
     if isinstance(step, Loop):
         summed = {a for i in step.members if isinstance(i.op, Reduction) for a in i.params["axis"]}
-        axes = [a for a, n in enumerate(step.shape) if n >= ROWS and a not in summed]
-        return axes[0] if axes else None
+        return next((a for a, n in enumerate(step.shape) if n >= ROWS and a not in summed), None)
     shape = step.out.shape
     able = (
         (isinstance(step.op, Product) and len(shape) == 2 and step.out.dtype.kind == "f")
@@ -91,11 +90,6 @@ def _keeps_rows(step: Instruction, op: Scatter) -> bool:
         if not v.shape or v.shape[0] != shape[0] or Index.of(target[0]) != MINE:
             return False
     return True
-
-
-def _reads_whole(op: Op, position: int) -> bool:
-    """Inputs of which each part reads everything."""
-    return (isinstance(op, Product) and position == 1) or (isinstance(op, Gather) and not position)
 
 
 def length(plan: Plan, step: Step) -> int:
@@ -124,9 +118,10 @@ def accesses(plan: Plan, step: Step) -> Iterator[Access]:
                     at = reduced_index(i, broadcast_index(i.inputs[0].shape, index))
                 yield _access(plan, i.out, at, True)
         return
+    # The input of which each part reads everything.
+    whole = 1 if isinstance(step.op, Product) else 0 if isinstance(step.op, Gather) else None
     for k, v in enumerate(step.inputs):
-        whole = _reads_whole(step.op, k)
-        yield _access(plan, v, None if whole else index_of(len(v.shape)), False)
+        yield _access(plan, v, None if k == whole else index_of(len(v.shape)), False)
     yield _access(plan, step.out, index_of(len(step.out.shape)), True)
 
 

@@ -9,7 +9,8 @@ the program ends with the list of the values to be written back.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -37,6 +38,12 @@ class Value:
     def spec(self) -> str:
         """`f32[256,17]`."""
         return f"{DTYPES[self.dtype].short}[{','.join(map(str, self.shape))}]"
+
+    @property
+    def array(self) -> np.ndarray[Any, Any]:
+        """The memory of a tensor from outside."""
+        assert self.tensor is not None
+        return self.tensor._array
 
     @property
     def nbytes(self) -> int:
@@ -105,19 +112,11 @@ class Program:
 
     def uses(self) -> dict[Value, int]:
         """How often each value is read, outputs and writes included."""
-        count: dict[Value, int] = {}
-        for value in self.roots():
-            count[value] = count.get(value, 0) + 1
-        for i in self.instructions:
-            for v in i.inputs:
-                count[v] = count.get(v, 0) + 1
-        return count
+        return Counter([*self.roots(), *(v for i in self.instructions for v in i.inputs)])
 
-    def roots(self) -> Iterator[Value]:
+    def roots(self) -> list[Value]:
         """The values that the program is run for."""
-        yield from self.outputs
-        for _, value in self.writes:
-            yield value
+        return [*self.outputs, *(value for _, value in self.writes)]
 
     def listing(self) -> str:
         """The program as text, a line an instruction."""
@@ -129,3 +128,12 @@ class Program:
         lines += [f"    {state}[...] = {value}" for state, value in self.writes]
         lines.append(f"    return {', '.join(map(str, self.outputs)) or 'None'}")
         return "\n".join(lines)
+
+
+def unique(stem: str, taken: set[str]) -> str:
+    """A name that is not taken yet, and then is: the stem, or with a number behind it."""
+    name, k = stem, 2
+    while name in taken:
+        name, k = f"{stem}_{k}", k + 1
+    taken.add(name)
+    return name

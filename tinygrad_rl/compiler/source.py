@@ -10,43 +10,21 @@ import numpy as np
 
 from tinygrad_rl.compiler import phases
 from tinygrad_rl.compiler.plan import Plan
-from tinygrad_rl.compiler.program import Value
+from tinygrad_rl.compiler.program import Value, unique
 from tinygrad_rl.compiler.views import Places, is_reordered, matrix, source_index, subscript
 from tinygrad_rl.core import NUMBA, Index, Kernel
 from tinygrad_rl.kernels import scalar
 
-NATIVE = (
-    "array",
-    "cell",
-    "reshaped",
-    "strided",
-    "matmul",
-    "matmul_nt",
-    "matmul_tn",
-    "matmul_tt",
-    "matmul_rows",
-    "matmul_nt_rows",
-    "matmul_tn_rows",
-    "matmul_tt_rows",
-    "plus",
-)
 AXES = (*"ijklmnop", *(f"i{k}" for k in range(2, 58)))  # NumPy's arrays have up to 64 axes
 SCALAR_FUNCTIONS = tuple(n for n in vars(scalar) if not n.startswith("_"))
-_RESERVED = {*keyword.kwlist, *NATIVE, *NUMBA.values(), *AXES, *SCALAR_FUNCTIONS}
-_RESERVED |= {
-    "memory",
-    "phase",
-    "part",
-    "njit",
-    "void",
-    "inf",
-    "nan",
-    "row",
-    "range",
-    "math",
-    "np",
-    "numba",
-}
+_PRODUCTS = [
+    f"matmul{flips}{rows}" for flips in ("", "_nt", "_tn", "_tt") for rows in ("", "_rows")
+]
+_RESERVED = {
+    *keyword.kwlist, *NUMBA.values(), *AXES, *SCALAR_FUNCTIONS, *_PRODUCTS,
+    "array", "cell", "reshaped", "strided", "plus", "memory", "phase", "part", "row",
+    "njit", "void", "inf", "nan", "range", "math", "np", "numba",
+}  # fmt: skip
 
 
 class Source:
@@ -64,10 +42,10 @@ class Source:
         self.taken = set(_RESERVED)
         self.temporaries: dict[Value, tuple[str, Places]] = {}
         self.declared: dict[str, str] = {}  # array name -> its declaration
-        self.blocks: list[tuple[str, Value | np.dtype]] = [("shared", np.dtype(np.uint8))]
+        self.blocks: dict[tuple[str, Value | np.dtype], int] = {("shared", np.dtype(np.uint8)): 0}
         self.used: set[str] = set()
         self.products: set[np.dtype] = set()  # dtypes of the matrix products
-        self.kernels: dict[str, Callable[..., None]] = {}
+        self.kernels: dict[Callable[..., None], str] = {}
 
     # Names.
 
@@ -79,11 +57,7 @@ class Source:
 
     def unique(self, stem: str) -> str:
         """A name that nothing else in the function has."""
-        name, k = stem, 2
-        while name in self.taken:
-            name, k = f"{stem}_{k}", k + 1
-        self.taken.add(name)
-        return name
+        return unique(stem, self.taken)
 
     def call(self, function: str) -> str:
         """The name of a helper, noted for the import line."""
@@ -94,11 +68,12 @@ class Source:
 
     def block(self, kind: str, key: Value | np.dtype) -> int:
         """The number of a block of memory: the call fills in its address."""
-        for n, (k, what) in enumerate(self.blocks):
-            if k == kind and (what is key or (isinstance(key, np.dtype) and what == key)):
-                return n
-        self.blocks.append((kind, key))
-        return len(self.blocks) - 1
+        return self.blocks.setdefault((kind, key), len(self.blocks))
+
+    def placed(self, block: int, offset: int, shape: tuple[int, ...], dtype: np.dtype) -> str:
+        """A contiguous array in a block, as an expression."""
+        place = f"{block}, {offset}, {shape_text(shape)}, {NUMBA[dtype]}"
+        return f"{self.call('array')}(memory, {place})"
 
     def array(self, v: Value) -> str:
         """The name of the array that holds `v`, declared at its first use."""
@@ -110,23 +85,20 @@ class Source:
         return name
 
     def _declaration(self, v: Value) -> str:
-        shape, dtype = v.shape or (1,), NUMBA[v.dtype]
+        shape = v.shape or (1,)
         if v in self.plan.offsets:
-            return f"{self.call('array')}(memory, 0, {self.plan.offsets[v]}, {shape}, {dtype})"
-        if v.kind == "result":
-            return f"{self.call('array')}(memory, {self.block('output', v)}, 0, {shape}, {dtype})"
-        n = self.block(v.kind, v)
-        assert v.tensor is not None
-        array = v.tensor._array
-        if v.kind == "input" or array.flags.c_contiguous:
-            return f"{self.call('array')}(memory, {n}, 0, {shape}, {dtype})"
-        return f"{self.call('strided')}(memory, {n}, {shape}, {array.strides}, {dtype})"
+            return self.placed(0, self.plan.offsets[v], shape, v.dtype)
+        n = self.block("output" if v.kind == "result" else v.kind, v)
+        if v.kind == "state" and not v.array.flags.c_contiguous:
+            strides = f"{shape}, {v.array.strides}, {NUMBA[v.dtype]}"
+            return f"{self.call('strided')}(memory, {n}, {strides})"
+        return self.placed(n, 0, shape, v.dtype)
 
     def expression(self, v: Value) -> str:
         """`v` as an array for a call: a name, or the array of another value in another shape."""
-        i = self.plan.made_by.get(v)
-        if i is None or not self.plan.is_view(v):
+        if not self.plan.is_view(v):
             return self.array(v)
+        i = self.plan.made_by[v]
         assert is_reordered(i), f"{i} has no array"
         return f"{self.call('reshaped')}({self.expression(i.inputs[0])}, {shape_text(v.shape)})"
 
@@ -151,40 +123,29 @@ class Source:
             return number_text(v)
         if v in self.temporaries and self.temporaries[v][1] == index:
             return self.temporaries[v][0]
-        if not v.shape:
-            if v.kind in ("state", "input"):
-                return f"{self.array(v)}[0]"
-            if not self.plan.is_view(v):
-                return f"{self.array(v)}[0]" if v in self.plan.offsets else self.name(v)
-        i = self.plan.made_by.get(v)
-        if i is not None and self.plan.is_view(v):
-            inner = source_index(i, index)
-            if inner is None:
-                return subscript(self._alias(v), index)
+        if not self.plan.is_view(v):
+            return self.target(v, index)
+        i = self.plan.made_by[v]
+        inner = source_index(i, index)
+        if inner is not None:
             return self.element(i.inputs[0], inner)
-        return subscript(self.array(v), index)
-
-    def _alias(self, v: Value) -> str:
         name = self.name(v)
         if name not in self.declared:
             self.declared[name] = self.expression(v)
-        return name
+        return subscript(name, index)
 
     def target(self, v: Value, index: Places) -> str:
-        """Where one element of a result is written: a place in its array, or a variable."""
-        if not v.shape and v not in self.plan.offsets:
+        """Where one element has its place: in its array, or in a variable."""
+        if v.kind == "result" and not v.shape and v not in self.plan.offsets:
             return self.name(v)
         return subscript(self.array(v), index)
 
     def kernel(self, op: Kernel) -> str:
         """The name under which the function finds a user's kernel."""
         assert op.kernel is not None
-        for name, kernel in self.kernels.items():
-            if kernel is op.kernel:
-                return name
-        name = self.unique(re.sub(r"\W", "_", f"kernel_{op.name}"))
-        self.kernels[name] = op.kernel
-        return name
+        if op.kernel not in self.kernels:
+            self.kernels[op.kernel] = self.unique(re.sub(r"\W", "_", f"kernel_{op.name}"))
+        return self.kernels[op.kernel]
 
     def write(self, *lines: str) -> None:
         """Add lines to the function."""
@@ -237,9 +198,14 @@ class Source:
     ) -> list[str]:
         """A whole loop nest with one body, as lines to be written."""
         heads, index = self.loops(shape, axis=axis)
-        inside = body(index)  # may declare what it reads, before the loop
-        lines = ["    " * depth + head for depth, head in enumerate(heads)]
-        return lines + ["    " * len(heads) + line for line in inside]
+        return indented(heads, body(index))
+
+
+def indented(heads: list[str], body: list[str]) -> list[str]:
+    """A loop nest: each header inside the one before, the body inside them all."""
+    for head in reversed(heads):
+        body = [head, *("    " + line for line in body)]
+    return body
 
 
 def shape_text(shape: tuple[int, ...]) -> str:

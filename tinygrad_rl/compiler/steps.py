@@ -4,14 +4,15 @@ import hashlib
 import inspect
 import math
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 
 from tinygrad_rl.compiler.loops import converted
 from tinygrad_rl.compiler.program import Instruction, Value
-from tinygrad_rl.compiler.source import AXES, Source
+from tinygrad_rl.compiler.source import AXES, Source, indented
 from tinygrad_rl.compiler.views import Places, broadcast_index, subscript
 from tinygrad_rl.core import NUMBA, Gather, Index, Kernel, Product, Scatter
 
@@ -57,8 +58,7 @@ def _write_product(source: Source, i: Instruction) -> None:
             places = broadcast_index(v.shape[:-2], at)
             return subscript(name, places) if places else name
 
-        target = subscript(out, at) if at else out
-        operands = [target, part(a, i.inputs[0]), part(b, i.inputs[1]), *rows]
+        operands = [part(out, i.out), part(a, i.inputs[0]), part(b, i.inputs[1]), *rows]
         return [f"{function}({', '.join(operands)})"]
 
     source.write(*source.nest(i.out.shape[:-2], body))
@@ -125,12 +125,11 @@ def _row_lines(source: Source, rows: Value, at: Places, size: int) -> list[str]:
     ]
 
 
-def _row_axis(i: Instruction, places: Sequence[Any]) -> int:
+def _row_axis(i: Instruction, places: Places) -> int:
     """The axis on which the row number stands."""
-    for axis, place in enumerate(places):
-        if Index.of(place) == _ROW:
-            return axis
-    raise TypeError(f"op {i.op.name!r}: `row` has to stand alone on one axis of its places")
+    if _ROW not in places:
+        raise TypeError(f"op {i.op.name!r}: `row` has to stand alone on one axis of its places")
+    return places.index(_ROW)
 
 
 def _write_gather(source: Source, i: Instruction, op: Gather) -> None:
@@ -139,9 +138,9 @@ def _write_gather(source: Source, i: Instruction, op: Gather) -> None:
     places = tuple(map(Index.of, op.places(at, _ROW, [x.shape, rows.shape], i.params)))
     size = x.shape[_row_axis(i, places)]
     lines = _row_lines(source, rows, at[: len(rows.shape)], size)
-    body = [f"{source.target(i.out, at)} = {source.element(x, places)}"]
+    body = f"{source.target(i.out, at)} = {source.element(x, places)}"
     outer = sum(n != 1 for n in rows.shape)
-    _write_rows(source, heads[:outer], lines, heads[outer:], body)
+    source.write(*indented(heads[:outer], [*lines, *indented(heads[outer:], [body])]))
 
 
 def _write_scatter(source: Source, i: Instruction, op: Scatter) -> None:
@@ -165,34 +164,21 @@ def _write_scattered(source: Source, i: Instruction, op: Scatter, k: int) -> Non
     heads, at = source.loops(value.shape, axis=source.axis)
     numbers = None if rows is None else rows.shape
     found = op.places(at, _ROW, numbers, k, shapes, i.out.shape, i.params)
-    places = tuple(map(Index.of, found))
-    flat = len(places) == 1 and len(i.out.shape) > 1
-    if flat:
+    places, count = tuple(map(Index.of, found)), math.prod(i.out.shape)
+    if len(places) == 1 and len(i.out.shape) > 1:
         name = source.unique(f"{i.out.name}_flat")
-        size = math.prod(i.out.shape)
-        source.write(f"{name} = {source.call('reshaped')}({source.array(i.out)}, ({size},))")
+        source.write(f"{name} = {source.call('reshaped')}({source.array(i.out)}, ({count},))")
         target = subscript(name, places)
     else:
         target = source.target(i.out, places if i.out.shape else ())
     element = converted(source.element(value, at), value.dtype, i.out.dtype)
-    body = [f"{target} = {f'{target} + ' if op.add else ''}{element}"]
+    body = f"{target} = {f'{target} + ' if op.add else ''}{element}"
     outer, lines = 0, []
     if rows is not None:
-        sizes = (math.prod(i.out.shape),) if len(places) == 1 else i.out.shape
+        sizes = (count,) if len(places) == 1 else i.out.shape
         lines = _row_lines(source, rows, at[: len(rows.shape)], sizes[_row_axis(i, places)])
         outer = sum(n != 1 for n in rows.shape)
-    _write_rows(source, heads[:outer], lines, heads[outer:], body)
-
-
-def _write_rows(
-    source: Source, heads: list[str], row: list[str], inner: list[str], body: list[str]
-) -> None:
-    """Loops over the row numbers, and in each row over what it holds."""
-    deep = "    " * len(heads)
-    source.write(*("    " * k + h for k, h in enumerate(heads)))
-    source.write(*(deep + line for line in row))
-    source.write(*(deep + "    " * k + h for k, h in enumerate(inner)))
-    source.write(*(deep + "    " * len(inner) + line for line in body))
+    source.write(*indented(heads[:outer], [*lines, *indented(heads[outer:], [body])]))
 
 
 def kernel_digest(kernel: Callable[..., Any]) -> str:
@@ -216,10 +202,8 @@ def kernel_digest(kernel: Callable[..., Any]) -> str:
             digest.update(f"{thing.dtype}{thing.shape}".encode() + thing.tobytes())
         elif isinstance(thing, (int, float, str, tuple, np.generic, type(None))):
             digest.update(repr(thing).encode())
-        elif inspect.ismodule(thing) or inspect.isbuiltin(thing) or isinstance(thing, type):
+        elif inspect.isbuiltin(thing) or isinstance(thing, (ModuleType, type, np.ufunc)):
             digest.update(getattr(thing, "__name__", "?").encode())
-        elif isinstance(thing, np.ufunc):
-            digest.update(thing.__name__.encode())
         else:  # nothing is known of it: never found again
             digest.update(uuid.uuid4().bytes)
     return digest.hexdigest()[:16]

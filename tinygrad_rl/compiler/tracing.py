@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_rl.compiler.program import Instruction, Program, Value
+from tinygrad_rl.compiler.program import Instruction, Program, Value, unique
 from tinygrad_rl.core import (
     History,
     Node,
@@ -327,24 +327,23 @@ class _Recorder(Observer):
             return Result(tensor.requires_grad, outside=outside)
 
         tree = replaced(result, Tensor, returned)
+        leaves = [first for first in self.first_grads.values() if self._is_outside(first[0])]
+        grads: list[tuple[Outside, Value | Outside | None]] = []
         for leaf, before, _ in self.first_grads.values():
             if before is not None and id(leaf) in outer:
                 outer[id(before)] = f"grad_{outer[id(leaf)]}"
-        grads: list[tuple[Outside, Value | Outside | None]] = []
-        for leaf, before, _ in self.first_grads.values():
             g = self.last_grads[id(leaf)]
             if g is before or not self._is_outside(leaf):
                 continue
             where = self._leaf(leaf)
-            outside = None if g is None else self.outside(g)
-            if g is None or outside is not None:
-                grads.append((where, outside))
-                continue
-            value = self.value(g)
-            if value.kind == "result" and id(leaf) in outer:
-                outer[id(value)] = f"grad_{outer[id(leaf)]}"
-            outputs.append(value)
-            grads.append((where, value))
+            left: Value | Outside | None = None if g is None else self.outside(g)
+            if g is not None and left is None:
+                left = self.value(g)
+                if left.kind == "result" and id(leaf) in outer:
+                    outer[id(left)] = f"grad_{outer[id(leaf)]}"
+                outputs.append(left)
+            grads.append((where, left))
+        flags = [(t, flag) for t, flag in self.flags.values() if self._is_outside(t)]
         _name_values(self, outer)
         program = Program(
             re.sub(r"\W", "_", name),
@@ -358,20 +357,12 @@ class _Recorder(Observer):
             program,
             tree,
             [self._leaf(leaf) for leaf in self.incoming],
+            [self._leaf(leaf) for leaf, g, writing in leaves if g is None and not writing],
+            [(t, flag) for t, flag in flags if id(t) not in self.arguments],
             [
-                self._leaf(leaf)
-                for leaf, g, writing in self.first_grads.values()
-                if g is None and not writing and self._is_outside(leaf)
-            ],
-            [
-                (t, flag)
-                for t, flag in self.flags.values()
-                if self._is_outside(t) and id(t) not in self.arguments
-            ],
-            [
-                (self._leaf(self.flags[key][0]), flag)
-                for key, flag in self.last_flags.items()
-                if flag is not self.flags[key][1] and self._is_outside(self.flags[key][0])
+                (self._leaf(t), last)
+                for t, flag in flags
+                if (last := self.last_flags.get(id(t), flag)) is not flag
             ],
             grads,
         )
@@ -390,27 +381,21 @@ def _name_values(recorder: _Recorder, outer: dict[int, str]) -> None:
     """
     taken: set[str] = set()
 
-    def unique(name: str) -> str:
+    def variable(name: str) -> str:
         name = re.sub(r"\W+_*", "_", name).strip("_") or "t"
-        name = f"v{name}" if name[0].isdigit() else name
-        stem, k = name, 2
-        while name in taken:
-            name, k = f"{stem}_{k}", k + 1
-        taken.add(name)
-        return name
+        return unique(f"v{name}" if name[0].isdigit() else name, taken)
 
     for value in [*recorder.inputs, *recorder.states.values()]:
-        assert value.tensor is not None
-        value.name = unique(outer.get(id(value.tensor), value.name))
-    assigned = [_variable(i.where) for i in recorder.instructions]
+        value.name = variable(outer.get(id(value.tensor), value.name))
+    assigned = [_assigned(i.where) for i in recorder.instructions]
     for k, i in enumerate(recorder.instructions):
         name = assigned[k] if assigned[k : k + 1] != assigned[k + 1 : k + 2] else None
         result = recorder.gradients.get(i.out)
         gradient = None if result is None else f"grad_{result.name}"
-        i.out.name = unique(outer.get(id(i.out)) or name or gradient or f"t{k}")
+        i.out.name = variable(outer.get(id(i.out)) or name or gradient or f"t{k}")
 
 
-def _variable(where: Where | None) -> str | None:
+def _assigned(where: Where | None) -> str | None:
     file, line = place(where)
     match = _ASSIGNMENT.match(linecache.getline(file, line))
     return match[1] if match else None

@@ -20,9 +20,9 @@ def is_view(i: Instruction) -> bool:
     return isinstance(i.op, View)
 
 
-def places(shape: tuple[int, ...], stem: str = "at") -> Places:
+def places(shape: tuple[int, ...]) -> Places:
     """A variable for each axis; an axis of size 1 has one place only."""
-    return tuple(Index() if n == 1 else Index.of(f"{stem}{a}") for a, n in enumerate(shape))
+    return tuple(Index() if n == 1 else Index.of(f"at{a}") for a, n in enumerate(shape))
 
 
 def source_index(i: Instruction, index: Places) -> Places | None:
@@ -51,20 +51,11 @@ def is_identity(i: Instruction) -> bool:
     return source_index(i, at) in (at, None)
 
 
-def is_transpose(i: Instruction) -> bool:
-    """A view of a matrix with its two axes exchanged."""
-    at = places(i.out.shape)
-    return is_view(i) and len(at) == 2 and source_index(i, at) == at[::-1] != at
-
-
-def block_start(i: Instruction) -> tuple[int, ...] | None:
-    """The first place of the block that a view reads: consecutive places on each axis; or None."""
-    at = places(i.out.shape)
-    found = source_index(i, at) if is_view(i) else None
-    if found is None or len(found) != len(at):
-        return None
-    shifts = [k - own for k, own in zip(found, at, strict=True)]
-    return None if any(s.terms for s in shifts) else tuple(s.offset for s in shifts)
+def root(v: Value, made: Made) -> Value:
+    """The value whose memory `v` is read from."""
+    while v in made and is_view(made[v]):
+        v = made[v].inputs[0]
+    return v
 
 
 def matrix(v: Value, made: Made) -> tuple[Value, tuple[int, ...], bool] | None:

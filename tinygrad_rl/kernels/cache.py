@@ -22,6 +22,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cache
+from importlib.machinery import PathFinder
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -32,7 +33,6 @@ import numba
 import numpy as np
 
 from tinygrad_rl.files import write_atomically
-from tinygrad_rl.kernels.blas import load_blas_alone
 
 try:
     import fcntl
@@ -94,28 +94,44 @@ def load(source: str, stem: str, names: Mapping[str, Any] | None = None) -> Modu
     names : objects that the module finds among its globals; the source must identify them, since
         the cache knows only the source.
     """
-    load_blas_alone()
+    _load_blas_alone()
     digest = hashlib.sha256(f"{_environment()}\n{source}".encode()).hexdigest()[:20]
     name = f"{stem}_{digest}"
     with _lock:
         if name in sys.modules:
             return sys.modules[name]
         path = cache_dir() / f"{name}.py"
-        for last_try in (False, True):
-            try:
-                _write_source(path, source.encode())
-                with _alone(path):
-                    return _verified(name, path, names or {})
-            except FileNotFoundError:  # somebody is clearing the folder at this moment
-                if last_try:
-                    raise
-    raise AssertionError("unreachable")
+        try:
+            return _written(name, path, source.encode(), names or {})
+        except FileNotFoundError:  # somebody was clearing the folder at this moment
+            return _written(name, path, source.encode(), names or {})
 
 
-def _write_source(path: Path, text: bytes) -> None:
+def _load_blas_alone() -> None:
+    """Import the part of SciPy that Numba wants, `cython_blas`, without the package around it.
+
+    Before Numba compiles or loads its first function it imports that one library, and with it a
+    package that takes a fifth of a second and that nothing here uses. It can still be imported.
+    """
+    name = "scipy.linalg.cython_blas"
+    if name in sys.modules or "scipy.linalg" in sys.modules:
+        return
+    scipy = importlib.util.find_spec("scipy")
+    folders = scipy.submodule_search_locations if scipy is not None else None
+    spec = PathFinder.find_spec(name, [os.path.join(f, "linalg") for f in folders or ()])
+    if spec is not None and spec.loader is not None:  # else it is for Numba to find
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        sys.modules[name] = module
+
+
+def _written(name: str, path: Path, text: bytes, names: Mapping[str, Any]) -> ModuleType:
+    """The module of this text, from its file."""
     if not path.is_file() or path.read_bytes() != text:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, text)
+    with _alone(path):
+        return _verified(name, path, names)
 
 
 @contextmanager
@@ -125,11 +141,9 @@ def _alone(path: Path) -> Iterator[None]:
     Where locks are not to be had, two may compile it, and the last one's files stay.
     """
     with path.open("rb") as file:
-        try:
+        with suppress(OSError):
             if fcntl is not None:
                 fcntl.flock(file, fcntl.LOCK_EX)  # goes with the process, however that ends
-        except OSError:
-            pass
         yield
 
 
@@ -187,10 +201,6 @@ def _compiled_files(path: Path) -> list[Path]:
     return sorted(_folder(path).glob(f"{path.stem}.*.nb[ic]"))
 
 
-def _seal_path(path: Path) -> Path:
-    return path.with_suffix(".seal")
-
-
 def _digest(file: Path) -> str:
     return hashlib.sha256(file.read_bytes()).hexdigest()
 
@@ -199,7 +209,7 @@ def _seal(path: Path) -> None:
     """Record the digests of the compiled files, so that a damaged one is seen before it runs."""
     with suppress(OSError):  # unsealed, they are compiled anew next time
         digests = {file.name: _digest(file) for file in _compiled_files(path)}
-        write_atomically(_seal_path(path), json.dumps(digests).encode())
+        write_atomically(path.with_suffix(".seal"), json.dumps(digests).encode())
 
 
 def _intact(path: Path) -> bool:
@@ -208,7 +218,7 @@ def _intact(path: Path) -> bool:
     Only sealed files are looked at: Numba finds the others through its index, which is one of them.
     """
     try:
-        digests = json.loads(_seal_path(path).read_bytes())
+        digests = json.loads(path.with_suffix(".seal").read_bytes())
         folder = _folder(path)
         return bool(digests) and all(_digest(folder / f) == d for f, d in digests.items())
     except (OSError, ValueError, AttributeError):
@@ -216,5 +226,5 @@ def _intact(path: Path) -> bool:
 
 
 def _forget(path: Path) -> None:
-    for file in [*_compiled_files(path), _seal_path(path)]:
+    for file in [*_compiled_files(path), path.with_suffix(".seal")]:
         file.unlink(missing_ok=True)

@@ -16,27 +16,23 @@ from typing import Any
 
 from tinygrad_rl.kernels.cache import load
 
-HEADER = """\
+_HEADER = """\
 from numba import boolean, float32, float64, int32, int64, njit, uint8, void
 from numba.types import Array
 from numpy import inf, nan
 """
 _FUNCTION = re.compile(r"\b([a-z]\w*)\(")
-_TYPES = {"float32", "float64", "int64", "int32", "uint8", "boolean"}
-
-
-def imports(expression: str) -> str:
-    """The import line for the scalar functions that an expression calls."""
-    names = sorted(set(_FUNCTION.findall(expression)) - _TYPES)
-    return f"from tinygrad_rl.kernels.scalar import {', '.join(names)}\n" if names else ""
+_BUILT_IN = {"float32", "float64", "int64", "int32", "uint8", "boolean", "range"}
 
 
 def _compiled(
-    stem: str, imported: str, arrays: Sequence[str], names: Sequence[str], body: Sequence[str]
+    stem: str, arrays: Sequence[str], names: Sequence[str], body: Sequence[str]
 ) -> Callable[..., None]:
     """Compile (or load) a function of these arrays; the first one is written to."""
+    called = ", ".join(sorted(set(_FUNCTION.findall("\n".join(body))) - _BUILT_IN))
+    imported = f"from tinygrad_rl.kernels.scalar import {called}\n" if called else ""
     source = (
-        f"{HEADER}{imported}\n\n"
+        f"{_HEADER}{imported}\n\n"
         f'@njit(void({", ".join(arrays)}), cache=True, error_model="numpy", nogil=True)\n'
         f"def kernel({', '.join(names)}):\n    " + "\n    ".join(body) + "\n"
     )
@@ -85,7 +81,7 @@ def elementwise(
     body = [*before, *loops, *(indent + line for line in inside)]
     body.append(f"{indent}out[{'i' if flat else 'i, j'}] = {expression}")
     names = ["out", *(f"{name}_in" for name in args)]
-    return _compiled(f"{stem}_{pattern}", imports(expression), arrays, names, body)
+    return _compiled(f"{stem}_{pattern}", arrays, names, body)
 
 
 @cache
@@ -118,5 +114,4 @@ def reduction(
         f"    out[i] = {finish or 'total'}",
     ]
     arrays = [_array(out_dtype, 1, readonly=False), _array(in_dtype, 2)]
-    imported = imports(f"{start}, {combine}, {finish}")
-    return _compiled(stem, imported, arrays, ["out", "x_in"], body)
+    return _compiled(stem, arrays, ["out", "x_in"], body)

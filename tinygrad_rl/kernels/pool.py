@@ -42,14 +42,8 @@ _PATIENCE = 300
 """How often a worker that has nothing to do looks again before it falls asleep: about 0.2 ms."""
 
 
-def _available() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-_threads = _available()
+# At first all cores that this process may use.
+_threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def set_num_threads(n: int) -> None:
@@ -232,16 +226,10 @@ class _Workers:
     def __init__(self, parts: int) -> None:
         self.control = _new_control(parts)
         self.lock = threading.Lock()
-        self._wake = [threading.Event() for _ in range(1, parts)]
-        for part, event in enumerate(self._wake, 1):
-            thread = threading.Thread(target=self._work, args=(part, event), daemon=True)
-            thread.name = f"tinygrad_rl part {part}"
-            thread.start()
-
-    def wake(self, count: int) -> None:
-        """Let so many of them look for work."""
-        for event in self._wake[:count]:
-            event.set()
+        self.wake = [threading.Event() for _ in range(1, parts)]
+        for part, event in enumerate(self.wake, 1):
+            name = f"tinygrad_rl part {part}"
+            threading.Thread(None, self._work, name, (part, event), daemon=True).start()
 
     def _work(self, part: int, event: threading.Event) -> None:
         work = _machine_code().work
@@ -251,11 +239,7 @@ class _Workers:
             work(self.control, part)
 
 
-@cache
-def _workers(parts: int) -> _Workers:
-    return _Workers(parts)
-
-
+_workers = cache(_Workers)
 if hasattr(os, "register_at_fork"):  # threads do not survive a fork
     os.register_at_fork(after_in_child=_workers.cache_clear)
 
@@ -287,7 +271,8 @@ class Pooled:
         workers = _workers(parts) if count else None
         if workers is not None and workers.lock.acquire(blocking=False):
             try:
-                workers.wake(count)
+                for event in workers.wake[:count]:
+                    event.set()
                 failed = run(workers.control, self._address, memory, self._phases, parts)
             finally:
                 workers.lock.release()

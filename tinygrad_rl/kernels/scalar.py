@@ -48,41 +48,28 @@ others     0.5     0.5
 """
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 from tinygrad_rl.kernels.number import Number, call, fma, horner, scalar, select, single
 
 # ---- one instruction, or a comparison and a select ------------------------------------------
 
 
-@scalar
-def sqrt(x: Number) -> Number:
-    return call("sqrt", x)
+def _instruction(name: str, instruction: str) -> Callable[..., Any]:
+    def define(x: Number) -> Number:
+        return call(instruction, x)
+
+    define.__name__ = name
+    return scalar(define)
 
 
-@scalar
-def abs(x: Number) -> Number:
-    return call("fabs", x)
-
-
-@scalar
-def floor(x: Number) -> Number:
-    return call("floor", x)
-
-
-@scalar
-def ceil(x: Number) -> Number:
-    return call("ceil", x)
-
-
-@scalar
-def trunc(x: Number) -> Number:
-    return call("trunc", x)
-
-
-# Halves go to the even neighbour, as in NumPy.
-@scalar
-def round(x: Number) -> Number:
-    return call("roundeven", x)
+sqrt = _instruction("sqrt", "sqrt")
+abs = _instruction("abs", "fabs")
+floor = _instruction("floor", "floor")
+ceil = _instruction("ceil", "ceil")
+trunc = _instruction("trunc", "trunc")
+round = _instruction("round", "roundeven")  # halves go to the even neighbour, as in NumPy
 
 
 # At zero and NaN the answer is x + 0.0, which turns -0.0 into 0.0 and keeps NaN.
