@@ -285,22 +285,14 @@ class AdamW(Adam):
         self._adam(i, p, g, shared)
 
 
-@builtin()
-def first_moment(m, g, weight):
-    """Adam's mean of the gradients; `weight` is 1 - beta1, subtracted in float64."""
-    return m + weight * (g - m)
+# Adam's means of the gradients (`weight` is 1 - beta1, subtracted in float64) and of their squares,
+# and the parameter after a step: `size` and `eps` hold the corrections for the start.
+first_moment = builtin("first_moment(m, g, weight)", "m + weight * (g - m)")
+second_moment = builtin("second_moment(v, g, beta)", "beta * v + (1 - beta) * g * g")
+adam_step = builtin("adam_step(p, m, v, size, eps)", "p - size * m / (sqrt(v) + eps)")
 
-
-@builtin()
-def second_moment(v, g, beta):
-    """Adam's mean of the squared gradients."""
-    return beta * v + (1 - beta) * g * g
-
-
-@builtin()
-def adam_step(p, m, v, size, eps):
-    """The parameter after a step; `size` and `eps` hold the corrections for the start."""
-    return p - size * m / (np.sqrt(v) + eps)
+# Between target (tau = 0) and source (tau = 1).
+polyak_step = builtin("polyak_step(target, source, tau)", "(1 - tau) * target + tau * source")
 
 
 @no_grad()
@@ -335,12 +327,6 @@ def polyak(targets: Any, sources: Any, tau: float) -> None:
             target.assign_(source)
         elif tau > 0:
             target.assign_(polyak_step(target, source, tau))
-
-
-@builtin()
-def polyak_step(target, source, tau):
-    """Between target (tau = 0) and source (tau = 1)."""
-    return (1 - tau) * target + tau * source
 
 
 @no_grad()

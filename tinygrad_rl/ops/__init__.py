@@ -1,11 +1,6 @@
 """The ops: declarations, a file per family. Start with `arithmetic.py`."""
 
-from tinygrad_rl.ops import activations as activations
-from tinygrad_rl.ops import arithmetic as arithmetic
-from tinygrad_rl.ops import contraction as contraction
-from tinygrad_rl.ops import index as index
-from tinygrad_rl.ops import inplace as inplace
-from tinygrad_rl.ops import join as join
-from tinygrad_rl.ops import products as products
-from tinygrad_rl.ops import reduce as reduce
-from tinygrad_rl.ops import shape as shape
+# ruff: noqa: F401, I001  (imported for what they declare; packed)
+
+from tinygrad_rl.ops import activations, arithmetic, contraction, index, inplace, join, products
+from tinygrad_rl.ops import reduce, shape

@@ -1,7 +1,7 @@
 """Elementwise ops: a scalar function each, and a gradient rule only where a better one is known.
 
-Where nothing is said, the derivative is taken from the function itself (`derive.py`). A rule that
-is given reads as the calculus does: `g` is the gradient that comes in, `y` the op's own output.
+Where nothing is said, the derivative is taken from the function itself (`derive/`). A rule that is
+given reads as the calculus does: `g` is the gradient that comes in, `y` the op's own output.
 """
 
 import math
@@ -10,275 +10,76 @@ from typing import Any
 import numpy as np
 
 from tinygrad_rl.core import Tensor, as_tensor, method
-from tinygrad_rl.kernels import scalar as k
 from tinygrad_rl.ops.define import builtin
 
 # -- arithmetic ----------------------------------------------------------------------------------
 
-
-@builtin()
-def add(a, b):
-    return a + b
-
-
-@builtin()
-def sub(a, b):
-    return a - b
-
-
-@builtin()
-def mul(a, b):
-    return a * b
-
-
-@builtin(b="-g * y / b")
-def div(a, b):
-    return a / b
-
-
-@builtin()
-def floor_divide(a, b):
-    return a // b
-
-
-@builtin(b="-g * floor(a / b)")
-def remainder(a, b):
-    return a % b
-
-
-@builtin()
-def neg(x):
-    return -x
-
-
-@builtin()
-def pow_(a, b):
-    return k.pow(a, b)
-
-
-@builtin()
-def square(x):
-    return x * x
-
-
-@builtin(x="-g * y * y")
-def reciprocal(x):
-    return 1 / x
-
-
-@builtin(x="0.5 * g / y")
-def sqrt(x):
-    return k.sqrt(x)
-
-
-@builtin(x="-0.5 * g * y / x")
-def rsqrt(x):
-    return 1 / k.sqrt(x)
-
-
-@builtin()
-def lerp(a, b, weight):
-    return a + weight * (b - a)
-
-
-@builtin()
-def positive(x):
-    return x
-
+add = builtin("add(a, b)", "a + b")
+sub = builtin("sub(a, b)", "a - b")
+mul = builtin("mul(a, b)", "a * b")
+div = builtin("div(a, b)", "a / b", b="-g * y / b")
+floor_divide = builtin("floor_divide(a, b)", "a // b")
+remainder = builtin("remainder(a, b)", "a % b", b="-g * floor(a / b)")
+neg = builtin("neg(x)", "-x")
+pow_ = builtin("pow(a, b)")
+square = builtin("square(x)", "x * x")
+reciprocal = builtin("reciprocal(x)", "1 / x", x="-g * y * y")
+sqrt = builtin("sqrt(x)", x="0.5 * g / y")
+rsqrt = builtin("rsqrt(x)", "1 / sqrt(x)", x="-0.5 * g * y / x")
+lerp = builtin("lerp(a, b, weight)", "a + weight * (b - a)")
+positive = builtin("positive(x)", "x")
 
 # -- powers, logarithms, trigonometry --------------------------------------------------------------
 
-
-@builtin(x="g * y")
-def exp(x):
-    return k.exp(x)
-
-
-@builtin(x="g * y * 0.6931471805599453")
-def exp2(x):
-    return k.exp2(x)
-
-
-@builtin(x="g * (y + 1)")
-def expm1(x):
-    return k.expm1(x)
-
-
-@builtin()
-def log(x):
-    return k.log(x)
-
-
-@builtin()
-def log2(x):
-    return k.log2(x)
-
-
-@builtin()
-def log10(x):
-    return k.log10(x)
-
-
-@builtin()
-def log1p(x):
-    return k.log1p(x)
-
-
-@builtin()
-def sin(x):
-    return k.sin(x)
-
-
-@builtin()
-def cos(x):
-    return k.cos(x)
-
-
-@builtin(x="g * (1 + y * y)")
-def tan(x):
-    return k.tan(x)
-
-
-@builtin()
-def arcsin(x):
-    return k.arcsin(x)
-
-
-@builtin()
-def arccos(x):
-    return k.arccos(x)
-
-
-@builtin()
-def arctan(x):
-    return k.arctan(x)
-
-
-@builtin()
-def sinh(x):
-    return k.sinh(x)
-
-
-@builtin()
-def cosh(x):
-    return k.cosh(x)
-
-
-@builtin(x="g * (1 - y * y)")
-def tanh(x):
-    return k.tanh(x)
-
-
-@builtin()
-def erf(x):
-    return k.erf(x)
-
+exp = builtin("exp(x)", x="g * y")
+exp2 = builtin("exp2(x)", x="g * y * 0.6931471805599453")
+expm1 = builtin("expm1(x)", x="g * (y + 1)")
+log = builtin("log(x)")
+log2 = builtin("log2(x)")
+log10 = builtin("log10(x)")
+log1p = builtin("log1p(x)")
+sin = builtin("sin(x)")
+cos = builtin("cos(x)")
+tan = builtin("tan(x)", x="g * (1 + y * y)")
+arcsin = builtin("arcsin(x)")
+arccos = builtin("arccos(x)")
+arctan = builtin("arctan(x)")
+sinh = builtin("sinh(x)")
+cosh = builtin("cosh(x)")
+tanh = builtin("tanh(x)", x="g * (1 - y * y)")
+erf = builtin("erf(x)")
 
 # -- pieces ----------------------------------------------------------------------------------------
 
-
-@builtin()
-def abs_(x):
-    return k.abs(x)
-
-
-@builtin()
-def sign(x):
-    return k.sign(x)
-
-
-@builtin()
-def floor(x):
-    return k.floor(x)
-
-
-@builtin()
-def ceil(x):
-    return k.ceil(x)
-
-
-@builtin()
-def trunc(x):
-    return k.trunc(x)
-
-
-@builtin()
-def round_(x):
-    return k.round(x)
-
-
-@builtin()
-def maximum(a, b):
-    return k.maximum(a, b)
-
-
-@builtin()
-def minimum(a, b):
-    return k.minimum(a, b)
-
-
+abs_ = builtin("abs(x)")
+sign = builtin("sign(x)")
+floor = builtin("floor(x)")
+ceil = builtin("ceil(x)")
+trunc = builtin("trunc(x)")
+round_ = builtin("round(x)")
+maximum = builtin("maximum(a, b)")
+minimum = builtin("minimum(a, b)")
 # At a bound the gradient passes: the derivative of minimum(maximum(...)) would pass half of it.
-@builtin(
+clip_ = builtin(
+    "clip(x, low, high)",
+    "minimum(maximum(x, low), high)",
     x="g if x >= low and x <= high else 0",
     low="g if x < low and low <= high else 0",
     high="g if x > high or low > high else 0",
 )
-def clip_(x, low, high):
-    return k.minimum(k.maximum(x, low), high)
-
-
-@builtin()
-def where_(condition, a, b):
-    return a if condition else b
-
+where_ = builtin("where(condition, a, b)", "a if condition else b")
 
 # -- comparisons: booleans out, no gradient --------------------------------------------------------
 
-
-@builtin()
-def equal(a, b):
-    return a == b
-
-
-@builtin()
-def not_equal(a, b):
-    return a != b
-
-
-@builtin()
-def less(a, b):
-    return a < b
-
-
-@builtin()
-def less_equal(a, b):
-    return a <= b
-
-
-@builtin()
-def greater(a, b):
-    return a > b
-
-
-@builtin()
-def greater_equal(a, b):
-    return a >= b
-
-
-@builtin()
-def logical_and(a, b):
-    return a != 0 and b != 0
-
-
-@builtin()
-def logical_or(a, b):
-    return a != 0 or b != 0
-
-
-@builtin()
-def logical_not(x):
-    return x == 0
-
+equal = builtin("equal(a, b)", "a == b")
+not_equal = builtin("not_equal(a, b)", "a != b")
+less = builtin("less(a, b)", "a < b")
+less_equal = builtin("less_equal(a, b)", "a <= b")
+greater = builtin("greater(a, b)", "a > b")
+greater_equal = builtin("greater_equal(a, b)", "a >= b")
+logical_and = builtin("logical_and(a, b)", "a != 0 and b != 0")
+logical_or = builtin("logical_or(a, b)", "a != 0 or b != 0")
+logical_not = builtin("logical_not(x)", "x == 0")
 
 # What reports say where the derivative is zero, and what stands between two operands.
 tanh.flat, mul.flat, clip_.flat = "saturated tanh", "multiplied by zero", "outside clip's bounds"
@@ -291,27 +92,16 @@ tanh.activation = True
 
 # -- operators and methods -------------------------------------------------------------------------
 
-for _name, _op in {
-    "add": add,
-    "sub": sub,
-    "mul": mul,
-    "truediv": div,
-    "floordiv": floor_divide,
-    "mod": remainder,
-}.items():
+for _name, _op in (
+    *(("add", add), ("sub", sub), ("mul", mul)),
+    *(("truediv", div), ("floordiv", floor_divide), ("mod", remainder)),
+):
     method(f"__{_name}__")(_op)
     method(f"__r{_name}__")(lambda self, other, op=_op: op(other, self))
-for _name, _op in {
-    "eq": equal,
-    "ne": not_equal,
-    "lt": less,
-    "le": less_equal,
-    "gt": greater,
-    "ge": greater_equal,
-    "neg": neg,
-    "pos": positive,
-    "abs": abs_,
-}.items():
+for _name, _op in (
+    *(("eq", equal), ("ne", not_equal), ("lt", less), ("le", less_equal), ("gt", greater)),
+    *(("ge", greater_equal), ("neg", neg), ("pos", positive), ("abs", abs_)),
+):
     method(f"__{_name}__")(_op)
 for _op in (
     *(square, reciprocal, sqrt, rsqrt, exp, exp2, expm1, log, log2, log10, log1p, sin, cos, tan),
@@ -360,12 +150,11 @@ method("__invert__")(_logic(logical_not, "~"))
 def clip(x: Any, low: Any = None, high: Any = None) -> Tensor:
     """`x` limited to [low, high]; None is no limit. At a bound the gradient passes."""
     x = as_tensor(x)
-    if x.dtype.kind == "f":
-        least, most = -math.inf, math.inf
-    else:
-        least, most = (
-            (0, 1) if x.dtype.kind == "b" else (np.iinfo(x.dtype).min, np.iinfo(x.dtype).max)
-        )
+    least, most = -math.inf, math.inf
+    if x.dtype.kind == "b":
+        least, most = 0, 1
+    elif x.dtype.kind != "f":
+        least, most = np.iinfo(x.dtype).min, np.iinfo(x.dtype).max
     return clip_(x, least if low is None else low, most if high is None else high)
 
 

@@ -14,22 +14,48 @@ from collections.abc import Callable
 from typing import Any, overload
 
 from tinygrad_rl.core import REGISTRY, Elementwise
-from tinygrad_rl.derive import DeriveError, Scalar, parse
+from tinygrad_rl.derive import DeriveError, Scalar, parse, parse_text
 
 
-def builtin(**rules: str) -> Callable[[Callable[..., Any]], Elementwise]:
-    """`elementwise` for this package's ops: the op checks cover them, so importing needn't."""
+def builtin(signature: str, text: str = "", /, **rules: str) -> Elementwise:
+    """An op of this package as a line of a table: `builtin("square(x)", "x * x")`.
 
-    def declare(function: Callable[..., Any]) -> Elementwise:
-        code = function.__code__
-        args = Scalar(code.co_varnames[: code.co_argcount], ast.Constant(0)).renamed().args
-        name = function.__name__.rstrip("_")
-        defaults = function.__defaults__ or ()
-        op = Elementwise(name, args, lambda: parse(function).renamed(), rules, defaults)
-        op.__doc__ = function.__doc__
-        return op
+    Without a text it is the function that expressions know by that name. The rules are not compared
+    with the function's slope: the op checks cover them, so importing needn't.
+    """
+    call = ast.parse(signature, mode="eval").body
+    assert isinstance(call, ast.Call)
+    defaults = {str(k.arg): ast.literal_eval(k.value) for k in call.keywords}
+    args = (*map(ast.unparse, call.args), *defaults)
+    op = _declare(
+        ast.unparse(call.func),
+        args,
+        lambda: parse_text(text or signature, args),
+        rules,
+        tuple(defaults.values()),
+    )
+    op.__doc__ = f"`{text or signature}` of every element."
+    return op
 
-    return declare
+
+def _declare(
+    name: str,
+    args: tuple[str, ...],
+    read: Callable[[], Scalar],
+    rules: dict[str, str],
+    defaults: tuple[float, ...],
+) -> Elementwise:
+    renamed = Scalar(args, ast.Constant(0)).renamed().args
+    return Elementwise(name, renamed, lambda: read().renamed(), rules, defaults)
+
+
+def _of_source(function: Callable[..., Any], rules: dict[str, str]) -> Elementwise:
+    code = function.__code__
+    args = code.co_varnames[: code.co_argcount]
+    name, defaults = function.__name__.rstrip("_"), function.__defaults__ or ()
+    op = _declare(name, args, lambda: parse(function), rules, defaults)
+    op.__doc__ = function.__doc__
+    return op
 
 
 @overload
@@ -54,8 +80,8 @@ def elementwise(function: Callable[..., Any] | None = None, /, **rules: str) -> 
     ValueError : when a rule is wrong, with the point, the rule's value and the numeric derivative.
     """
     if function is None:
-        return lambda f: _checked(lambda: builtin(**rules)(f))
-    return _checked(lambda: builtin()(function))
+        return lambda f: _checked(lambda: _of_source(f, rules))
+    return _checked(lambda: _of_source(function, {}))
 
 
 def _checked(declare: Callable[[], Elementwise]) -> Elementwise:

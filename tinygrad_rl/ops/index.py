@@ -9,25 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_rl.core import (
-    Gather,
-    Op,
-    Scatter,
-    Tensor,
-    View,
-    as_tensor,
-    constant,
-    method,
-    normalize_axes,
-)
-from tinygrad_rl.ops.arithmetic import add, mul, where
-from tinygrad_rl.ops.shape import (
-    astype,
-    broadcast_to,
-    permute_,
-    reshape,
-    reshape_,
-)
+from tinygrad_rl.core import Gather, Op, Scatter, Tensor, View, as_tensor, method, normalize_axes
+from tinygrad_rl.ops.arithmetic import where
+from tinygrad_rl.ops.shape import astype, broadcast_to, permute_, reshape, reshape_
 
 Array = np.ndarray[Any, Any]
 Places = tuple[Any, ...]
@@ -36,15 +20,8 @@ Bounds = tuple[tuple[int, int, int], ...]
 
 
 def _as_slices(bounds: Bounds) -> tuple[slice, ...]:
-    out = []
-    for first, count, step in bounds:
-        stop = first + count * step
-        out.append(slice(first, stop if stop >= 0 else None, step))
-    return tuple(out)
-
-
-def _slice_forward(x: Array, *, bounds: Bounds) -> Array:
-    return x[_as_slices(bounds)]
+    ends = [(first, first + count * step, step) for first, count, step in bounds]
+    return tuple([slice(first, stop if stop >= 0 else None, step) for first, stop, step in ends])
 
 
 def _slice_scatter_forward(x: Array, *, bounds: Bounds, shape: tuple[int, ...]) -> Array:
@@ -62,7 +39,7 @@ def _sliced(at: Places, bounds: Bounds) -> Places:
 
 slice_: View = View(
     "slice",
-    forward=_slice_forward,
+    forward=lambda x, *, bounds: x[_as_slices(bounds)],
     index=_sliced,
     vjp={"x": lambda g, x_shape, bounds: slice_scatter(g, bounds=bounds, shape=x_shape)},
 )
@@ -93,26 +70,26 @@ def flip(x: Any, axis: int | tuple[int, ...] | None = None) -> Tensor:
     )
 
 
-def _take_forward(x: Array, rows: Array) -> Array:
-    return np.take(x, rows, axis=0)
-
-
 def _scatter_add_forward(x: Array, rows: Array, *, size: int) -> Array:
     out = np.zeros((size, *x.shape[rows.ndim :]), x.dtype)
     np.add.at(out, rows, x)
     return out
 
 
+def _at_row(at: Places, row: Any, rows_shape: tuple[int, ...]) -> Places:
+    return (row, *at[len(rows_shape) :])
+
+
 take_: Op = Gather(
     "take",
-    source=lambda at, row, rows_shape: (row, *at[len(rows_shape) :]),
+    source=_at_row,
     shape=lambda x, rows: (*rows.shape, *x.shape[1:]),
-    forward=_take_forward,
+    forward=lambda x, rows: np.take(x, rows, axis=0),
     vjp={"x": lambda g, rows, x_shape: scatter_add(g, rows, size=x_shape[0])},
 )
 scatter_add: Op = Scatter(
     "scatter_add",
-    target=lambda at, row, rows_shape: (row, *at[len(rows_shape) :]),
+    target=_at_row,
     shape=lambda x, rows, *, size: (size, *x.shape[rows.ndim :]),
     add=True,
     forward=_scatter_add_forward,
@@ -171,14 +148,17 @@ def gather(x: Any, axis: int, index: Any) -> Tensor:
 
 
 def _index_tensor(index: Any) -> Tensor:
-    index = as_tensor(
-        np.asarray(index, dtype=None if np.size(index) else np.int64)
-        if isinstance(index, (list, tuple))
-        else index
-    )
+    index = as_tensor(_listed(index))
     if index.dtype.kind not in "iu":
         raise TypeError(f"an index must be integer or boolean, not {index.dtype}")
     return index
+
+
+def _listed(index: Any) -> Any:
+    """Lists as arrays, where NumPy would make an empty one of floats."""
+    if not isinstance(index, (list, tuple)):
+        return index
+    return np.asarray(index, dtype=None if np.size(index) else np.int64)
 
 
 # -- x[...] ----------------------------------------------------------------------------------------
@@ -220,11 +200,8 @@ def getitem(x: Tensor, key: Any) -> Tensor:
         axis += 1
     whole = all(b == (0, n, 1) for b, n in zip(bounds, x.shape, strict=True))
     out = x if whole and not (axis and not arrays) else slice_(x, bounds=tuple(bounds))
-    out = (
-        reshape_(out, shape=tuple(shape))
-        if out.shape != tuple(shape) or (out is x and not arrays)
-        else out
-    )
+    if out.shape != tuple(shape) or (out is x and not arrays):
+        out = reshape_(out, shape=tuple(shape))
     return _gather(out, arrays, keys) if arrays else out
 
 
@@ -267,8 +244,7 @@ def _entry(k: Any) -> Any:
     """None, `...`, a slice, an int, or a tensor of integers or booleans."""
     if k is None or k is Ellipsis or isinstance(k, slice):
         return k
-    if isinstance(k, (list, tuple)):
-        k = np.asarray(k, dtype=None if np.size(k) else np.int64)
+    k = _listed(k)
     if isinstance(k, (int, np.integer)) and not isinstance(k, bool):
         return int(k)
     if not isinstance(k, (Tensor, np.ndarray, bool, np.bool_)):
@@ -315,11 +291,9 @@ def _gather(x: Tensor, arrays: list[tuple[int, Tensor]], keys: list[Any]) -> Ten
 def _flat_index(index: list[Tensor], sizes: tuple[int, ...]) -> Tensor:
     if len(index) == 1:
         return index[0]
-    flat = None
-    for i, n in zip(index, sizes, strict=True):
-        checked = _check_range(i, n)
-        flat = checked if flat is None else add(mul(flat, constant(n, checked.dtype)), checked)
-    assert flat is not None
+    flat = _check_range(index[0], sizes[0])
+    for i, n in zip(index[1:], sizes[1:], strict=True):
+        flat = flat * n + _check_range(i, n)
     return flat
 
 

@@ -87,10 +87,11 @@ def _check_writable(target: Tensor, value: Tensor) -> None:
         )
 
 
-def _old(target: Tensor, value: Any) -> Tensor:
-    """The values before the write, for a rule that asks for them after it."""
+def _old(target: Tensor, value: Any) -> tuple[Tensor, Any]:
+    """Both as they are before the write, for a rule that asks for them after it."""
     recorded = target.requires_grad or (type(value) is Tensor and value.requires_grad)
-    return copy_op(target) if recorded and mode.grad else target
+    old = copy_op(target) if recorded and mode.grad else target
+    return old, old if value is target else value
 
 
 def _update(name: str, target: Tensor, value: Tensor) -> Tensor:
@@ -116,22 +117,19 @@ def sub_(target: Tensor, value: Any) -> Tensor:
 @method("mul_", "__imul__")
 def mul_(target: Tensor, value: Any) -> Tensor:
     """`target *= value`, see `assign_`."""
-    old = _old(target, value)
-    return _update("mul_", target, mul(old, old if value is target else value))
+    return _update("mul_", target, mul(*_old(target, value)))
 
 
 @method("div_", "__itruediv__")
 def div_(target: Tensor, value: Any) -> Tensor:
     """`target /= value`, see `assign_`."""
-    old = _old(target, value)
-    return _update("div_", target, div(old, old if value is target else value))
+    return _update("div_", target, div(*_old(target, value)))
 
 
 @method("pow_", "__ipow__")
 def pow_(target: Tensor, value: Any) -> Tensor:
     """`target **= value`, see `assign_`."""
-    old = _old(target, value)
-    return _update("pow_", target, power(old, old if value is target else value))
+    return _update("pow_", target, power(*_old(target, value)))
 
 
 @method("zero_")

@@ -15,10 +15,6 @@ Array = np.ndarray[Any, Any]
 Places = tuple[Any, ...]
 
 
-def _concatenate_forward(*tensors: Array, axis: int) -> Array:
-    return np.concatenate(tensors, axis=axis)
-
-
 def _concatenate_vjp(g: Tensor, shapes: Any, axis: int, index: int) -> Tensor:
     start = sum(s[axis] for s in shapes[:index])
     return slice_axis(g, axis, start, start + shapes[index][axis])
@@ -38,7 +34,7 @@ concatenate_ = Scatter(
     "concatenate",
     target=_concatenate_target,
     shape=_concatenate_shape,
-    forward=_concatenate_forward,
+    forward=lambda *tensors, axis: np.concatenate(tensors, axis=axis),
     vjp={"tensors": _concatenate_vjp},
 )
 

@@ -60,10 +60,6 @@ def _rows(t: Tensor) -> Tensor:
     return t if t.ndim == 2 else reshape(t, (-1, t.shape[-1]))
 
 
-def _linear_weight_vjp(g: Tensor, x: Tensor) -> Tensor:
-    return matmul_(swapaxes(_rows(g), 0, 1), _rows(x))
-
-
 def _linear_composition(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     out = add(matmul_(_rows(x), swapaxes(weight, 0, 1)), bias)
     return out if x.ndim == 2 else reshape(out, (*x.shape[:-1], weight.shape[0]))
@@ -75,7 +71,7 @@ linear_ = Composite(
     _linear_composition,
     vjp={
         "x": lambda g, weight: matmul_(g, weight) if g.ndim > 1 else matmul(g, weight),
-        "weight": _linear_weight_vjp,
+        "weight": lambda g, x: matmul_(swapaxes(_rows(g), 0, 1), _rows(x)),
         "bias": lambda g: sum_(_rows(g), 0),
     },
     flops=lambda out, x, weight, bias: 2 * out.size * x.shape[-1],

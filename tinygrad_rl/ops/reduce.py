@@ -1,35 +1,16 @@
 """Reductions over axes, NumPy's arguments: `axis` an int, a tuple or None (all), `keepdims`."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from tinygrad_rl.core import Kernel, Op, Reduction, Tensor, as_tensor, method, normalize_axes
-from tinygrad_rl.ops.arithmetic import (
-    abs_,
-    add,
-    div,
-    equal,
-    exp,
-    greater,
-    less,
-    log,
-    mul,
-    not_equal,
-    sqrt,
-    square,
-    sub,
-    where,
-)
+from tinygrad_rl.ops.arithmetic import abs_, equal, exp, log, not_equal, sqrt, square, where
 from tinygrad_rl.ops.index import flip, slice_axis
 from tinygrad_rl.ops.join import concatenate
-from tinygrad_rl.ops.shape import (
-    astype,
-    permute_,
-    reshape,
-    stop_gradient,
-)
+from tinygrad_rl.ops.shape import astype, permute_, reshape, stop_gradient
 
 Array = np.ndarray[Any, Any]
 Axis = int | tuple[int, ...] | None
@@ -78,30 +59,18 @@ def sum_to(x: Tensor, shape: tuple[int, ...]) -> Tensor:
 def _extreme_vjp(g: Tensor, x: Tensor, y: Tensor, axis: tuple[int, ...]) -> Tensor:
     """Ties share the gradient equally."""
     hit = astype(equal(x, y), x.dtype)
-    return mul(div(g, sum_op(hit, axis, True)), hit)
+    return g / sum_op(hit, axis, True) * hit
 
 
-def _max_forward(x: Array, *, axis: tuple[int, ...], keepdims: bool) -> Array:
-    return np.maximum.reduce(x, axis=axis, keepdims=keepdims)  # type: ignore[call-overload]
-
-
-def _min_forward(x: Array, *, axis: tuple[int, ...], keepdims: bool) -> Array:
-    return np.minimum.reduce(x, axis=axis, keepdims=keepdims)  # type: ignore[call-overload]
-
-
-max_op = Reduction(
-    "max",
-    start=-np.inf,
-    combine="maximum(total, x)",
-    forward=_max_forward,
-    vjp={"x": _extreme_vjp},
-)
-min_op = Reduction(
-    "min",
-    start=np.inf,
-    combine="minimum(total, x)",
-    forward=_min_forward,
-    vjp={"x": _extreme_vjp},
+max_op, min_op = (
+    Reduction(
+        name,
+        start=start,
+        combine=f"{function.__name__}(total, x)",
+        forward=function.reduce,
+        vjp={"x": _extreme_vjp},
+    )
+    for name, start, function in (("max", -np.inf, np.maximum), ("min", np.inf, np.minimum))
 )
 
 
@@ -129,17 +98,19 @@ def min_(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
 
 def _extreme(op: Op, x: Any, axis: Axis, keepdims: bool) -> Tensor:
     x = as_tensor(x)
+    return op(x, axis=_not_empty(op, x, axis), keepdims=keepdims)
+
+
+def _not_empty(op: Op, x: Tensor, axis: Axis) -> tuple[int, ...]:
+    """The axes, none of which may have size 0."""
     axes = normalize_axes(axis, x.ndim)
     if any(x.shape[a] == 0 for a in axes):
         raise ValueError(f"{op.name} over an empty axis of a tensor of shape {x.shape}")
-    return op(x, axis=axes, keepdims=keepdims)
+    return axes
 
 
 def _count(x: Tensor, axes: tuple[int, ...]) -> int:
-    count = 1
-    for a in axes:
-        count *= x.shape[a]
-    return count
+    return math.prod(x.shape[a] for a in axes)
 
 
 @method("mean")
@@ -147,8 +118,7 @@ def mean(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """Arithmetic mean over `axis`; integers give float64."""
     x = as_tensor(x)
     axes = normalize_axes(axis, x.ndim)
-    total = sum_op(x, axis=axes, keepdims=keepdims)
-    return div(total, float(_count(x, axes)))
+    return sum_op(x, axis=axes, keepdims=keepdims) / float(_count(x, axes))
 
 
 @method("var")
@@ -156,18 +126,14 @@ def var(x: Any, axis: Axis = None, keepdims: bool = False, ddof: int = 0) -> Ten
     """Variance over `axis`, divided by n - ddof (NumPy's default: n)."""
     x = as_tensor(x)
     axes = normalize_axes(axis, x.ndim)
-    centered = square(sub(x, mean(x, axes, keepdims=True)))
-    return div(sum_op(centered, axis=axes, keepdims=keepdims), float(_count(x, axes) - ddof))
+    squares = square(x - mean(x, axes, keepdims=True))
+    return sum_op(squares, axis=axes, keepdims=keepdims) / float(_count(x, axes) - ddof)
 
 
 @method("std")
 def std(x: Any, axis: Axis = None, keepdims: bool = False, ddof: int = 0) -> Tensor:
     """Standard deviation over `axis`, the square root of `var`."""
     return sqrt(var(x, axis, keepdims, ddof))
-
-
-def _cumsum_forward(x: Array, *, axis: int) -> Array:
-    return np.add.accumulate(x, axis=axis, dtype=_sum_dtype(x.dtype))
 
 
 def _cumsum_kernel(out: Array, x: Array, *, axis: int) -> None:
@@ -183,7 +149,7 @@ def _cumsum_kernel(out: Array, x: Array, *, axis: int) -> None:
 
 cumsum_op: Op = Kernel(
     "cumsum",
-    forward=_cumsum_forward,
+    forward=lambda x, *, axis: np.add.accumulate(x, axis=axis, dtype=_sum_dtype(x.dtype)),
     kernel=_cumsum_kernel,
     shape=lambda x, *, axis: (x.shape, _sum_dtype(x.dtype)),
     vjp={"x": lambda g, axis: flip(cumsum_op(flip(g, axis), axis=axis), axis)},
@@ -211,22 +177,14 @@ def prod(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
     rows = permute_(x, axes=(*axes, *rest))
     rows = reshape(astype(rows, _sum_dtype(x.dtype)), _count(x, axes), *rows.shape[len(axes) :])
     if not rows.shape[0]:
-        rows = add(sum_op(rows, axis=(0,), keepdims=True), 1)
+        rows = sum_op(rows, axis=(0,), keepdims=True) + 1
     while (n := rows.shape[0]) > 1:
-        half = mul(slice_axis(rows, 0, 0, n // 2), slice_axis(rows, 0, n // 2, n // 2 * 2))
+        half = slice_axis(rows, 0, 0, n // 2) * slice_axis(rows, 0, n // 2, n // 2 * 2)
         rows = concatenate([half, slice_axis(rows, 0, n - 1, n)]) if n % 2 else half
     return reshape(rows, _kept(x.shape, axes) if keepdims else rows.shape[1:])
 
 
 # -- which element ---------------------------------------------------------------------------------
-
-
-def _argmax_forward(x: Array, *, axis: int) -> Array:
-    return np.argmax(x, axis=axis)
-
-
-def _argmin_forward(x: Array, *, axis: int) -> Array:
-    return np.argmin(x, axis=axis)
 
 
 def _which_kernel(sign: int) -> Callable[..., None]:
@@ -248,18 +206,16 @@ def _which_kernel(sign: int) -> Callable[..., None]:
     return kernel
 
 
-def _which_op(name: str, forward: Callable[..., Array], sign: int) -> Kernel:
-    return Kernel(
-        name,
-        forward=forward,
+argmax_op, argmin_op = (
+    Kernel(
+        function.__name__,
+        forward=function,
         kernel=_which_kernel(sign),
         shape=lambda x, *, axis: ((*x.shape[:axis], *x.shape[axis + 1 :]), np.int64),
         differentiable=False,
     )
-
-
-argmax_op = _which_op("argmax", _argmax_forward, 1)
-argmin_op = _which_op("argmin", _argmin_forward, -1)
+    for function, sign in ((np.argmax, 1), (np.argmin, -1))
+)
 
 
 @method("argmax")
@@ -286,9 +242,7 @@ def argmin(x: Any, axis: int | None = None, keepdims: bool = False) -> Tensor:
 
 def _which(op: Op, x: Any, axis: int | None, keepdims: bool) -> Tensor:
     x = as_tensor(x)
-    axes = normalize_axes(axis, x.ndim)
-    if any(x.shape[a] == 0 for a in axes):
-        raise ValueError(f"{op.name} over an empty axis of a tensor of shape {x.shape}")
+    axes = _not_empty(op, x, axis)
     out = op(reshape(x, -1), axis=0) if axis is None else op(x, axis=axes[0])
     return reshape(out, _kept(x.shape, axes)) if keepdims else out
 
@@ -296,13 +250,13 @@ def _which(op: Op, x: Any, axis: int | None, keepdims: bool) -> Tensor:
 @method("any")
 def any_(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """Whether some element over `axis` is not 0; False for none."""
-    return greater(sum_(not_equal(x, 0), axis, keepdims), 0)
+    return sum_(not_equal(x, 0), axis, keepdims) > 0
 
 
 @method("all")
 def all_(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """Whether no element over `axis` is 0; True for none."""
-    return less(sum_(equal(x, 0), axis, keepdims), 1)
+    return sum_(equal(x, 0), axis, keepdims) < 1
 
 
 # -- exponentials and norms ------------------------------------------------------------------------
@@ -330,8 +284,7 @@ def logsumexp(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
     x = _floating(x)
     axes = normalize_axes(axis, x.ndim)
     peak = _peak(x, axes)
-    total = sum_op(exp(sub(x, peak)), axis=axes, keepdims=True)
-    out = add(log(total), peak)
+    out = log(sum_op(exp(x - peak), axis=axes, keepdims=True)) + peak
     return out if keepdims else reshape(out, [n for i, n in enumerate(x.shape) if i not in axes])
 
 
@@ -340,8 +293,8 @@ def softmax(x: Any, axis: Axis = -1) -> Tensor:
     """`exp(x) / sum(exp(x))` over `axis`, without overflow."""
     x = _floating(x)
     axes = normalize_axes(axis, x.ndim)
-    e = exp(sub(x, _peak(x, axes)))
-    return div(e, sum_op(e, axis=axes, keepdims=True))
+    e = exp(x - _peak(x, axes))
+    return e / sum_op(e, axis=axes, keepdims=True)
 
 
 @method("log_softmax")
@@ -349,8 +302,8 @@ def log_softmax(x: Any, axis: Axis = -1) -> Tensor:
     """`log(softmax(x))` over `axis`, exact where the probability is tiny."""
     x = _floating(x)
     axes = normalize_axes(axis, x.ndim)
-    shifted = sub(x, _peak(x, axes))
-    return sub(shifted, log(sum_op(exp(shifted), axis=axes, keepdims=True)))
+    shifted = x - _peak(x, axes)
+    return shifted - log(sum_op(exp(shifted), axis=axes, keepdims=True))
 
 
 @method("norm")

@@ -16,10 +16,6 @@ Places = tuple[Any, ...]
 # -- views -----------------------------------------------------------------------------------------
 
 
-def _reshape_forward(x: Array, *, shape: tuple[int, ...]) -> Array:
-    return x.reshape(shape)
-
-
 def _reshape_index(at: Places, x_shape: Shape, shape: Shape) -> Places | None:
     """Where only axes of size 1 come or go, each other axis is the input's next one."""
     if [n for n in x_shape if n != 1] != [n for n in shape if n != 1]:
@@ -30,7 +26,7 @@ def _reshape_index(at: Places, x_shape: Shape, shape: Shape) -> Places | None:
 
 reshape_: View = View(
     "reshape",
-    forward=_reshape_forward,
+    forward=lambda x, *, shape: x.reshape(shape),
     index=_reshape_index,
     vjp={"x": lambda g, x_shape: reshape_(g, shape=x_shape)},
 )
@@ -78,17 +74,11 @@ def ravel(x: Any) -> Tensor:
     return reshape(x, -1)
 
 
-def _permute_forward(x: Array, *, axes: tuple[int, ...]) -> Array:
-    return x.transpose(axes)
-
-
 permute_: View = View(
     "permute",
-    forward=_permute_forward,
+    forward=lambda x, *, axes: x.transpose(axes),
     index=lambda at, axes: tuple(at[axes.index(a)] for a in range(len(axes))),
-    vjp={
-        "x": lambda g, axes: permute_(g, axes=tuple(sorted(range(len(axes)), key=axes.__getitem__)))
-    },
+    vjp={"x": lambda g, axes: permute_(g, axes=tuple(map(axes.index, range(len(axes)))))},
 )
 
 
@@ -129,14 +119,10 @@ def swapaxes(x: Any, axis1: int, axis2: int) -> Tensor:
     return permute_(x, axes=tuple(order))
 
 
-def _broadcast_forward(x: Array, *, shape: tuple[int, ...]) -> Array:
-    return np.broadcast_to(x, shape)
-
-
 # The sweep undoes broadcasting for every op, so nothing is left to do here.
 broadcast_op = View(
     "broadcast_to",
-    forward=_broadcast_forward,
+    forward=lambda x, *, shape: np.broadcast_to(x, shape),
     index=lambda at, x_shape: tuple(
         0 if n == 1 else k for n, k in zip(x_shape, at[len(at) - len(x_shape) :], strict=True)
     ),
@@ -195,12 +181,8 @@ def expand_dims(x: Any, axis: int) -> Tensor:
     return reshape_(x, shape=(*x.shape[:at], 1, *x.shape[at:]))
 
 
-def _stop_forward(x: Array) -> Array:
-    return x.view()
-
-
 stop_gradient_ = View(
-    "stop_gradient", forward=_stop_forward, index=lambda at: at, differentiable=False
+    "stop_gradient", forward=lambda x: x.view(), index=lambda at: at, differentiable=False
 )
 stop_gradient_.cuts = CutKind.DETACHED
 
@@ -222,11 +204,8 @@ def _astype_forward(x: Array, *, dtype: np.dtype[Any]) -> Array:
     return x.astype(dtype)
 
 
-def _astype_vjp(g: Tensor) -> Tensor:
-    return g  # the sweep gives every gradient its input's dtype
-
-
-astype_ = Copy("astype", _astype_forward, vjp={"x": _astype_vjp})
+# The sweep gives every gradient its input's dtype.
+astype_ = Copy("astype", _astype_forward, vjp={"x": lambda g: g})
 # From floats to integers: the same, but steps have no derivative.
 to_integer = Copy("to_integer", _astype_forward, differentiable=False)
 
@@ -243,11 +222,7 @@ def astype(x: Any, dtype: Any) -> Tensor:
     return (astype_ if wanted.kind == "f" else to_integer)(x, dtype=wanted)
 
 
-def _copy_forward(x: Array) -> Array:
-    return x.copy()
-
-
-copy_op = Copy("copy", _copy_forward, vjp={"x": lambda g: g})
+copy_op = Copy("copy", lambda x: x.copy(), vjp={"x": lambda g: g})
 
 
 @method("copy", "clone")
