@@ -136,7 +136,7 @@ def _row_axis(i: Instruction, places: Sequence[Any]) -> int:
 def _write_gather(source: Source, i: Instruction, op: Gather) -> None:
     x, rows = i.inputs
     heads, at = source.loops(i.out.shape, axis=source.axis)
-    places = tuple(map(Index.of, op.places(at, _ROW, [x.shape, rows.shape], i.params)))
+    places = tuple(map(Index.of, op.places(at, _ROW, i.inputs, i.params)))
     size = x.shape[_row_axis(i, places)]
     lines = _row_lines(source, rows, at[: len(rows.shape)], size)
     body = [f"{source.target(i.out, at)} = {source.element(x, places)}"]
@@ -161,11 +161,9 @@ def _write_scatter(source: Source, i: Instruction, op: Scatter) -> None:
 def _write_scattered(source: Source, i: Instruction, op: Scatter, k: int) -> None:
     """Put one of the inputs where it belongs."""
     _, values, rows = op.parts(i.inputs)
-    value, shapes = values[k], [v.shape for v in values]
+    value = values[k]
     heads, at = source.loops(value.shape, axis=source.axis)
-    numbers = None if rows is None else rows.shape
-    found = op.places(at, _ROW, numbers, k, shapes, i.out.shape, i.params)
-    places = tuple(map(Index.of, found))
+    places = tuple(map(Index.of, op.places(at, _ROW, k, i.inputs, i.out, i.params)))
     flat = len(places) == 1 and len(i.out.shape) > 1
     if flat:
         name = source.unique(f"{i.out.name}_flat")
