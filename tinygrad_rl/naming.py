@@ -158,7 +158,7 @@ def _parts(value: Any) -> Iterator[tuple[str, Any]]:
         yield "", value.__self__
         yield "", value.__func__
     elif isinstance(value, types.FunctionType):
-        yield from _variables(value)
+        yield from variables_of(value)
     elif "__wrapped__" in vars(value):  # a jitted function is looked through, not into
         yield "", value.__wrapped__
     elif not (isinstance(value, TensorHolder) and value.borrows):
@@ -186,7 +186,7 @@ def _arguments(
             yield name, value
 
 
-def _variables(fn: types.FunctionType) -> Iterator[tuple[str, Any]]:
+def variables_of(fn: types.FunctionType) -> Iterator[tuple[str, Any]]:
     """What the function closes over, and the globals that its code loads (inner functions' too)."""
     for name, cell in zip(fn.__code__.co_freevars, fn.__closure__ or (), strict=True):
         try:

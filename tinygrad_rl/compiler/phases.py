@@ -83,11 +83,10 @@ def _keeps_rows(step: Instruction, op: Scatter) -> bool:
     base, values, rows = op.parts(step.inputs)
     if base is not None or rows is not None:
         return False
-    shapes, shape = [v.shape for v in values], step.out.shape
     for k, v in enumerate(values):
         at = (MINE, *[_ANY] * (len(v.shape) - 1))
-        target = op.places(at, None, None, k, shapes, shape, step.params)
-        if not v.shape or v.shape[0] != shape[0] or Index.of(target[0]) != MINE:
+        target = op.places(at, None, k, step.inputs, step.out, step.params)
+        if not v.shape or v.shape[0] != step.out.shape[0] or Index.of(target[0]) != MINE:
             return False
     return True
 

@@ -5,7 +5,7 @@ import inspect
 import math
 import uuid
 from collections.abc import Callable
-from types import ModuleType
+from types import CodeType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from tinygrad_rl.compiler.program import Instruction, Value
 from tinygrad_rl.compiler.source import AXES, Source, indented
 from tinygrad_rl.compiler.views import Places, broadcast_index, subscript
 from tinygrad_rl.core import NUMBA, Gather, Index, Kernel, Product, Scatter
+from tinygrad_rl.naming import variables_of
 
 _ROW = Index.of("row")
 """The number that a gather or a scatter has read from memory."""
@@ -135,7 +136,7 @@ def _row_axis(i: Instruction, places: Places) -> int:
 def _write_gather(source: Source, i: Instruction, op: Gather) -> None:
     x, rows = i.inputs
     heads, at = source.loops(i.out.shape, axis=source.axis)
-    places = tuple(map(Index.of, op.places(at, _ROW, [x.shape, rows.shape], i.params)))
+    places = tuple(map(Index.of, op.places(at, _ROW, i.inputs, i.params)))
     size = x.shape[_row_axis(i, places)]
     lines = _row_lines(source, rows, at[: len(rows.shape)], size)
     body = f"{source.target(i.out, at)} = {source.element(x, places)}"
@@ -160,11 +161,10 @@ def _write_scatter(source: Source, i: Instruction, op: Scatter) -> None:
 def _write_scattered(source: Source, i: Instruction, op: Scatter, k: int) -> None:
     """Put one of the inputs where it belongs."""
     _, values, rows = op.parts(i.inputs)
-    value, shapes = values[k], [v.shape for v in values]
+    value = values[k]
     heads, at = source.loops(value.shape, axis=source.axis)
-    numbers = None if rows is None else rows.shape
-    found = op.places(at, _ROW, numbers, k, shapes, i.out.shape, i.params)
-    places, count = tuple(map(Index.of, found)), math.prod(i.out.shape)
+    places = tuple(map(Index.of, op.places(at, _ROW, k, i.inputs, i.out, i.params)))
+    count = math.prod(i.out.shape)
     if len(places) == 1 and len(i.out.shape) > 1:
         name = source.unique(f"{i.out.name}_flat")
         source.write(f"{name} = {source.call('reshaped')}({source.array(i.out)}, ({count},))")
@@ -194,10 +194,8 @@ def kernel_digest(kernel: Callable[..., Any]) -> str:
             if id(thing) in seen:
                 continue
             seen.add(id(thing))
-            code = thing.__code__
-            digest.update(f"{code.co_code!r}{code.co_consts!r}{code.co_names!r}".encode())
-            scope = inspect.getclosurevars(thing)
-            pending += sorted({**scope.globals, **scope.nonlocals}.items(), key=lambda kv: kv[0])
+            digest.update(_code_text(thing.__code__).encode())
+            pending += sorted(variables_of(thing), key=lambda kv: kv[0])
         elif isinstance(thing, np.ndarray):
             digest.update(f"{thing.dtype}{thing.shape}".encode() + thing.tobytes())
         elif isinstance(thing, (int, float, str, tuple, np.generic, type(None))):
@@ -207,3 +205,9 @@ def kernel_digest(kernel: Callable[..., Any]) -> str:
         else:  # nothing is known of it: never found again
             digest.update(uuid.uuid4().bytes)
     return digest.hexdigest()[:16]
+
+
+def _code_text(code: CodeType) -> str:
+    """A function's code without the addresses of the functions inside it."""
+    constants = [_code_text(c) if isinstance(c, CodeType) else repr(c) for c in code.co_consts]
+    return f"{code.co_code!r}{constants}{code.co_names!r}"

@@ -300,14 +300,9 @@ class Product(Op):
     @cached_property
     def _gradients(self) -> tuple["Product", "Product"]:
         a, b, out = self.a, self.b, self.out
-        return (
-            Product(
-                f"{self.name}.vjp_a", f"{b},{out}->{a}" if self.flips[0] else f"{out},{b}->{a}"
-            ),
-            Product(
-                f"{self.name}.vjp_b", f"{out},{a}->{b}" if self.flips[1] else f"{a},{out}->{b}"
-            ),
-        )
+        of_a = f"{b},{out}->{a}" if self.flips[0] else f"{out},{b}->{a}"
+        of_b = f"{out},{a}->{b}" if self.flips[1] else f"{a},{out}->{b}"
+        return Product(f"{self.name}.vjp_a", of_a), Product(f"{self.name}.vjp_b", of_b)
 
     def rule(self, position: int) -> tuple[Rule, tuple[str, ...]]:
         """The rule of one matrix: itself a product, of the gradient and the other matrix."""

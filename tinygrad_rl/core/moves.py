@@ -108,7 +108,29 @@ class View(NumpyOp):
             )
 
 
-class Gather(Op):
+class _Mover(Op):
+    """What gather and scatter share: places that are asked for, and the output's shape."""
+
+    def __init__(
+        self,
+        name: str,
+        places: Callable[..., Places],
+        known: set[str],
+        shape: Callable[..., Shape],
+        forward: Callable[..., Array] | None,
+        **said: Any,
+    ) -> None:
+        super().__init__(name, parameters(shape), **said)
+        self.shape_rule, self.forward, self._places = shape, forward, places
+        self._asked = asked(self, places, known | {"at", "row", *self.params})
+
+    def compute(self, arrays: list[Array], params: dict[str, Any]) -> Any:
+        if self.forward is not None:
+            return self.forward(*arrays, **params)
+        return self.declared(arrays, params)
+
+
+class Gather(_Mover):
     """Elements read by numbers that the program computes: `out[at] = x[source(at, row)]`.
 
     Parameters
@@ -129,33 +151,24 @@ class Gather(Op):
         forward: Callable[..., Array] | None = None,
         **said: Any,
     ) -> None:
-        super().__init__(name, parameters(shape), **said)
-        self.source, self.shape_rule, self.forward = source, shape, forward
-        known = {"at", "row", *(f"{a}_shape" for a in self.args), *self.params}
-        self._asked = asked(self, source, known)
+        known = {f"{a}_shape" for a in parameters(shape)[0]}
+        super().__init__(name, source, known, shape, forward, **said)
 
-    def places(
-        self, at: Places, row: Any, shapes: Sequence[Shape], params: dict[str, Any]
-    ) -> Places:
-        """Where the element at a place of the output is read."""
+    def places(self, at: Places, row: Any, inputs: Sequence[Any], params: dict[str, Any]) -> Places:
+        """Where the element at a place of the output is read; of the inputs, their shapes count."""
         known = {"at": at, "row": row, **params}
-        known |= {f"{a}_shape": s for a, s in zip(self.args, shapes, strict=True)}
-        return self.source(*[known[n] for n in self._asked])
-
-    def compute(self, arrays: list[Array], params: dict[str, Any]) -> Any:  # noqa: D102
-        if self.forward is not None:
-            return self.forward(*arrays, **params)
-        return self.declared(arrays, params)
+        known |= {f"{a}_shape": x.shape for a, x in zip(self.args, inputs, strict=True)}
+        return self._places(*[known[n] for n in self._asked])
 
     def declared(self, arrays: list[Array], params: dict[str, Any]) -> Any:  # noqa: D102
         x, rows = arrays
         shape = self.shape_rule(*arrays, **params)
         at = tuple(np.indices(shape, sparse=True))
-        places = self.places(at, _aligned(rows, len(shape)), [x.shape, rows.shape], params)
+        places = self.places(at, _aligned(rows, len(shape)), arrays, params)
         return np.array(np.broadcast_to(x[places], shape))
 
 
-class Scatter(Op):
+class Scatter(_Mover):
     """Elements written to other places: `out[target(at, row)] = x[at]`, or `+=` with `add`.
 
     What is written to no place is 0, or what the input called `base` holds there.
@@ -183,10 +196,9 @@ class Scatter(Op):
         forward: Callable[..., Array] | None = None,
         **said: Any,
     ) -> None:
-        super().__init__(name, parameters(shape), **said)
-        self.target, self.shape_rule, self.forward, self.add = target, shape, forward, add
-        known = {"at", "row", "rows_shape", "index", "shapes", "out_shape", *self.params}
-        self._asked = asked(self, target, known)
+        known = {"rows_shape", "index", "shapes", "out_shape"}
+        super().__init__(name, target, known, shape, forward, **said)
+        self.add = add
 
     def parts(self, inputs: Sequence[Any]) -> tuple[Any, list[Any], Any]:
         """The inputs by what they are: base or None, those written, row numbers or None."""
@@ -196,35 +208,23 @@ class Scatter(Op):
         return base, values, rows
 
     def places(
-        self,
-        at: Places,
-        row: Any,
-        rows_shape: Shape | None,
-        index: int,
-        shapes: Sequence[Shape],
-        out_shape: Shape,
-        params: dict[str, Any],
+        self, at: Places, row: Any, index: int, inputs: Sequence[Any], out: Any, params: Any
     ) -> Places:
-        """Where an element of the input number `index` goes."""
-        known = {"at": at, "row": row, "index": index, "shapes": shapes, **params}
-        known |= {"out_shape": out_shape, "rows_shape": rows_shape}
-        return self.target(*[known[n] for n in self._asked])
-
-    def compute(self, arrays: list[Array], params: dict[str, Any]) -> Any:  # noqa: D102
-        if self.forward is not None:
-            return self.forward(*arrays, **params)
-        return self.declared(arrays, params)
+        """Where an element of what is written goes, the one numbered `index`; shapes count only."""
+        _, values, rows = self.parts(inputs)
+        known = {"at": at, "row": row, "index": index, "out_shape": out.shape, **params}
+        known["shapes"] = [v.shape for v in values]
+        known["rows_shape"] = None if rows is None else rows.shape
+        return self._places(*[known[n] for n in self._asked])
 
     def declared(self, arrays: list[Array], params: dict[str, Any]) -> Any:  # noqa: D102
         base, values, rows = self.parts(arrays)
         shape = self.shape_rule(*arrays, **params)
         out = np.zeros(shape, np.result_type(*values)) if base is None else base.copy()
-        shapes = [v.shape for v in values]
         for k, value in enumerate(values):
             at = tuple(np.indices(value.shape, sparse=True))
             row = None if rows is None else _aligned(rows, value.ndim)
-            numbers = None if rows is None else rows.shape
-            places = self.places(at, row, numbers, k, shapes, shape, params)
+            places = self.places(at, row, k, arrays, out, params)
             into = out.reshape(-1) if len(places) == 1 else out
             if self.add:
                 np.add.at(into, places, value)
@@ -254,16 +254,9 @@ class _ViewGradient(Scatter):
         self.shape_rule = lambda x, **params: params["shape"]
 
     def places(
-        self,
-        at: Places,
-        row: Any,
-        rows_shape: Shape | None,
-        index: int,
-        shapes: Sequence[Shape],
-        out_shape: Shape,
-        params: dict[str, Any],
+        self, at: Places, row: Any, index: int, inputs: Sequence[Any], out: Any, params: Any
     ) -> Places:
-        places = self.view.places(at, out_shape, {p: params[p] for p in self.view.params})
+        places = self.view.places(at, out.shape, {p: params[p] for p in self.view.params})
         assert places is not None
         return places
 

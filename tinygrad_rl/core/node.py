@@ -2,6 +2,7 @@
 
 import weakref
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -27,6 +28,7 @@ class GradPlan(NamedTuple):
     shapes: tuple[tuple[str, int], ...]  # (name_shape, position)
 
 
+@dataclass(init=False, repr=False, eq=False, slots=True)  # only for the slots: `record` fills them
 class Node:
     """The record of one op call in which some input required a gradient.
 
@@ -50,24 +52,6 @@ class Node:
     retained: Any  # a weak reference to the tensor whose .grad is filled, see `retain_grad`
     released: Where | None
     unflagged: list[Any] | None
-    __slots__ = (
-        "dtype",
-        "hooks",
-        "op",
-        "output",
-        "params",
-        "parents",
-        "plan",
-        "released",
-        "retained",
-        "saved",
-        "sequence",
-        "shape",
-        "shapes",
-        "unflagged",
-        "versions",
-        "where",
-    )
 
 
 def record(

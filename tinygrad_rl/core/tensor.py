@@ -276,26 +276,13 @@ class Tensor(Bare):
     __hash__ = object.__hash__
 
     if TYPE_CHECKING:  # operators and methods are filled in by ops/ and autodiff.py, see `method`
-        __add__: Callable[..., "Tensor"]
-        __radd__: Callable[..., "Tensor"]
-        __sub__: Callable[..., "Tensor"]
-        __rsub__: Callable[..., "Tensor"]
-        __mul__: Callable[..., "Tensor"]
-        __rmul__: Callable[..., "Tensor"]
-        __truediv__: Callable[..., "Tensor"]
-        __rtruediv__: Callable[..., "Tensor"]
-        __pow__: Callable[..., "Tensor"]
-        __rpow__: Callable[..., "Tensor"]
-        __mod__: Callable[..., "Tensor"]
-        __floordiv__: Callable[..., "Tensor"]
-        __matmul__: Callable[..., "Tensor"]
-        __rmatmul__: Callable[..., "Tensor"]
-        __neg__: Callable[..., "Tensor"]
-        __lt__: Callable[..., "Tensor"]
-        __le__: Callable[..., "Tensor"]
-        __gt__: Callable[..., "Tensor"]
-        __ge__: Callable[..., "Tensor"]
-        __getitem__: Callable[..., "Tensor"]
+
+        def _operator(self, *others: Any) -> "Tensor": ...
+
+        __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = _operator
+        __truediv__ = __rtruediv__ = __mod__ = __floordiv__ = __pow__ = __rpow__ = _operator
+        __matmul__ = __rmatmul__ = __neg__ = __lt__ = __le__ = __gt__ = __ge__ = _operator
+        __getitem__ = _operator
         __setitem__: Callable[..., None]
         __iter__: Callable[..., Any]
 

@@ -15,6 +15,7 @@ import pytest
 
 import tinygrad_rl as tg
 from tinygrad_rl.compiler.steps import kernel_digest
+from tinygrad_rl.ops.reduce import argmax_op, argmin_op, cumsum_op
 
 PROGRAM = """\
 import numpy as np
@@ -180,3 +181,23 @@ def test_a_users_ops_compile():
     s = tg.Tensor(np.array(1.5), requires_grad=True)
     for a, b in zip(tg.jit(f)(x, s), f(x, s), strict=True):
         np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=1e-12)
+
+
+@pytest.mark.parametrize("op", [cumsum_op, argmax_op, argmin_op], ids=lambda op: op.name)
+def test_built_in_kernels_are_found_again(op):
+    """A method of an array is no global, though it may be called as a function of the module is."""
+    assert kernel_digest(op.kernel) == kernel_digest(op.kernel)
+
+
+def test_inner_functions_of_a_kernel_have_no_address():
+    def make(factor):
+        def kernel(out, x):
+            def scaled(v):
+                return v * factor
+
+            for i in range(x.size):
+                out[i] = scaled(x[i])
+
+        return kernel
+
+    assert kernel_digest(make(2.0)) == kernel_digest(make(2.0)) != kernel_digest(make(3.0))
