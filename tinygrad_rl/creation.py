@@ -36,8 +36,7 @@ def ones(*shape: Any, dtype: Any = np.float32, requires_grad: bool = False) -> T
 
 def full(shape: Any, value: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
     """All `value`, with its dtype (a Python float's is float32) where none is given."""
-    filled = np.full(shape, value, as_array(value, dtype).dtype)
-    return _new(filled, requires_grad)
+    return _new(np.full(shape, value, as_array(value, dtype).dtype), requires_grad)
 
 
 def zeros_like(x: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
@@ -77,11 +76,7 @@ def arange(
 
 
 def linspace(
-    start: float,
-    stop: float,
-    num: int = 50,
-    dtype: Any = np.float32,
-    requires_grad: bool = False,
+    start: float, stop: float, num: int = 50, dtype: Any = np.float32, requires_grad: bool = False
 ) -> Tensor:
     """`num` equally spaced values from `start` to `stop`, both included."""
     return _new(np.linspace(start, stop, num).astype(dtype), requires_grad)

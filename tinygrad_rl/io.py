@@ -129,14 +129,10 @@ def _check_entries(path: Any, data: bytes, header: dict[str, Any]) -> None:
                 f"{path}: {name!r} is {code}, which tensors can't be; supported are "
                 f"{', '.join(_CODES)}"
             )
-        if start + end > len(data):
-            raise ValueError(
-                f"{path} is cut off: {name!r} ends at byte {start + end} of {len(data)}"
-            )
-        if end - begin != size * _CODES[code].itemsize:
-            raise ValueError(
-                f"{path}: {name!r} has {end - begin} bytes, too few or many for {shape}"
-            )
+        if (stop := start + end) > len(data):
+            raise ValueError(f"{path} is cut off: {name!r} ends at byte {stop} of {len(data)}")
+        if (held := end - begin) != size * _CODES[code].itemsize:
+            raise ValueError(f"{path}: {name!r} has {held} bytes, too few or many for {shape}")
 
 
 def _unflatten(path: Any, tree: Any, arrays: dict[str, Array]) -> Any:

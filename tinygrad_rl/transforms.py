@@ -53,7 +53,7 @@ def vjp(fn: Function, inputs: Any, v: Any = None, create_graph: bool = False) ->
     outs = _as_tuple(out)
     vs: Sequence[Any] = [None] * len(outs) if v is None else _matching("v", v, outs, "output")
     gradients = _gradients(outs, xs, vs, create_graph)
-    return _like(out, [_result(o, create_graph) for o in outs]), _like(inputs, gradients)
+    return _result(out, create_graph), _like(inputs, gradients)
 
 
 def jvp(fn: Function, inputs: Any, v: Any, create_graph: bool = False) -> tuple[Any, Any]:
@@ -76,7 +76,7 @@ def jvp(fn: Function, inputs: Any, v: Any, create_graph: bool = False) -> tuple[
     with enable_grad():
         products = _gradients(outs, xs, us, create_graph=True)
     results = _gradients(products, us, vs, create_graph)
-    return _like(out, [_result(o, create_graph) for o in outs]), _like(out, results)
+    return _result(out, create_graph), _like(out, results)
 
 
 def jacobian(fn: Function, inputs: Any, create_graph: bool = False) -> Any:
@@ -171,23 +171,17 @@ def _gradients(
     retain_graph: bool | None = None,
 ) -> list[Tensor]:
     """As `grad`, with zeros wherever nothing depends on anything."""
-    reached = [i for i, o in enumerate(outs) if o.requires_grad]
-    if not reached:
+    live = [o for o in outs if o.requires_grad]
+    given = [s for o, s in zip(outs, seeds, strict=True) if o.requires_grad]
+    if not live:
         return [Tensor(np.zeros(x.shape, x.dtype)) for x in xs]
     with enable_grad():
-        gradients = grad(
-            [outs[i] for i in reached],
-            list(xs),
-            [seeds[i] for i in reached],
-            create_graph,
-            retain_graph,
-            materialize_grads=True,
-        )
+        gradients = grad(live, xs, given, create_graph, retain_graph, materialize_grads=True)
     return [g for g in gradients if g is not None]
 
 
-def _result(out: Tensor, create_graph: bool) -> Tensor:
-    return out if create_graph else out.detach()
+def _result(out: Any, create_graph: bool) -> Any:
+    return _like(out, [o if create_graph else o.detach() for o in _as_tuple(out)])
 
 
 def _as_tuple(value: Any) -> tuple[Any, ...]:

@@ -64,19 +64,15 @@ class _Autopsy(Observer):
         verb = "made"
         if np.isnan(out[index]) and any(np.isnan(a).any() for a in arrays if a.dtype.kind == "f"):
             verb = "was given a NaN (made outside this block) and gives"
-        lines = [
-            f"{op.name!r} {verb} {out[index]} at {index} ({count} of {out.size} entries), called "
-            f"at {at(caller())}"
+        entries = f"{out[index]} at {index} ({count} of {out.size} entries)"
+        head = f"{op.name!r} {verb} {entries}, called at {at(caller())}"
+        if (node := self._node) is not None:
+            head += f", in the backward of {node.op.name!r}, which was called at {at(node.where)}"
+        operands = [
+            f"  {op.arg_name(i).rstrip('_')} = {_operand(op, a, out.shape, index)}"
+            for i, a in enumerate(arrays)
         ]
-        if self._node is not None:
-            forward = self._node
-            lines[0] += (
-                f", in the backward of {forward.op.name!r}, which was called at {at(forward.where)}"
-            )
-        for i, a in enumerate(arrays):
-            name = op.arg_name(i).rstrip("_")
-            lines.append(f"  {name} = {_operand(op, a, out.shape, index)}")
-        return "\n".join(lines)
+        return "\n".join([head, *operands])
 
 
 def _operand(op: Op, array: Array, shape: tuple[int, ...], index: tuple[int, ...]) -> str:

@@ -41,11 +41,6 @@ class Visit(NamedTuple):
     flops: int
 
 
-def gradients_of(outputs: Sequence[Tensor]) -> list[Tensor]:
-    """Ones to start from: the gradient of the sum of the outputs."""
-    return [Tensor(np.ones(t.shape, t.dtype)) for t in outputs]
-
-
 def visit(
     outputs: Sequence[Tensor], gradients: Sequence[Tensor], inputs: Sequence[Tensor] | None = None
 ) -> tuple[list[Visit], dict[Tensor, Tensor]]:
@@ -174,16 +169,12 @@ def trace_backward(
     with watching(alone=True):
         start = initial_gradient(loss, gradient)
     visits, gradients = visit([loss], [start])
-    order = {id(n): i for i, n in enumerate(sorted((v.node for v in visits), key=_sequence), 1)}
-    labels = {id(v.node): f"%{order[id(v.node)]} {v.node.op.name}" for v in visits}
+    nodes = sorted((v.node for v in visits), key=lambda node: node.sequence)
+    labels = {id(node): f"%{i} {node.op.name}" for i, node in enumerate(nodes, 1)}
     for i, leaf in enumerate(gradients, 1):
         labels[id(leaf)] = known.tensors.get(id(leaf), f"leaf {i} {leaf.shape}")
     steps = tuple(_step(i, v, labels) for i, v in enumerate(visits, 1))
     return BackwardTrace(steps, {labels[id(leaf)]: g._array for leaf, g in gradients.items()})
-
-
-def _sequence(node: Node) -> int:
-    return node.sequence
 
 
 def _step(number: int, v: Visit, labels: dict[int, str]) -> BackwardStep:
@@ -225,12 +216,9 @@ def _source_of(rule: Callable[..., Any]) -> str:
     names = list(inspect.signature(rule).parameters)
     code = rule.__code__
     for node in ast.walk(_tree(code.co_filename)):
-        if (
-            not isinstance(node, (ast.Lambda, ast.FunctionDef))
-            or node.lineno != code.co_firstlineno
-        ):
+        if not isinstance(node, (ast.Lambda, ast.FunctionDef)):
             continue
-        if [a.arg for a in node.args.args] != names:
+        if (node.lineno, [a.arg for a in node.args.args]) != (code.co_firstlineno, names):
             continue
         if isinstance(node, ast.Lambda):
             return _tidy(ast.unparse(node.body))

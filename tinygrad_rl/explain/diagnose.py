@@ -130,12 +130,12 @@ class Flow:
 
     def _useful(self) -> set[Tracked] | None:
         """The values that depend on what `grad` was asked about; None for all."""
-        asked: set[int] = set()
+        asked: set[Tensor] = set()
         for root in self.roots:
             if root.asked is None:
                 return None
             asked |= root.asked
-        starts = [v for v in (*self.consumers, *self.targets) if id(v.tensor) in asked]
+        starts = [v for v in (*self.consumers, *self.targets) if v.tensor in asked]
         edges = edges_from(starts, self.calls, lambda e: e[0].recorded and e[0].flags[e[1]])
         return {*starts, *(call.out for call, _ in edges)}
 
@@ -179,23 +179,22 @@ def _leading_to(targets: Iterable[Tracked]) -> list[Call]:
 
 def diagnose(recorder: Recorder, flow: Flow) -> tuple[list[Leaf], list[str]]:
     """The verdict on each leaf that is a parameter or has, or had, the flag; names of the data."""
-    used = {id(v.tensor): v for call in recorder.calls for v in call.inputs if v.maker is None}
-    used |= {id(v.tensor): v for v in flow.targets if v.maker is None}
-    tensors = {id(t): t for t in recorder.names.found}
-    tensors |= {i: v.tensor for i, v in used.items()}
-    tensors |= {id(t): t for root in flow.roots for t in root.gradients}
-    made = {id(c.out.tensor) for c in recorder.calls}
+    names = recorder.names
+    values = [v for call in recorder.calls for v in call.inputs] + flow.targets
+    used = {v.tensor: v for v in values if v.maker is None}
+    swept = [t for root in flow.roots for t in root.gradients]
+    made = {c.out.tensor for c in recorder.calls}
     leaves, data, nameless = [], [], 0
-    for i, t in tensors.items():
-        if t.dtype.kind != "f" or t.op is not None or i in made:
+    for t in dict.fromkeys([*names.found, *used, *swept]):
+        if t.dtype.kind != "f" or t.op is not None or t in made:
             continue
-        value = used.get(i) or Tracked(t)
-        name = recorder.names.tensors.get(i) or value.name
-        if i in recorder.names.parameters or t.requires_grad or t.cuts:
+        value = used.get(t) or Tracked(t)
+        name = names.tensors.get(id(t)) or value.name
+        if id(t) in names.parameters or t.requires_grad or t.cuts:
             nameless += not name
             leaf = Leaf(name or f"tensor {nameless}", t.shape, t)
             leaves.append(_verdict(recorder, flow, value, leaf))
-        elif name and i in used:
+        elif name and t in used:
             data.append(name)
     return _told_apart(leaves), data
 
@@ -224,16 +223,13 @@ def _verdict(recorder: Recorder, flow: Flow, value: Tracked, leaf: Leaf) -> Leaf
         status = Status.BLOCKED if causes else Status.UNUSED
         return replace(leaf, status=status, causes=tuple(causes or [_unused(recorder, value)]))
     cuts = _on_paths(recorder, flow, value)
-    late = [r.frozen_late[id(leaf.tensor)] for r in flow.roots if id(leaf.tensor) in r.frozen_late]
+    late = [r.frozen_late[leaf.tensor] for r in flow.roots if leaf.tensor in r.frozen_late]
     if late or (not paths and g is None):
         causes = [*late[:1], *cuts, *_not_asked(flow, value)] or [_no_flag(recorder, value)]
         frozen = all(c.kind is CutKind.FROZEN for c in causes)
         status = Status.FROZEN if frozen else Status.BLOCKED
-        passed = any(
-            (call, i) in flow.live
-            for call, _ in flow.consumers.get(value, ())
-            for i in range(len(call.inputs))
-        )
+        users = {call for call, _ in flow.consumers.get(value, ())}
+        passed = any(call in users for call, _ in flow.live)
         return replace(
             leaf, status=status, blocked_paths=shadow, causes=tuple(causes), passed=passed
         )
@@ -269,7 +265,7 @@ def _on_paths(recorder: Recorder, flow: Flow, value: Tracked) -> list[Cut]:
 
 
 def _not_asked(flow: Flow, value: Tracked) -> list[Cut]:
-    roots = [r for r in flow.roots if r.asked is not None and id(value.tensor) not in r.asked]
+    roots = [r for r in flow.roots if r.asked is not None and value.tensor not in r.asked]
     detail = "grad() was asked about other tensors only"
     return [Cut(CutKind.NOT_ASKED, detail, root.where) for root in roots[:1]]
 

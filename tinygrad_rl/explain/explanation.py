@@ -101,9 +101,8 @@ class Explanation:
         """
         path = Path(path)
         if path.suffix not in (".svg", ".png"):
-            raise ValueError(
-                f"a picture is saved as .svg or .png, not {path.suffix or path.name!r}"
-            )
+            given = path.suffix or path.name
+            raise ValueError(f"a picture is saved as .svg or .png, not {given!r}")
         is_svg = path.suffix == ".svg"
         write_atomically(path, self.svg(detail).encode() if is_svg else self.png(detail))
 

@@ -20,11 +20,9 @@ import numpy as np
 from tinygrad_rl import core
 from tinygrad_rl.autodiff import backward, grad
 from tinygrad_rl.core import Cut, CutKind, Line, Node, Observer, Op, Tensor, Where, mode, watching
-from tinygrad_rl.debug.walkthrough import Visit, gradients_of, visit
+from tinygrad_rl.debug.walkthrough import Visit, visit
 from tinygrad_rl.naming import Names
 from tinygrad_rl.nn.module import Module
-
-_READS_OF_ENGINE = {"bool() or if"}  # steer Python, carry no values on
 
 
 @dataclass(eq=False)
@@ -98,14 +96,14 @@ class Root:
 
     Attributes
     ----------
-    asked : ids of the leaves that grad() was asked about; None for all.
+    asked : the leaves that grad() was asked about; None for all.
     error : what the engine said when it refused.
     """
 
     outputs: list[Tracked]
     where: Where | None
-    asked: set[int] | None
-    frozen_late: dict[int, Cut]
+    asked: set[Tensor] | None
+    frozen_late: dict[Tensor, Cut]
     visits: list[Visit]
     gradients: dict[Tensor, Tensor]
     error: str | None
@@ -195,7 +193,7 @@ class Recorder(Observer):
 
     def on_read(self, tensor: Tensor, how: str) -> None:
         """Record that values leave the engine."""
-        if how not in _READS_OF_ENGINE:
+        if how != "bool() or if":  # that steers Python, and carries no values on
             site, values = self._site([tensor], how), tensor._array.copy()
             self.reads.append(Read(self._track(tensor), how, site, len(self.calls), values))
 
@@ -207,10 +205,7 @@ class Recorder(Observer):
             self._blocks.pop()
 
     def on_backward(
-        self,
-        outputs: Sequence[Tensor],
-        inputs: Sequence[Tensor] | None,
-        gradients: Sequence[Any],
+        self, outputs: Sequence[Tensor], inputs: Sequence[Tensor] | None, gradients: Sequence[Any]
     ) -> None:
         """Take the gradient ourselves before the function does, for that uses up the graph."""
         self.add_root(outputs, gradients, self._site(outputs, "backward").where, inputs)
@@ -228,35 +223,26 @@ class Recorder(Observer):
         visits: list[Visit] = []
         gradients: dict[Tensor, Tensor] = {}
         error = None
-        observers, mode.observers = mode.observers, ()
+        live = [(t, g) for t, g in zip(outputs, given, strict=True) if t.requires_grad]
         try:
-            live = [(t, g) for t, g in zip(outputs, given, strict=True) if t.requires_grad]
-            tensors = [t for t, _ in live]
-            seeds = [
-                one if g is None else Tensor(g, dtype=one.dtype)
-                for (_, g), one in zip(live, gradients_of(tensors), strict=True)
-            ]
-            visits, gradients = visit(tensors, seeds, inputs)
+            with watching(alone=True):
+                starts = [np.ones(t.shape) if g is None else g for t, g in live]
+                seeds = [Tensor(g, dtype=t.dtype) for g, (t, _) in zip(starts, live, strict=True)]
+                visits, gradients = visit([t for t, _ in live], seeds, inputs)
         except RuntimeError as refusal:
             error = str(refusal)
-        finally:
-            mode.observers = observers
         tracked, late = [self._track(t) for t in outputs], self._frozen_late()
-        asked = None if inputs is None else {id(t) for t in inputs}
+        asked = None if inputs is None else set(inputs)
         self.roots.append(Root(tracked, where, asked, late, visits, gradients, error))
 
-    def _frozen_late(self) -> dict[int, Cut]:
+    def _frozen_late(self) -> dict[Tensor, Cut]:
         """Leaves that had the flag when they were used and have it no more."""
-        used = {
-            id(v.tensor): v.tensor
-            for call in self.calls
-            for v, flag in zip(call.inputs, call.flags, strict=True)
-            if flag and v.maker is None
-        }
+        inputs = [e for call in self.calls for e in zip(call.inputs, call.flags, strict=True)]
+        used = {v.tensor for v, flag in inputs if flag and v.maker is None}
         detail = "the call had recorded already that it requires a gradient"
         return {
-            i: Cut(CutKind.FROZEN_LATE, detail, t.cuts[0].where)
-            for i, t in used.items()
+            t: Cut(CutKind.FROZEN_LATE, detail, t.cuts[0].where)
+            for t in used
             if not t.requires_grad and t.cuts
         }
 
@@ -341,7 +327,9 @@ class Recorder(Observer):
             code, owner = frame.f_code, _owner(frame)
             if owner is self:
                 continue
-            is_forward = isinstance(owner, Module) and code is _forward_code(owner)
+            is_forward = (
+                isinstance(owner, Module) and code is inspect.unwrap(type(owner).forward).__code__
+            )
             if is_forward:
                 modules.append((self._identity(frame), self.names.modules.get(id(owner), "")))
             if not core.is_inside(code):
@@ -364,12 +352,10 @@ class Recorder(Observer):
 
     def _record_locals(self, frame: FrameType, tensors: Sequence[Tensor], depth: int) -> None:
         """What the function calls its intermediate results; the outermost frame's names win."""
-        variables = frame.f_locals
+        names = {id(v): n for n, v in reversed(frame.f_locals.items())}
         for t in tensors:
-            if self._local_names.get(id(t), (0, ""))[0] < depth:
-                name = next((n for n, v in variables.items() if v is t), None)
-                if name is not None:
-                    self._local_names[id(t)] = (depth, name)
+            if id(t) in names and self._local_names.get(id(t), (0, ""))[0] < depth:
+                self._local_names[id(t)] = (depth, names[id(t)])
 
 
 def _owner(frame: FrameType) -> Any:
@@ -378,18 +364,12 @@ def _owner(frame: FrameType) -> Any:
     return frame.f_locals.get(code.co_varnames[0]) if code.co_argcount else None
 
 
-def _forward_code(module: Module) -> Any:
-    return inspect.unwrap(type(module).forward).__code__
-
-
 def _block_cut(owner: Any) -> Cut:
     """What a block that sets grad mode to False does to a gradient."""
     where = core.caller()
     if owner in (backward, grad):
-        made = (
-            "made by a backward or grad(), which records its own work only with create_graph=True"
-        )
-        return Cut(CutKind.NO_CREATE_GRAPH, made, where)
+        detail = "a backward or grad(), which records its own work only with create_graph=True"
+        return Cut(CutKind.NO_CREATE_GRAPH, f"made by {detail}", where)
     code = getattr(inspect.unwrap(owner), "__code__", None)
     if code is None:
         return Cut(CutKind.NO_GRAD, "the block records nothing", where)

@@ -75,16 +75,14 @@ def render(e: Explanation, width: int, color: bool) -> str:
         file=io.StringIO(), width=width, force_terminal=color, no_color=not color, highlight=False
     )
     value = "" if e.value is None else f" = {e.value:.6g}"
-    out.print(Text.assemble((f"{e.title}(){value}", "bold")))
+    out.print(Text(f"{e.title}(){value}", "bold"))
     out.print(Text(headline(e.leaves)))
     if e.error:
         out.print(Text.assemble(("The engine refused: ", "bold red"), e.error))
     causes = e.causes
-    table = Table(box=None, padding=(0, 2, 0, 0), show_header=True, header_style="dim")
-    table.add_column("")
-    table.add_column("tensor", overflow="fold")
-    table.add_column("shape")
-    table.add_column("gradient", overflow="fold")
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for column in ("", "tensor", "shape", "gradient"):
+        table.add_column(column, overflow="fold")
     for leaves in _rows(e.leaves):
         first, style = leaves[0], _COLORS[leaves[0].status]
         shape = "" if len(leaves) > 1 else str(first.shape)

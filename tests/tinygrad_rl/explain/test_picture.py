@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import tinygrad_rl as tg
-from tinygrad_rl.explain.draw.graph import build
+from tinygrad_rl.explain.draw.graph import Graph
 from tinygrad_rl.explain.draw.picture import Scene
 
 RNG = np.random.default_rng(0)
@@ -36,7 +36,7 @@ def words(svg):
 
 def graph(fn, detail):
     e = tg.explain(fn)
-    return build(e.flow, e.leaves, detail)
+    return Graph(e.flow, e.leaves, detail)
 
 
 def test_svg_stands_alone():

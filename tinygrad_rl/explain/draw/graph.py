@@ -1,6 +1,6 @@
 """From recorded calls to the boxes and arrows of a picture, at one of three levels of detail.
 
-    graph = build(flow, leaves, "layer")
+    graph = Graph(flow, leaves, "layer")
     graph.boxes, graph.arrows
 
 A layer of a network is five ops or so; drawn in full, a two-layer actor and its critic are forty
@@ -59,49 +59,35 @@ class Arrow:
         return float(np.linalg.norm(np.sum(self.gradients, axis=0))) if self.gradients else None
 
 
-@dataclass
 class Graph:
-    """What is drawn."""
-
-    boxes: list[Box]
-    arrows: list[Arrow]
-
-
-def build(flow: Flow, leaves: Sequence[Leaf], detail: str) -> Graph:
-    """Group the calls and connect the groups.
+    """What is drawn: groups of calls as `boxes`, and `arrows` between them.
 
     Raises
     ------
     ValueError : for an unknown level of detail.
     """
-    if detail not in ("op", "layer", "module"):
-        raise ValueError(f"detail is 'op', 'layer' or 'module', not {detail!r}")
-    return _Builder(flow, {id(leaf.tensor): leaf for leaf in leaves}, detail).build()
 
-
-class _Builder:
-    def __init__(self, flow: Flow, leaves: dict[int, Leaf], detail: str) -> None:
-        self.flow, self.leaves, self.detail = flow, leaves, detail
+    def __init__(self, flow: Flow, leaves: Sequence[Leaf], detail: str) -> None:
+        if detail not in ("op", "layer", "module"):
+            raise ValueError(f"detail is 'op', 'layer' or 'module', not {detail!r}")
+        self.flow, self.detail = flow, detail
+        self.leaves = {id(leaf.tensor): leaf for leaf in leaves}
         self.group: dict[Call, Call] = {}  # of each call, the first call of its group
         self.members: dict[Call, list[Call]] = {}
-        self.boxes: dict[Call, Box] = {}
-        self.leaf_boxes: dict[Tracked, Box] = {}
-        self.arrows: dict[tuple[Box, Box, Tracked], Arrow] = {}
-        self.named: set[Tracked] = set()  # have their name at an arrow
-        starts = [v for v in flow.consumers if v.maker is None and id(v.tensor) in leaves]
+        self._leaf_boxes: dict[Tracked, Box] = {}
+        self._arrows: dict[tuple[Box, Box, Tracked], Arrow] = {}
+        self._named: set[Tracked] = set()  # have their name at an arrow
+        starts = [v for v in flow.consumers if v.maker is None and id(v.tensor) in self.leaves]
         edges = edges_from(starts, flow.calls)
         self.could_carry = {*starts, *(call.out for call, _ in edges)}  # a gradient
-
-    def build(self) -> Graph:
-        """The boxes, then the arrows between them."""
         self._group_calls()
-        self.boxes = {first: self._box(calls) for first, calls in self.members.items()}
-        for call in self.flow.calls:
+        self._boxes = {first: self._box(calls) for first, calls in self.members.items()}
+        for call in flow.calls:
             for i, value in enumerate(call.inputs):
                 self._connect((call, i), value)
-        results = [self._result(v) for v in self.flow.targets if v.maker is not None]
-        boxes = [*self.leaf_boxes.values(), *self.boxes.values(), *results]
-        return Graph(boxes, list(self.arrows.values()))
+        results = [self._result(v) for v in flow.targets if v.maker is not None]
+        self.boxes = [*self._leaf_boxes.values(), *self._boxes.values(), *results]
+        self.arrows = list(self._arrows.values())
 
     # -- which calls belong together -------------------------------------------------------------
 
@@ -156,13 +142,12 @@ class _Builder:
     def _continues_formula(self, call: Call, outside: list[Tracked]) -> bool:
         """A chain of ops with nothing but numbers beside it is one formula, such as -q.mean()."""
         seen = [v for v in outside if v.maker or not self._is_hidden(v)]
-        if len(seen) != 1 or seen[0].maker is None or seen[0].name:
+        if len(seen) != 1 or seen[0].name or (before := seen[0].maker) is None:
             return False
-        before = seen[0].maker
         if call.op is None or before.op is None or call.recorded != before.recorded:
             return False
-        cuts = [c for found in call.cuts for c in found if c.kind is not CutKind.NO_GRAD]
-        return not cuts and before.op.cuts is None
+        cuts = {c.kind for found in call.cuts for c in found}
+        return cuts <= {CutKind.NO_GRAD} and before.op.cuts is None
 
     def _is_hidden(self, value: Tracked) -> bool:
         """A number in the formula, or a constant that the user keeps private."""
@@ -193,10 +178,10 @@ class _Builder:
         return Box(title=", ".join(words), cluster=module)
 
     def _connect(self, edge: Edge, value: Tracked) -> None:
-        box = self.boxes[self.group[edge[0]]]
+        box = self._boxes[self.group[edge[0]]]
         leaf = self.leaves.get(id(value.tensor))
         if value.maker is not None:
-            source = self.boxes[self.group[value.maker]]
+            source = self._boxes[self.group[value.maker]]
             if source is not box:
                 self._arrow(source, box, value, edge)
         elif self._is_hidden(value) and (self.detail != "op" or not value.name):
@@ -206,9 +191,9 @@ class _Builder:
             if chip.name not in [c.name for c in box.chips]:
                 box.chips.append(chip)
         else:
-            if value not in self.leaf_boxes:
-                self.leaf_boxes[value] = _leaf_box(value, leaf)
-            self._arrow(self.leaf_boxes[value], box, value, edge)
+            if value not in self._leaf_boxes:
+                self._leaf_boxes[value] = _leaf_box(value, leaf)
+            self._arrow(self._leaf_boxes[value], box, value, edge)
 
     def _chip(self, leaf: Leaf, box: Box, edge: Edge) -> Chip:
         """What happens to a parameter at this call; at another it may fare otherwise."""
@@ -227,9 +212,9 @@ class _Builder:
         assert value.maker is not None
         number = f" = {value.tensor._array.item():.4g}" if value.tensor.size == 1 else ""
         name = value.name or ("loss" if value.tensor.size == 1 else "result")
-        source, box = self.boxes[self.group[value.maker]], Box(kind="result", title=name + number)
+        source, box = self._boxes[self.group[value.maker]], Box(kind="result", title=name + number)
         live = any((value.maker, i) in self.flow.live for i in range(len(value.maker.inputs)))
-        arrow = self.arrows[source, box, value] = Arrow(source, box, live=live)
+        arrow = self._arrows[source, box, value] = Arrow(source, box, live=live)
         if value.maker in self.flow.incoming:
             arrow.gradients.append(self.flow.incoming[value.maker])
         return box
@@ -241,10 +226,10 @@ class _Builder:
     # -- arrows ----------------------------------------------------------------------------------
 
     def _arrow(self, source: Box, target: Box, value: Tracked, edge: Edge) -> None:
-        arrow = self.arrows.setdefault((source, target, value), Arrow(source, target))
-        if value.maker is not None and value.name and value not in self.named:
+        arrow = self._arrows.setdefault((source, target, value), Arrow(source, target))
+        if value.maker is not None and value.name and value not in self._named:
             arrow.label = value.name
-            self.named.add(value)
+            self._named.add(value)
         if edge in self.flow.live:
             arrow.live, arrow.cut = True, None
             if edge in self.flow.sent:

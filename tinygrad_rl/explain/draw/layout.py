@@ -84,12 +84,8 @@ def place(
 
 def _assign_layers(spots: Sequence[Spot], edges: Sequence[tuple[Spot, Spot]]) -> None:
     for _ in spots:  # a layer is settled in each round, at least
-        settled = True
         for a, b in edges:
-            if b.layer <= a.layer:
-                b.layer, settled = a.layer + 1, False
-        if settled:
-            break
+            b.layer = max(b.layer, a.layer + 1)
     ends = {b for _, b in edges}
     for s in spots:  # an input stands right above its first use
         below = [b.layer for a, b in edges if a is s]
@@ -126,16 +122,12 @@ def _crossings(layers: list[list[Spot]]) -> int:
 
 def _place_x(layers: list[list[Spot]], gap: float) -> float:
     """Move each layer to its neighbours: the one before, then the one after, in the end both."""
-    for layer in layers:
-        _settle(layer, [0.0] * len(layer), [1.0] * len(layer), gap)
     for sweep in range(_SWEEPS):
-        down = sweep % 2 == 0
+        down, both = sweep % 2 == 0, sweep >= _SWEEPS // 2
         for layer in layers if down else reversed(layers):
             wished = []
             for s in layer:
-                near = s.above if down else s.below
-                if sweep >= _SWEEPS // 2:
-                    near = s.above + s.below
+                near = s.above + s.below if both else s.above if down else s.below
                 total = sum(w for _, w in near)
                 wished.append(sum(n.x * w for n, w in near) / total if near else s.x)
             weights = [max((w for _, w in s.above + s.below), default=1.0) for s in layer]

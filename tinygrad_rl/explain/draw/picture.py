@@ -19,7 +19,7 @@ from typing import Any
 
 from tinygrad_rl.core import CutKind
 from tinygrad_rl.explain.diagnose import Flow, Leaf, Status
-from tinygrad_rl.explain.draw.graph import Arrow, Box, Chip, build
+from tinygrad_rl.explain.draw.graph import Arrow, Box, Chip, Graph
 from tinygrad_rl.explain.draw.layout import Point, lines_of, place
 
 Area = tuple[float, float, float, float]  # left, top, width, height
@@ -64,13 +64,10 @@ class Shape:
         d = " ".join(
             c + " ".join(f"{x:.1f},{y:.1f}" for x, y in points) for c, points in self.pieces
         )
-        stroke = ""
-        if self.stroke != "none":
-            stroke = f' stroke="{self.stroke}" stroke-width="{self.width:g}"'
-            stroke += ' stroke-linejoin="round"'
+        stroke = f' stroke="{self.stroke}" stroke-width="{self.width:g}" stroke-linejoin="round"'
         if self.dash:
             stroke += f' stroke-dasharray="{" ".join(f"{v:g}" for v in self.dash)}"'
-        return f'<path d="{d}" fill="{self.fill}"{stroke}/>'
+        return f'<path d="{d}" fill="{self.fill}"{stroke if self.stroke != "none" else ""}/>'
 
     def artist(self) -> Any:
         """As an artist of matplotlib."""
@@ -84,8 +81,8 @@ class Shape:
             Path(points, codes),
             facecolor=self.fill,
             edgecolor=self.stroke,
-            linewidth=self.width if self.stroke != "none" else 0,
-            linestyle=(0, tuple(v / self.width for v in self.dash)) if self.dash else "-",
+            linewidth=self.width,
+            linestyle=(0, [v / self.width for v in self.dash] or None),
             capstyle="butt",
             joinstyle="round",
         )
@@ -111,7 +108,6 @@ class Words:
             style += ' font-weight="bold"'
         if self.halo:
             style += f' stroke="{_PAPER}" stroke-width="4" paint-order="stroke"'
-            style += ' stroke-linejoin="round"'
         return f'<text x="{self.x:.1f}" y="{self.y:.1f}"{style}>{escape(self.text)}</text>'
 
     def artist(self) -> Any:
@@ -174,20 +170,16 @@ class Scene:
     def hatch(self, x: float, y: float, w: float, h: float) -> None:
         """Fill a rectangle with diagonal lines."""
         for d in itertools.takewhile(lambda d: d < w + h, itertools.count(6.0, 6.0)):
-            upper, lower = (
-                (x + min(d, w), y + max(0.0, d - w)),
-                (x + max(0.0, d - h), y + min(d, h)),
-            )
+            upper = (x + min(d, w), y + max(0.0, d - w))
+            lower = (x + max(0.0, d - h), y + min(d, h))
             self.line(upper, lower, stroke=_HATCH, width=0.8)
 
-    def lock(self, x: float, y: float, size: float, color: str = INK) -> None:
+    def lock(self, x: float, y: float, size: float) -> None:
         """Draw a closed padlock around the point."""
         w, h, r = size * 0.8, size * 0.55, size * 0.256
-        self.rect(x - w / 2, y, w, h, radius=1.5, fill=color)
-        top = y - size * 0.42
-        bow = [(x - r, top - r * 0.3), (x + r, top - r * 0.3), (x + r, top + r)]
-        shackle = [("M", [(x - r, y)]), ("L", [(x - r, top + r)]), ("C", bow), ("L", [(x + r, y)])]
-        self.path(shackle, stroke=color, width=size * 0.13)
+        style = {"stroke": INK, "width": size * 0.13}
+        self.rect(x - r, y - size * 0.42, 2 * r, h, radius=r, **style)
+        self.rect(x - w / 2, y, w, h, radius=1.5, fill=INK)
 
     def scissors(self, x: float, y: float, size: float) -> None:
         """Draw open scissors, cutting to the left at the point."""
@@ -243,7 +235,7 @@ class Scene:
 
 def draw(title: str, flow: Flow, leaves: Sequence[Leaf], verdict: str, detail: str) -> Scene:
     """The picture of an explanation, see `Explanation.svg` for `detail`."""
-    graph = build(flow, leaves, detail)
+    graph = Graph(flow, leaves, detail)
     boxes, arrows = graph.boxes, graph.arrows
     for box in boxes:
         box.width, box.height = _size(box)
@@ -269,11 +261,10 @@ def draw(title: str, flow: Flow, leaves: Sequence[Leaf], verdict: str, detail: s
     for box in boxes:
         _box(scene, box)
     taken = [(b.left, b.top, b.width, b.height) for b in boxes]
-    last: dict[Box, float] = {}  # where the rightmost arrow comes in
-    for arrow, points in zip(arrows, lines, strict=True):
-        last[arrow.target] = max(points[-1][0], last.get(arrow.target, 0.0))
-    for arrow, points in zip(arrows, lines, strict=True):
-        _label(scene, arrow, points, points[-1][0] == last[arrow.target], taken)
+    drawn = list(zip(arrows, lines, strict=True))
+    rightmost = {a.target: points for a, points in sorted(drawn, key=lambda d: d[1][-1][0])}
+    for arrow, points in drawn:
+        _label(scene, arrow, points, points is rightmost[arrow.target], taken)
     _legend(scene, top + tall + 44)
     return scene
 
@@ -367,8 +358,7 @@ def _chip(scene: Scene, chip: Chip, x: float, y: float) -> None:
 
 def _clusters(scene: Scene, boxes: list[Box]) -> None:
     """A pale field behind the boxes of one module call, when nothing else stands there."""
-    clusters = dict.fromkeys(b.cluster for b in boxes if b.cluster)
-    for cluster in clusters:
+    for cluster in dict.fromkeys(b.cluster for b in boxes if b.cluster):
         members = [b for b in boxes if b.cluster == cluster]
         left, top = min(b.left for b in members) - 14, min(b.top for b in members) - 24
         right = max(b.left + b.width for b in members) + 14
@@ -378,8 +368,6 @@ def _clusters(scene: Scene, boxes: list[Box]) -> None:
             continue
         scene.rect(left, top, right - left, bottom - top, radius=10, fill=_CLUSTER)
         scene.text(left + 10, top + 16, cluster[1], 12, FAINT, anchor="start", bold=True)
-        if {c.kind for b in members for c in b.chips} == {CutKind.FROZEN}:
-            scene.lock(left + 20 + text_width(cluster[1], 12, True), top + 11, 12, FAINT)
 
 
 # -- arrows ----------------------------------------------------------------------------------------
@@ -417,29 +405,23 @@ def _label(
     """Words beside the middle of an arrow's first stretch, away from the others at its target."""
     (x0, y0), (x1, y1) = points[:2]
     x, y = (x0 + x1) / 2, (y0 + y1) / 2
-    name = [Words(0, 0, arrow.label, _SMALL, INK, bold=True)] if arrow.label else []
+    said = [Words(0, 0, arrow.label, _SMALL, INK, bold=True)] if arrow.label else []
     if arrow.cut is not None:
         scene.scissors(x, y, 17)
         taken.append((x - 14, y - 10, 32, 20))
-        said = [
-            Words(0, 0, arrow.cut.title, _SMALL + 1, CUT, bold=True),
-            Words(0, 0, str(arrow.cut.line), _SMALL - 1, CUT),
-        ]
-        _write(scene, (x, y), 22, rightmost, said, taken)
-        _write(scene, (x, y), 22, not rightmost, name, taken)
+        said.append(Words(0, 0, arrow.cut.title, _SMALL + 1, CUT, bold=True))
+        said.append(Words(0, 0, str(arrow.cut.line), _SMALL - 1, CUT))
     elif arrow.live and arrow.norm is not None:
-        color, said_norm = (ZERO, "0 exactly") if arrow.norm == 0 else (BACK, f"{arrow.norm:.3g}")
-        name.append(Words(0, 0, f"∇ {said_norm}", _SMALL, color))
-    if arrow.cut is None:
-        _write(scene, (x, y), 16, rightmost, name, taken)
+        color, norm = (ZERO, "0 exactly") if arrow.norm == 0 else (BACK, f"{arrow.norm:.3g}")
+        said.append(Words(0, 0, f"∇ {norm}", _SMALL, color))
+    if said:
+        _write(scene, (x, y), 22 if arrow.cut else 16, rightmost, said, taken)
 
 
 def _write(
     scene: Scene, at: Point, away: float, to_right: bool, words: list[Words], taken: list[Area]
 ) -> None:
     """Put lines of words on one side of a point, or on the other when they would cover a box."""
-    if not words:
-        return
     w, h = max(text_width(t.text, t.size, t.bold) for t in words), 14.0 * len(words)
     right, left = (at[0] + away, at[1] - h / 2, w, h), (at[0] - away - w, at[1] - h / 2, w, h)
     sides = (right, left) if to_right else (left, right)
@@ -459,9 +441,8 @@ def _overlap(a: Area, b: Area) -> bool:
 
 def _room_for_labels(arrows: list[Arrow]) -> float:
     """Space on each side, for the label of a cut may stick out beyond the boxes."""
-    said = [(str(a.cut.line), a.cut.title) for a in arrows if a.cut]
-    widths = [max(text_width(s, _SMALL), text_width(t, _SMALL + 1, True)) - 10 for s, t in said]
-    return max(widths, default=0.0)
+    said = [text for a in arrows if a.cut for text in (str(a.cut.line), a.cut.title)]
+    return max((text_width(text, _SMALL) for text in said), default=0.0)
 
 
 # -- legend ----------------------------------------------------------------------------------------
