@@ -29,11 +29,11 @@ class _Watch(Observer):
     """Records which leaves get a gradient, and how large."""
 
     def __init__(self) -> None:
-        self.norms: dict[int, float] = {}
+        self.norms: dict[Tensor, float] = {}
 
     def on_gradient(self, leaf: Tensor, g: Tensor) -> None:
         norm = float(np.linalg.norm(g._array.astype(np.float64)))
-        self.norms[id(leaf)] = max(norm, self.norms.get(id(leaf), 0.0)) if norm == norm else norm
+        self.norms[leaf] = max(norm, self.norms.get(leaf, 0.0)) if norm == norm else norm
 
 
 class gradient_contract:
@@ -75,13 +75,12 @@ class gradient_contract:
             raise ValueError(
                 "a contract without a clause: was a generator such as parameters() used up before?"
             )
-        both = {id(t) for t in self._receives} & {id(t) for t in self._untouched}
         self._names = {
-            id(t): names.tensors.get(id(t), f"a tensor of shape {t.shape}")
+            t: names.tensors.get(id(t), f"a tensor of shape {t.shape}")
             for t in (*self._receives, *self._untouched)
         }
-        if both:
-            name = next(self._names[id(t)] for t in self._receives if id(t) in both)
+        if both := [t for t in self._receives if t in set(self._untouched)]:
+            name = self._names[both[0]]
             raise ValueError(f"{name} can't both receive a gradient and stay untouched")
         self._max_flops = max_flops
         self._counter = FlopCounter()
@@ -93,9 +92,8 @@ class gradient_contract:
 
     def __enter__(self) -> "gradient_contract":
         self._counter, self._watch = FlopCounter(), _Watch()
-        tensors = (*self._receives, *self._untouched)
-        self._grads = {id(t): (t.accumulated, _copied(t.accumulated)) for t in tensors}
-        self._values = {id(t): t._array.copy() for t in self._untouched}
+        self._grads = {t: (t.accumulated, _copied(t.accumulated)) for t in self._names}
+        self._values = {t: t._array.copy() for t in self._untouched}
         self._block = watching(self._counter, self._watch)
         self._block.__enter__()
         return self
@@ -128,17 +126,15 @@ class gradient_contract:
 
     def _got(self, t: Tensor) -> float | None:
         """Norm of the gradient that a tensor got in the block; None for none."""
-        if id(t) in self._watch.norms:
-            return self._watch.norms[id(t)]
-        before, values = self._grads[id(t)]
-        if t.accumulated is None or (
-            t.accumulated is before and np.array_equal(t.accumulated._array, values, True)
-        ):
+        if t in self._watch.norms:
+            return self._watch.norms[t]
+        (before, values), now = self._grads[t], t.accumulated
+        if now is None or (now is before and np.array_equal(now._array, values, equal_nan=True)):
             return None
-        return float(np.linalg.norm(t.accumulated._array.astype(np.float64)))
+        return float(np.linalg.norm(now._array.astype(np.float64)))
 
     def _missing(self, t: Tensor) -> str:
-        norm, name = self._got(t), self._names[id(t)]
+        norm, name = self._got(t), self._names[t]
         if norm is None:
             why = "" if t.requires_grad else " (its requires_grad is False)"
             return f"receives: {name} got no gradient{why}; tinygrad_rl.explain says where it stops"
@@ -147,11 +143,11 @@ class gradient_contract:
         return "" if np.isfinite(norm) else f"receives: the gradient of {name} is not finite"
 
     def _touched(self, t: Tensor) -> str:
-        norm, name = self._got(t), self._names[id(t)]
-        moved = t._array - self._values[id(t)] if t.dtype.kind == "f" else None
+        norm, name, before = self._got(t), self._names[t], self._values[t]
+        is_float = t.dtype.kind == "f"
         said = [f"got a gradient of norm {norm:.4g}"] if norm is not None else []
-        if not np.array_equal(t._array, self._values[id(t)], t.dtype.kind == "f"):
-            most = "" if moved is None else f" by up to {np.abs(moved).max():.4g}"
+        if not np.array_equal(t._array, before, equal_nan=is_float):
+            most = f" by up to {np.abs(t._array - before).max():.4g}" if is_float else ""
             said.append(f"changed its value{most}")
         return f"untouched: {name} {' and '.join(said)}" if said else ""
 

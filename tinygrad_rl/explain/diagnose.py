@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_rl.core import Cut, CutKind, Elementwise, Line, Tensor
+from tinygrad_rl.core import Cut, CutKind, Elementwise, Line, Node, Tensor
 from tinygrad_rl.explain.record import Call, Recorder, Root, Tracked
 
 Edge = tuple[Call, int]  # a call and the position of one of its inputs
@@ -106,11 +106,11 @@ class Flow:
         return edges_from([value], self.calls, self.live.__contains__ if live else None)
 
     def _collect_gradients(self) -> None:
-        calls: dict[int, list[Call]] = {}
+        calls: dict[Node | None, list[Call]] = {}
         for call in self.calls:
-            calls.setdefault(id(call.node), []).append(call)
+            calls.setdefault(call.out.tensor.node, []).append(call)
         for visit in (v for root in self.roots for v in root.visits):
-            for call in calls.get(id(visit.node), ()):
+            for call in calls.get(visit.node, ()):
                 self.incoming[call] = self.incoming.get(call, 0) + visit.g._array
                 for i, _, g in visit.sent:
                     self.sent[call, i] = self.sent.get((call, i), 0) + g._array

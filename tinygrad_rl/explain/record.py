@@ -84,11 +84,6 @@ class Call:
     cuts: list[list[Cut]]
     site: Site
 
-    @property
-    def node(self) -> Node | None:
-        """The engine's own record of the call."""
-        return self.out.tensor.node
-
 
 @dataclass(eq=False)
 class Root:
@@ -142,14 +137,13 @@ class Recorder(Observer):
         self.calls: list[Call] = []
         self.reads: list[Read] = []
         self.roots: list[Root] = []
-        self._tracked: dict[int, Tracked] = {}
-        self._of_node: dict[int, Tracked] = {}
-        self._alive: list[Tensor] = []  # an id means something only while its object lives
+        self._tracked: dict[Tensor, Tracked] = {}
+        self._of_node: dict[Node | None, Tracked] = {}
         outside = Cut(CutKind.NO_GRAD, "explain was called with it on", core.caller())
         self._blocks: list[Cut | None] = [None if mode.grad else outside]
         self._bottom: FrameType | None = None
         self._frames: dict[FrameType, int] = {}
-        self._local_names: dict[int, tuple[int, str]] = {}
+        self._local_names: dict[Tensor, tuple[int, str]] = {}
         self._where: dict[Line, Where | None] = {}  # one for each line, to make its cuts equal
         self._start = core.next_in_sequence()
 
@@ -164,7 +158,7 @@ class Recorder(Observer):
         self._frames.clear()
         self._bottom = None
         for tracked in self._tracked.values():
-            _, local = self._local_names.get(id(tracked.tensor), (0, ""))
+            _, local = self._local_names.get(tracked.tensor, (0, ""))
             tracked.name = self.names.tensors.get(id(tracked.tensor)) or local
         self._link_reads()
 
@@ -179,11 +173,11 @@ class Recorder(Observer):
         made = Tracked(out)
         self._add(op, op.name, [self._track(t) for t in inputs], made, not out.is_leaf, cuts, site)
         if not out.is_leaf:
-            self._of_node[id(out.node)] = made
+            self._of_node[out.node] = made
 
     def on_assign(self, target: Tensor, value: Tensor) -> None:
         """Follow values that are written into a tensor, unless it is state that lives longer."""
-        known = self._tracked.get(id(target))
+        known = self._tracked.get(target)
         if (known is None or known.maker is None) and not mode.grad:
             return  # a parameter that an optimizer moves stays the same leaf
         site = self._site([target, value], "assign_")
@@ -268,7 +262,7 @@ class Recorder(Observer):
     ) -> None:
         flags = [v.tensor.requires_grad for v in inputs]
         out.maker = Call(len(self.calls), op, name, inputs, out, flags, recorded, cuts, site)
-        self._tracked[id(out.tensor)] = out
+        self._tracked[out.tensor] = out
         self.calls.append(out.maker)
 
     def _link_reads(self) -> None:
@@ -287,13 +281,10 @@ class Recorder(Observer):
                 self.calls[-1].order = user.order - 0.5  # found last, but belongs before its user
 
     def _track(self, tensor: Tensor) -> Tracked:
-        tracked = self._tracked.get(id(tensor))
-        if tracked is None:
+        if tensor not in self._tracked:
             # A rule that asks for its op's output gets another tensor with the same history.
-            tracked = self._of_node.get(id(tensor.node)) or Tracked(tensor)
-            self._tracked[id(tensor)] = tracked
-            self._alive.append(tensor)
-        return tracked
+            self._tracked[tensor] = self._of_node.get(tensor.node) or Tracked(tensor)
+        return self._tracked[tensor]
 
     # -- why and where ---------------------------------------------------------------------------
 
@@ -354,8 +345,8 @@ class Recorder(Observer):
         """What the function calls its intermediate results; the outermost frame's names win."""
         names = {id(v): n for n, v in reversed(frame.f_locals.items())}
         for t in tensors:
-            if id(t) in names and self._local_names.get(id(t), (0, ""))[0] < depth:
-                self._local_names[id(t)] = (depth, names[id(t)])
+            if id(t) in names and self._local_names.get(t, (0, ""))[0] < depth:
+                self._local_names[t] = (depth, names[id(t)])
 
 
 def _owner(frame: FrameType) -> Any:

@@ -312,10 +312,9 @@ def _row_width(row: list[Chip]) -> float:
 
 def _size(box: Box) -> tuple[float, float]:
     rows = _chip_rows(box)
-    widths = [text_width(box.title, _TITLE, True), text_width(box.subtitle, _SMALL)]
-    widths += [_row_width(row) for row in rows]
+    words = (text_width(box.title, _TITLE, True), text_width(box.subtitle, _SMALL))
     tall = 18 + (16 if box.subtitle else 0) + (_CHIP + 5) * len(rows)
-    return max(max(widths) + 2 * _PAD, 56.0), tall + _PAD
+    return max(*words, *map(_row_width, rows), 36.0) + 2 * _PAD, tall + _PAD
 
 
 def _box(scene: Scene, box: Box) -> None:
