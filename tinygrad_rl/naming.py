@@ -134,8 +134,8 @@ def _rank(value: Any) -> int | None:
         return 0
     if isinstance(value, TensorHolder):
         return 2 if value.borrows else 0
-    if isinstance(value, types.FunctionType) and (value.__module__ or "").startswith("tinygrad_rl."):
-        return None
+    if isinstance(value, types.FunctionType):
+        return None if (value.__module__ or "").startswith("tinygrad_rl.") else 1
     if isinstance(value, (type, types.ModuleType)):
         return None
     return 1 if isinstance(value, (list, tuple, dict)) or hasattr(value, "__dict__") else None
