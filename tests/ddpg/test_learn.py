@@ -105,7 +105,7 @@ def test_diverged_networks_end_the_run_by_name():
         list(learn(make(env, warmup_steps=2), env, 5, seed=0))
 
 
-@pytest.mark.parametrize("compile_", [False, True])
+@pytest.mark.parametrize("compile_", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_steps_leave_no_cycles_behind(compile_):
     """The command line lets the garbage collector run seldom, because there is nothing for it."""
     env = Corridor()

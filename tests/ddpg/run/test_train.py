@@ -97,7 +97,8 @@ def test_the_saved_model_is_the_one_that_was_evaluated_last(tmp_path):
     assert returns.mean() == log.evaluations[-1]["mean"]
 
 
-@pytest.mark.parametrize("compile", [False, pytest.param(True, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("compile", [False, True])
 def test_same_seed_same_bytes(tmp_path, compile):
     """Every file, in folders of different names."""
     noisy = dataclasses.replace(SMALL, noise="ou", compile=compile)
@@ -109,6 +110,7 @@ def test_same_seed_same_bytes(tmp_path, compile):
         assert (tmp_path / "a" / name).read_bytes() != (tmp_path / "other" / name).read_bytes()
 
 
+@pytest.mark.slow
 def test_evaluation_does_not_disturb_training(tmp_path):
     for name, every in {"often": 100, "never": 0}.items():
         train(config(eval_every=every), tmp_path / name, quiet())

@@ -22,6 +22,7 @@ from tinygrad_rl.compiler import phases
 from tinygrad_rl.core import REGISTRY, mode
 from tinygrad_rl.derive.scalar import _NUMPY
 
+SLOW = pytest.mark.slow
 GRAPHS = int(os.environ.get("TINYGRAD_RL_GRAPHS", 320))
 
 
@@ -111,7 +112,7 @@ class InAnyOrder:
                 self.function(memory, phase, int(part))
 
 
-@pytest.fixture(params=[1, 2, 3])
+@pytest.fixture(params=[pytest.param(1, marks=SLOW), pytest.param(2, marks=SLOW), 3])
 def divided(monkeypatch, request):
     """Every program is divided, however small: what one part needs of another's must be there."""
     monkeypatch.setattr(phases, "WORTH", 0)
