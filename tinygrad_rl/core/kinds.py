@@ -232,12 +232,13 @@ class Reduction(Op):
         """The rule of the input, given what it asks for with the reduced axes kept."""
         rule, names = super().rule(position)
         needed = tuple(dict.fromkeys(("g", "x_shape", "axis", *names)))
+        reduced = [name for name in ("g", "y") if name in needed]
 
         def spread(*values: Any) -> Tensor:
             given = dict(zip(needed, values, strict=True))
             shape, axis = given["x_shape"], given["axis"]
             kept = tuple(1 if a in axis else n for a, n in enumerate(shape))
-            for name in {"g", "y"} & given.keys():
+            for name in reduced:
                 given[name] = given[name].reshape(kept)
             out = rule(*[given[n] for n in names])
             return out if out.shape == shape else out.broadcast_to(shape)
