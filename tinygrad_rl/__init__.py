@@ -1,4 +1,4 @@
-"""tinygrad_rl: a small reverse-mode autograd engine on Numba kernels.
+"""tinygrad_rl: a reverse-mode autograd engine, a small core on fast Numba kernels.
 
     import tinygrad_rl as tg
 

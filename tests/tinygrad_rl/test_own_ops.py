@@ -187,6 +187,17 @@ def test_own_ops_are_drawn():
     assert "every_second" in explanation.svg("op") and "length" in explanation.svg("op")
 
 
+@pytest.mark.parametrize("compiled", [False, True])
+def test_own_reductions_of_integers_are_floats_where_an_expression_is(compiled):
+    def step(x):
+        return length(x, 1), mean_square(x, 0)
+
+    x = np.array([[3, 4], [5, 12]])
+    norms, squares = (tg.jit(step) if compiled else step)(tg.Tensor(x))
+    assert norms.dtype == squares.dtype == np.float64
+    assert norms.tolist() == [5.0, 13.0] and squares.tolist() == [17.0, 80.0]
+
+
 # -- a wrong declaration ---------------------------------------------------------------------------
 
 

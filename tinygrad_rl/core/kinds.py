@@ -158,7 +158,7 @@ class Reduction(Op):
     combine : an expression of `total` and `x`: the total with one element more.
     finish : an expression of `total` and `n`, the count of elements; left out, the total.
     dtype : a function from the dtype of `x` to that of the output; left out, the same. The total
-        has it too.
+        has it too. Integers become float64 where an expression makes floats of them.
     forward : a NumPy function `forward(x, *, axis, keepdims)` that does the same, where that is
         faster or more accurate.
     """
@@ -188,6 +188,12 @@ class Reduction(Op):
         """What the last total and the count of elements become; None: the total itself."""
         return None if self._finish is None else parse_text(self._finish, ("total", "n"))
 
+    def _out_dtype(self, dtype: np.dtype[Any]) -> np.dtype[Any]:
+        """The output's dtype; float64 where an expression makes floats of integers."""
+        said = np.dtype(self.dtype(dtype))
+        makes_floats = self.combine.is_floating or (self.finish and self.finish.is_floating)
+        return np.dtype(np.float64) if makes_floats and said.kind != "f" else said
+
     def start_text(self, dtype: np.dtype[Any]) -> str:
         """The number to begin with, as the source of a constant of this dtype."""
         return f"{NUMBA[dtype]}({self._start_number(dtype)})"
@@ -209,7 +215,7 @@ class Reduction(Op):
         if mode.interpret:
             return self.declared(arrays, params)
         rows, shape = _as_rows(arrays[0], **params)
-        out = np.empty(shape, self.dtype(rows.dtype))
+        out = np.empty(shape, self._out_dtype(rows.dtype))
         kind = NUMBA[out.dtype]
         finish = None if self.finish is None else self.finish.render(kind)
         combine, start = self.combine.render(kind), self.start_text(out.dtype)
@@ -220,7 +226,7 @@ class Reduction(Op):
 
     def declared(self, arrays: list[Array], params: dict[str, Any]) -> Any:  # noqa: D102
         rows, shape = _as_rows(arrays[0], **params)
-        dtype = self.dtype(rows.dtype)
+        dtype = self._out_dtype(rows.dtype)
         total = np.full(len(rows), self._start_number(dtype), dtype)
         for x in rows.astype(dtype).T:
             total = self.combine.evaluate([total, x])
