@@ -40,7 +40,7 @@ class Optimizer(TensorHolder):
 
     Attributes
     ----------
-    params : list of the tensors.
+    params : the tensors.
     state : name of a moment -> a tensor for each parameter.
 
     Raises
@@ -53,7 +53,7 @@ class Optimizer(TensorHolder):
     state_names: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, params: Iterable[Tensor] | Any, lr: float) -> None:
-        self.params = collect_tensors(params)
+        self.params = tuple(collect_tensors(params))
         if not self.params:
             raise ValueError(
                 "the optimizer got no parameters: was a generator such as parameters() used up "
@@ -65,8 +65,8 @@ class Optimizer(TensorHolder):
         # A tensor, so that a compiled step, which holds tensors by reference, sees a new value.
         self.rate = Tensor(np.zeros((), np.float64))
         self.lr = lr
-        self.state: dict[str, list[Tensor]] = {
-            name: [Tensor(np.zeros(p.shape, p.dtype)) for p in self.params]
+        self.state = {
+            name: tuple(Tensor(np.zeros(p.shape, p.dtype)) for p in self.params)
             for name in self.state_names
         }
         # How often each was moved: in float64, as counting in float32 would stop at 2**24.

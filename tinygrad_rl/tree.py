@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, ClassVar
 
-from tinygrad_rl.core import Tensor
+from tinygrad_rl.core import Changes, Tensor
 
 Kind = type | tuple[type, ...]
 
@@ -26,6 +26,15 @@ class TensorHolder(ABC):
     """
 
     borrows: ClassVar[bool] = False
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not isinstance(getattr(type(self), name, None), property):  # which counts by itself
+            Changes.count += 1
+        super().__setattr__(name, value)
+
+    def __delattr__(self, name: str) -> None:
+        Changes.count += 1
+        super().__delattr__(name)
 
     @abstractmethod
     def named_parameters(self) -> Iterator[tuple[str, Tensor]]:

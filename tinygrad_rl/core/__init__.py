@@ -16,7 +16,7 @@ Read `tensor.py`, then `node.py`, `op.py` and the kinds of op in `kinds.py` and 
 # ruff: noqa: F401, I001  (what the package offers, packed)
 
 from tinygrad_rl.core import refusals
-from tinygrad_rl.core.context import FlagChanges, Observer, Where, at, caller, frames, is_inside
+from tinygrad_rl.core.context import Changes, Observer, Where, at, caller, frames, is_inside
 from tinygrad_rl.core.context import mode, next_in_sequence, place, user_frame, warn, watching
 from tinygrad_rl.core.cuts import Cut, CutKind, Line
 from tinygrad_rl.core.dtypes import DTYPES, NUMBA

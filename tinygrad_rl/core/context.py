@@ -32,8 +32,11 @@ class Mode(threading.local):
 mode = Mode()
 
 
-class FlagChanges:
-    """Counts settings of any tensor's flag: compiled functions look at flags again only then."""
+class Changes:
+    """Counts settings of flags, hooks, and attributes of modules and optimizers.
+
+    Compiled functions look at these again only when the count has changed.
+    """
 
     count = 0
 

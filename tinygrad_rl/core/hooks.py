@@ -4,6 +4,7 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
+from tinygrad_rl.core.context import Changes
 from tinygrad_rl.core.tensor import Bare, Tensor, method
 
 _set_hooks = vars(Bare)["hooks"].__set__
@@ -17,6 +18,7 @@ class HookHandle:
 
     def remove(self) -> None:
         """Take the hook off; harmless when it is off already."""
+        Changes.count += 1
         if self._hook in self._hooks:
             self._hooks.remove(self._hook)
 
@@ -37,6 +39,7 @@ def register_hook(tensor: Tensor, hook: Callable[[Tensor], Tensor | None]) -> Ho
         hooks = tensor.hooks or []
         _set_hooks(tensor, hooks)
     hooks.append(hook)
+    Changes.count += 1
     return HookHandle(hooks, hook)
 
 

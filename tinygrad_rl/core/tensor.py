@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from tinygrad_rl.core.context import (
-    FlagChanges,
+    Changes,
     Observer,
     Where,
     at,
@@ -436,7 +436,7 @@ def set_history(tensor: Tensor, history: History) -> None:
 
 def set_requires_grad(tensor: Tensor, flag: bool, cuts: tuple[Cut, ...]) -> None:
     """Set the flag of a leaf and the cuts that say why; observers and compiled functions hear."""
-    FlagChanges.count += 1
+    Changes.count += 1
     for observer in mode.observers:
         observer.on_flag(tensor)
     _set_flag(tensor, flag)
