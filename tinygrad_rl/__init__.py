@@ -15,7 +15,7 @@ autograd, `nn` and `optim` have PyTorch's.
 from tinygrad_rl import files, nn, optim
 from tinygrad_rl.autodiff import grad
 from tinygrad_rl.compiler import jit
-from tinygrad_rl.compiler.tracing import TraceError
+from tinygrad_rl.compiler.guards import TraceError
 from tinygrad_rl.core import Composite, from_numpy, Gather, Kernel, Op, Product, Reduction, Scatter
 from tinygrad_rl.core import Tensor, View
 from tinygrad_rl.creation import arange, eye, full, full_like, linspace, ones, ones_like, rand

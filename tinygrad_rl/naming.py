@@ -58,7 +58,7 @@ class Names:
         self, fn: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any] | None = None
     ) -> None:
         """Name everything that a call `fn(*args, **kwargs)` can reach."""
-        for name, value in _arguments(fn, args, kwargs or {}):
+        for name, value in arguments_of(fn, args, kwargs or {}):
             self._push(name, value, 0)
         self._push("", fn, 0)
         self._search()
@@ -150,7 +150,7 @@ def _parts(value: Any) -> Iterator[tuple[str, Any]]:
         for key, v in itertools.islice(contents(value), _WIDTH):
             yield (f".{key}" if attributes else f"[{key!r}]"), v
     elif isinstance(value, functools.partial):
-        yield from _arguments(value.func, value.args, value.keywords)
+        yield from arguments_of(value.func, value.args, value.keywords)
         yield "", value.func
     elif isinstance(value, types.MethodType):
         yield "", value.__self__
@@ -163,7 +163,7 @@ def _parts(value: Any) -> Iterator[tuple[str, Any]]:
         yield from ((f".{key}", v) for key, v in vars(value).items())
 
 
-def _arguments(
+def arguments_of(
     fn: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]
 ) -> Iterator[tuple[str, Any]]:
     """The arguments of a call under the names of the parameters that take them."""

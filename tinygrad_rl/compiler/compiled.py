@@ -17,14 +17,15 @@ from numba import njit
 from numpy.lib.array_utils import byte_bounds
 
 from tinygrad_rl.compiler.codegen import generate, render
+from tinygrad_rl.compiler.guards import Reason, TraceError
 from tinygrad_rl.compiler.passes import simplify
 from tinygrad_rl.compiler.program import Program, Value
 from tinygrad_rl.compiler.schedule import make_plan
 from tinygrad_rl.compiler.source import Source
-from tinygrad_rl.compiler.tracing import Outside, Result, Trace, TraceError
+from tinygrad_rl.compiler.tracing import Outside, Result, Trace
 from tinygrad_rl.core import Changes, Tensor, caller, end_of_history, set_grad, storage_of, wrap
 from tinygrad_rl.kernels import gemm
-from tinygrad_rl.kernels.cache import load
+from tinygrad_rl.kernels.cache import load, release
 from tinygrad_rl.kernels.pool import Pooled, get_num_threads
 from tinygrad_rl.tree import leaves, prepared
 
@@ -55,12 +56,13 @@ class Compiled:
         }
         for dtype in source.products:
             gemm.install(dtype)
-        module = load(self.text, f"jit_{traced.program.name}", kernels)
-        self._function = getattr(module, source.function)
+        self._module = load(self.text, f"jit_{traced.program.name}", kernels)
+        self.used = 0  # set by whoever calls: when this was
+        self._function = getattr(self._module, source.function)
         if self.plan.parts:  # the results are left in a phase of their own
             phases = len(self.plan.phases) + 1
             self._function = Pooled(self._function, phases, self.plan.parts)
-        self.file = Path(str(module.__file__))
+        self.file = Path(str(self._module.__file__))
         self._changes_seen = Changes.count
         self._lay_out(source)
         self._place_results()
@@ -116,32 +118,49 @@ class Compiled:
             self._grads.append((leaf, left))
 
     def fits(self, tensors: Sequence[Tensor]) -> bool:
-        """Whether flags and gradients are as they were when this form was traced."""
-        if self._changes_seen != Changes.count:
-            if any(t.requires_grad is not flag for t, flag in self.trace.flags):
+        """Whether everything is as it was when this form was traced."""
+        count = Changes.count
+        if self._changes_seen != count:
+            if not self.trace.guards.hold() or self._changed_setting():
                 return False
-            self._changes_seen = Changes.count
+            self._changes_seen = count
+        elif not self.trace.guards.hold(everything=False):
+            return False
         return all(_found(leaf, tensors).accumulated is None for leaf in self.trace.absent) and all(
             _found(leaf, tensors).accumulated is not None for leaf in self.trace.incoming
         )
 
-    def why_not(self, tensors: Sequence[Tensor]) -> str:
-        """Which flag or gradient differs."""
+    def _changed_setting(self) -> tuple[Tensor, str, Any, Any] | None:
+        """A tensor whose flag or hooks are not what they were, and what these were and are."""
+        for t, flag, hooks in self.trace.guards.settings:
+            if t.requires_grad is not flag:
+                return t, "requires_grad", flag, t.requires_grad
+            if hooks != tuple(t.hooks or ()):
+                return t, "the hooks", len(hooks), len(t.hooks or ())
+        return None
+
+    def why_not(self, tensors: Sequence[Tensor]) -> Reason:
+        """What differs: a place in Python, a flag, a gradient."""
         program, incoming, absent = self.trace.program, self.trace.incoming, self.trace.absent
         names = {id(v.tensor): v.name for v in [*program.inputs, *program.states]}
         for leaf, v in zip(incoming[::-1], program.inputs[::-1], strict=False):
             names.setdefault(id(leaf), v.name.removeprefix("grad_"))
-        for t, flag in self.trace.flags:
-            if t.requires_grad is not flag:
-                name = names.get(id(t), "a tensor")
-                return f"requires_grad of {name}: {flag} -> {t.requires_grad}"
+        if place := self.trace.guards.changed():
+            return place.reason()
+        if setting := self._changed_setting():
+            t, what, before, now = setting
+            return Reason(f"{what} of {names.get(id(t), 'a tensor')}", str(before), str(now))
         for asked, was in ((absent, "None"), (incoming, "there")):
             for leaf in asked:
                 if (_found(leaf, tensors).accumulated is None) != (was == "None"):
                     known = names.get(id(leaf), "a leaf")
                     name = f"argument {leaf}" if isinstance(leaf, int) else known
-                    return f".grad of {name}: {was} when it was traced"
-        return "other arguments"
+                    return Reason(f".grad of {name}: {was} when it was traced")
+        return Reason("other arguments")
+
+    def release(self) -> None:
+        """Give its code back, which is not run again."""
+        release(self._module)
 
     def run(self, tensors: list[Tensor]) -> Any:
         """Run on these arguments; the result has the form of the function's own."""

@@ -11,26 +11,45 @@ import functools
 import inspect
 import threading
 import types
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from tinygrad_rl.compiler.compiled import Compiled
+from tinygrad_rl.compiler.guards import Reason, shown
 from tinygrad_rl.compiler.plan import Plan
 from tinygrad_rl.compiler.program import Program
 from tinygrad_rl.compiler.tracing import trace
-from tinygrad_rl.core import Tensor, from_numpy, mode
+from tinygrad_rl.core import Tensor, from_numpy, mode, warn
 from tinygrad_rl.tree import replaced, tensors_in
 
 
 class CacheInfo(NamedTuple):
-    """How often a jitted function was called and traced, and why each time."""
+    """How often a jitted function was called and traced, and why each time.
+
+    Attributes
+    ----------
+    hits : calls that found a compiled form.
+    traces : calls that made one.
+    reasons : why, of the last 1000 traces: `opt.weight_decay, train.py:12: 0.0 -> 0.1`.
+    forms : how many compiled forms are kept.
+    """
 
     hits: int
     traces: int
     reasons: tuple[str, ...]
+    forms: int
+
+
+MAX_FORMS = 64
+"""How many compiled forms of a function are kept; a new one then takes the place of that which was
+not used for longest."""
+
+_REPEATED = 8
+"""After so many traces in a row that one thing caused, a warning names it."""
 
 
 def jit(function: Callable[..., Any]) -> "Jitted":
@@ -76,8 +95,9 @@ class Jitted:
         self._entries: dict[Any, list[Compiled]] = {}
         self._last: Compiled | None = None
         self._last_key: Any = None  # of the arguments that were traced last
-        self._reasons: list[str] = []
-        self._hits = 0
+        self._reasons: deque[Reason] = deque(maxlen=1000)
+        self._warned: set[str] = set()
+        self._hits = self._traces = 0
         self._lock = threading.RLock()
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
@@ -97,7 +117,7 @@ class Jitted:
         with self._lock:
             for compiled in self._entries.get(key, ()):
                 if compiled.fits(tensors):
-                    self._hits += 1
+                    compiled.used = self._hits = self._hits + 1
                     break
             else:
                 compiled = self._compile(key, args, kwargs, tensors)
@@ -107,20 +127,58 @@ class Jitted:
     def _compile(
         self, key: Any, args: tuple[Any, ...], kwargs: dict[str, Any], tensors: list[Tensor]
     ) -> "Compiled":
-        reason = "first call"
+        reason = Reason("first call")
         if key in self._entries:
-            reason = self._entries[key][-1].why_not(tensors)
+            reason = self._entries[key][0].why_not(tensors)
         elif self._entries:
-            reason = _difference(self._last_key, key)
+            reason = _difference(self._last_key, key, _parameters(self._function))
         compiled = Compiled(trace(self._function, args, kwargs))
-        self._entries.setdefault(key, []).append(compiled)
+        compiled.used = self._hits
+        self._drop_oldest()
+        self._entries.setdefault(key, []).insert(0, compiled)
         self._last_key = key
+        self._traces += 1
         self._reasons.append(reason)
+        self._warn_of_repetition()
         return compiled
+
+    def _drop_oldest(self) -> None:
+        """Make room for one more form."""
+        forms = [(form.used, key, form) for key, forms in self._entries.items() for form in forms]
+        if len(forms) < MAX_FORMS:
+            return
+        _, key, form = min(forms, key=lambda entry: entry[0])
+        self._entries[key].remove(form)
+        if not self._entries[key]:
+            del self._entries[key]
+        form.release()
+
+    def _warn_of_repetition(self) -> None:
+        """Say once that the same thing makes a new form at each call."""
+        last = list(self._reasons)[-_REPEATED:]
+        what = last[-1].what
+        if len(last) < _REPEATED or any(r.what != what for r in last) or what in self._warned:
+            return
+        self._warned.add(what)
+        name = getattr(self, "__name__", "a jitted function")
+        seen = ", ".join(r.now for r in last[-3:])
+        values = "" if "another" in seen else f" ({seen})"
+        warn(
+            f"{name!r} was traced and compiled {_REPEATED} times in a row, because {what} was "
+            f"another one each time{values}: {last[-1].remedy}"
+        )
 
     def cache_info(self) -> CacheInfo:
         """Calls that found a compiled form, traces, and the reason of each trace."""
-        return CacheInfo(self._hits, len(self._reasons), tuple(self._reasons))
+        forms = sum(map(len, self._entries.values()))
+        return CacheInfo(self._hits, self._traces, tuple(map(str, self._reasons)), forms)
+
+    def guards(self) -> tuple[str, ...]:
+        """What the form of the last call relies on in Python: when it changes, it is traced anew.
+
+        A line for each place: `tau of self.config, agent.py:171: 0.005`.
+        """
+        return tuple(map(str, self._latest().trace.guards.places))
 
     def source(self) -> str:
         """The generated function that the last call ran; the very file that Numba compiled."""
@@ -163,7 +221,11 @@ def _signature(tree: Any) -> Any:
     kind = type(tree)
     if kind is Tensor:
         # A result of an op is not treated as a leaf: gradients can't be left in it.
-        return tree._array.shape, tree._array.dtype, tree.requires_grad, tree.node is None
+        leaf = tree.node is None
+        if tree.hooks:
+            hooks = map(_Same, tree.hooks)
+            return tree._array.shape, tree._array.dtype, tree.requires_grad, leaf, *hooks
+        return tree._array.shape, tree._array.dtype, tree.requires_grad, leaf
     if isinstance(tree, (tuple, list)):
         return (kind, *[_signature(v) for v in tree])
     if isinstance(tree, dict):
@@ -189,29 +251,52 @@ class _Same:
         return type(self.thing).__name__
 
 
-def _difference(old: Any, new: Any) -> str:
+def _difference(old: Any, new: Any, names: Sequence[str]) -> Reason:
     if old[0] != new[0]:
-        return f"grad mode: {old[0]} -> {new[0]}"
+        return Reason("grad mode", str(old[0]), str(new[0]))
     if len(old[1]) != len(new[1]):
-        return f"number of arguments: {len(old[1]) - 1} -> {len(new[1]) - 1}"
+        return Reason("number of arguments", str(len(old[1]) - 1), str(len(new[1]) - 1))
     before, after = ({**dict(enumerate(key[1][1:])), **dict(key[2][1:])} for key in (old, new))
     for name in sorted({*before, *after}, key=lambda name: (isinstance(name, str), name)):
         a, b = before.get(name), after.get(name)
         if a != b:
-            return f"argument {name}: {_shown(a)} -> {_shown(b)}"
-    return "the same tensor as several arguments"
+            was, now = _shown(a), _shown(b)
+            known = names[name] if isinstance(name, int) and name < len(names) else name
+            return Reason(f"argument {known!r}", was, now if now != was else "another", _remedy(b))
+    return Reason("the same tensor as several arguments")
+
+
+def _parameters(function: Callable[..., Any]) -> list[str]:
+    """The names of the arguments by position, as far as they are known."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return []
+    return [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+
+
+def _remedy(spec: Any) -> str:
+    """What to do about an argument that makes a new form at each call."""
+    if spec is not None and len(spec) >= 4 and isinstance(spec[1], np.dtype):
+        return "give it one of few shapes, by padding it"
+    if spec is not None and spec[0] in (int, float, bool):
+        return "pass a number that changes as a tensor"
+    if spec is not None and isinstance(spec[-1], _Same) and callable(spec[-1].thing):
+        return "make the function once, outside of the loop"
+    return "pass the same object each time, or tensors"
 
 
 def _shown(spec: Any) -> str:
     if spec is None:
         return "not given"
-    if len(spec) == 4 and isinstance(spec[1], np.dtype):
+    if len(spec) >= 4 and isinstance(spec[1], np.dtype):
         flag = "" if not spec[2] else " requires_grad" if spec[3] else " with history"
-        return f"{spec[1]}{list(spec[0])}{flag}"
+        hooks = f" {len(spec) - 4} hooks" if spec[4:] else ""
+        return f"{spec[1]}{list(spec[0])}{flag}{hooks}"
     if spec[0] in (int, bool, str, float, type(None)):
         return str(spec[1])
     if len(spec) == 2 and isinstance(spec[1], _Same):
-        return f"another {spec[1]!r}"
+        return shown(spec[1].thing)
     if issubclass(spec[0], dict):
         return f"{{{', '.join(f'{k!r}: {_shown(v)}' for k, v in spec[1:])}}}"
     return f"({', '.join(_shown(v) for v in spec[1:])})"

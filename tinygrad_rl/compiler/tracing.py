@@ -17,7 +17,9 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_rl.compiler.guards import Guards, Setting, TraceError, setting
 from tinygrad_rl.compiler.program import Instruction, Program, Value, unique
+from tinygrad_rl.compiler.reads import watch_reads
 from tinygrad_rl.core import (
     History,
     Node,
@@ -31,6 +33,7 @@ from tinygrad_rl.core import (
     mode,
     next_in_sequence,
     place,
+    register_hook,
     set_grad,
     set_history,
     watching,
@@ -38,11 +41,6 @@ from tinygrad_rl.core import (
 )
 from tinygrad_rl.naming import Names
 from tinygrad_rl.tree import replaced
-
-
-class TraceError(RuntimeError):
-    """Something a straight-line program can't hold, such as a choice that depends on a number."""
-
 
 Outside = int | Tensor
 """A tensor from outside the traced function: the number of an argument, or the tensor itself."""
@@ -67,19 +65,19 @@ class Trace:
     result : what the function returned, with a `Result` in the place of each tensor.
     incoming : leaves whose `.grad` was there and was read before it was set: further inputs.
     absent : leaves whose `.grad` was read and was None.
-    flags : the flag of each tensor from outside, at the start.
     new_flags : the flags that the function leaves changed.
     grads : leaves whose `.grad` the function changed, and to what: a value of the program, a tensor
         from outside, or None.
+    guards : what the function could read in Python, with each tensor from outside.
     """
 
     program: Program
     result: Any
     incoming: list[Outside]
     absent: list[Outside]
-    flags: list[tuple[Tensor, bool]]
     new_flags: list[tuple[Outside, bool]]
     grads: list[tuple[Outside, Value | Outside | None]]
+    guards: Guards
 
 
 def trace(
@@ -96,14 +94,14 @@ def trace(
     ------
     TraceError : when the function does what a straight line of ops can't hold: it reads a number
         out of a tensor that comes from outside or depends on one, draws random numbers, writes
-        through a view, sends a gradient back into history from outside.
+        through a view, sends a gradient back into history from outside, takes from an iterator.
     """
     recorder = _Recorder()
     args, kwargs = replaced((args, kwargs or {}), Tensor, recorder.add_input)
     interpret, grad = mode.interpret, mode.grad
     mode.interpret = True
     try:
-        with watching(recorder):
+        with watch_reads(function, args, kwargs) as reads, watching(recorder):
             result = function(*args, **kwargs)
             recorder.check_end(grad)
     finally:
@@ -111,7 +109,8 @@ def trace(
         recorder.undo()
     names = Names()
     names.search_function(function, args, kwargs)
-    return recorder.finish(getattr(function, "__name__", "step"), result, names.with_moments())
+    name = getattr(function, "__name__", "step")
+    return recorder.finish(name, result, names.with_moments(), reads.guards())
 
 
 class _Recorder(Observer):
@@ -129,7 +128,7 @@ class _Recorder(Observer):
         self.made_by: dict[int, Value] = {}  # by the id of the node that recorded it
         self.gradients: dict[Value, Value] = {}  # the gradient of a result -> that result
         self.writes: dict[int, tuple[Value, Value]] = {}
-        self.flags: dict[int, tuple[Tensor, bool]] = {}
+        self.flags: dict[int, Setting] = {}
         self.backup: list[tuple[Tensor, np.ndarray[Any, Any], History, Any]] = []
         self.made: set[int] = set()
         self.created: set[int] = set()
@@ -146,6 +145,8 @@ class _Recorder(Observer):
         alias = self.aliases[id(tensor)] = wrap(tensor._array.view())
         set_history(alias, History(None, tensor.requires_grad, None, tensor.cuts))
         set_grad(alias, tensor.accumulated)
+        for hook in (tensor.hooks or ()) if tensor.requires_grad else ():
+            register_hook(alias, hook)
         k = len(self.arguments)
         self.arguments[id(alias)] = k, tensor
         value = Value("input", tensor.shape, tensor.dtype, f"arg{k}", alias)
@@ -250,7 +251,7 @@ class _Recorder(Observer):
             self.gradients.setdefault(value, self.made_by[id(node)])
 
     def on_flag(self, tensor: Tensor) -> None:
-        self.flags.setdefault(id(tensor), (tensor, tensor.requires_grad))
+        self.flags.setdefault(id(tensor), setting(tensor))
 
     def on_grad(self, leaf: Tensor, writing: bool) -> None:
         if id(leaf) in self.first_grads:
@@ -289,7 +290,7 @@ class _Recorder(Observer):
         for leaf, before, _ in self.first_grads.values():
             self.last_grads[id(leaf)] = leaf.accumulated
             set_grad(leaf, before)
-        for tensor, flag in self.flags.values():
+        for tensor, flag, _ in self.flags.values():
             self.last_flags[id(tensor)] = tensor.requires_grad
             if tensor.requires_grad is not flag and self._is_outside(tensor):
                 set_history(tensor, History(tensor.node, flag, tensor.op, tensor.cuts))
@@ -315,7 +316,7 @@ class _Recorder(Observer):
             )
         return k
 
-    def finish(self, name: str, result: Any, outer: dict[int, str]) -> Trace:
+    def finish(self, name: str, result: Any, outer: dict[int, str], guards: Guards) -> Trace:
         """The program, when the function is through and everything is as it was."""
         outputs: list[Value] = []
 
@@ -343,7 +344,11 @@ class _Recorder(Observer):
                     outer[id(left)] = f"grad_{outer[id(leaf)]}"
                 outputs.append(left)
             grads.append((where, left))
-        flags = [(t, flag) for t, flag in self.flags.values() if self._is_outside(t)]
+        settings = [s for s in self.flags.values() if self._is_outside(s[0])]
+        known = {id(t) for t, *_ in guards.settings}
+        guards.settings += [
+            s for s in settings if id(s[0]) not in self.arguments and id(s[0]) not in known
+        ]
         _name_values(self, outer)
         program = Program(
             re.sub(r"\W", "_", name),
@@ -358,13 +363,13 @@ class _Recorder(Observer):
             tree,
             [self._leaf(leaf) for leaf in self.incoming],
             [self._leaf(leaf) for leaf, g, writing in leaves if g is None and not writing],
-            [(t, flag) for t, flag in flags if id(t) not in self.arguments],
             [
                 (self._leaf(t), last)
-                for t, flag in flags
+                for t, flag, _ in settings
                 if (last := self.last_flags.get(id(t), flag)) is not flag
             ],
             grads,
+            guards,
         )
 
 

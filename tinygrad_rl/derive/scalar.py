@@ -20,6 +20,8 @@ from tinygrad_rl.derive.calculus import (
     times,
 )
 
+_FILE = f"{__file__} <expression>"  # so that no frame of it is taken for the user's
+
 # Functions that give an integer for an integer, in integer arithmetic (a float64 has 53 bits only);
 # all others turn integers into float64.
 INTEGER_FORMS = {
@@ -150,7 +152,7 @@ class Scalar:
     @cached_property
     def _code(self) -> Any:
         body = _Choices().visit(copied(self.body))
-        return compile(ast.fix_missing_locations(ast.Expression(body)), "<scalar>", "eval")
+        return compile(ast.fix_missing_locations(ast.Expression(body)), _FILE, "eval")
 
 
 class _Choices(ast.NodeTransformer):

@@ -107,6 +107,10 @@ def load(source: str, stem: str, names: Mapping[str, Any] | None = None) -> Modu
             return _written(name, path, source.encode(), names or {})
 
 
+def release(module: ModuleType) -> None:
+    """Placeholder."""
+
+
 def _load_blas_alone() -> None:
     """Import the part of SciPy that Numba wants, `cython_blas`, without the package around it.
 

@@ -46,12 +46,12 @@ def test_it_traces_again_for_what_differs_and_says_why():
     assert info.traces == len(runs) == 8
     assert info.reasons == (
         "first call",
-        "argument 0: float32[3] -> float32[2, 2]",
-        "argument 0: float32[2, 2] -> float64[2, 2]",
+        "argument 'x': float32[3] -> float32[2, 2]",
+        "argument 'x': float32[2, 2] -> float64[2, 2]",
         "number of arguments: 1 -> 2",
-        "argument 1: 3 -> 3.0",
-        "argument shift: not given -> float32[2]",
-        "argument 0: float64[2, 2] -> float64[2, 2] requires_grad",
+        "argument 'factor': 3 -> 3.0",
+        "argument 'shift': not given -> float32[2]",
+        "argument 'x': float64[2, 2] -> float64[2, 2] requires_grad",
         "grad mode: True -> False",
     )
     f(x)
@@ -108,7 +108,8 @@ def test_other_objects_count_by_identity():
     f = tg.jit(lambda x, config: x * config.scale)
     for config in (a, a, b):
         f(tg.ones(1), config)
-    assert f.cache_info() == (1, 2, ("first call", "argument 1: another Config -> another Config"))
+    reasons = ("first call", "argument 'config': an object of Config -> another")
+    assert f.cache_info() == (1, 2, reasons, 2)
 
 
 def test_the_same_tensor_twice_is_not_confused_with_two():

@@ -1,0 +1,381 @@
+"""Guards: what Python held when a function was traced, and whether it still does.
+
+    guards = Guards(places, tensors)
+    guards.hold()                         # False: the compiled form would be stale
+    guards.changed()                      # the Place that differs
+
+A `Place` is one thing that the traced code could read: an attribute of an object, a global, a
+variable that it closes over, the contents of a list. All of them are compared at each call, by
+identity, in one generated expression; only when that fails, or when settings of modules and
+optimizers were counted, they are looked at one by one, and numbers by their value.
+"""
+
+import functools
+import operator
+import types
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from tinygrad_rl.core import Tensor, Where, at, warn
+from tinygrad_rl.tree import TensorHolder
+
+
+class TraceError(RuntimeError):
+    """Something a straight-line program can't hold, such as a choice that depends on a number."""
+
+
+class _Absent:
+    """What stands in a place that holds nothing."""
+
+    def __repr__(self) -> str:
+        return "absent"
+
+
+ABSENT = _Absent()
+
+
+Setting = tuple[Tensor, bool, tuple[Any, ...]]
+"""A tensor, its flag, and its hooks."""
+
+
+def setting(tensor: Tensor) -> Setting:
+    """Flag and hooks as they are now."""
+    return tensor, tensor.requires_grad, tuple(tensor.hooks or ())
+
+
+@dataclass(eq=False)
+class Place:
+    """Something that can be read again: what it held, and what it holds now.
+
+    Attributes
+    ----------
+    name : what the user calls it: `self.config.tau`.
+    where : the line of the user's code that leads to it.
+    read : gives what it holds now.
+    value : what it held.
+    test : an expression that is true when it still holds that, where there is a quicker one than
+        `read() is value`; `{0}`, `{1}`, ... in it are `objects`, `{value}` is the value.
+    counted : whether every change of it is counted in `core.Changes`, so that it needs no look.
+    remedy : what to do when it changes at each call.
+    """
+
+    name: str
+    where: Where | None
+    read: Callable[[], Any]
+    value: Any
+    test: str = "{0}() is {value}"
+    objects: tuple[Any, ...] = ()
+    counted: bool = False
+    remedy: str = (
+        "a value that changes at each call belongs into a tensor, which is changed with assign_(), "
+        "or among the arguments"
+    )
+
+    def __post_init__(self) -> None:
+        self.objects = self.objects or (self.read,)
+
+    def now(self) -> Any:
+        """What it holds now; a place that can't be read any more has changed."""
+        try:
+            return self.read()
+        except Exception:
+            return ABSENT
+
+    def __str__(self) -> str:
+        return f"{self._line()}: {shown(self.value)}"
+
+    def _line(self) -> str:
+        return self.name if self.where is None else f"{self.name}, {at(self.where)}"
+
+    def reason(self) -> "Reason":
+        """What it held and what it holds now."""
+        before, now = shown(self.value), shown(self.now())
+        return Reason(self._line(), before, now if now != before else "another", self.remedy)
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why a function was traced: what changed, from what, to what, and what to do about it."""
+
+    what: str
+    before: str = ""
+    now: str = ""
+    remedy: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.what}: {self.before} -> {self.now}" if self.now else self.what
+
+
+@dataclass(eq=False)
+class Guards:
+    """What a compiled form relies on in Python.
+
+    Attributes
+    ----------
+    places : what its code could read.
+    settings : the tensors that it could get at.
+    """
+
+    places: list[Place] = field(default_factory=list)
+    settings: list[Setting] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        # What the function itself changes is another at each call, even if it is changed back.
+        self._spoiled: Place | None = None
+        self._spoiled = self.changed()
+        self._cells: list[tuple[Place, types.CellType]] = []
+        self._test = self._make_test([p for p in self.places if not p.counted])
+        self._counted = self._make_test([p for p in self.places if p.counted])
+
+    def hold(self, everything: bool = True) -> bool:
+        """Whether everything holds what it held, or everything that is not counted."""
+        if self._spoiled is not None:
+            return False
+        try:
+            if self._test() and (not everything or self._counted()):
+                return True
+        except Exception:  # something is gone
+            return False
+        # Perhaps only made anew: 0.5 is 0.5. A list can have become the same list of others.
+        if self.changed() is not None:
+            return False
+        for place, cell in self._cells:
+            place.value = cell.cell_contents = place.now()
+        return True
+
+    def changed(self) -> Place | None:
+        """The first place that holds something else now, or did so when the trace was over."""
+        return self._spoiled or next((p for p in self.places if not same(p.value, p.now())), None)
+
+    def _make_test(self, places: Sequence[Place]) -> Callable[[], bool]:
+        """One function that compares all places: a call of each `read` would take far longer."""
+        names: dict[int, str] = {}
+        values: list[Any] = []
+
+        def name(thing: Any) -> str:
+            if id(thing) not in names:
+                names[id(thing)] = f"o{len(names)}"
+                values.append(thing)
+            return names[id(thing)]
+
+        different = {(p.test, *map(id, p.objects)): p for p in places}
+        tests = [
+            p.test.format(*map(name, p.objects), value=f"v{k}")
+            for k, p in enumerate(different.values())
+        ]
+        cells = [f"v{k}" for k in range(len(tests))]
+        made: dict[str, Any] = {}
+        parameters = ", ".join([*names.values(), *cells, "same_items"])
+        lines = [f"def make({parameters}):", " def test():"]
+        for start in range(0, len(tests), 500):  # a longer expression would nest too deep
+            chunk = " and ".join(tests[start : start + 500])
+            lines.append(f"  if not ({chunk}): return False")
+        exec("\n".join([*lines, "  return True", " return test"]), made)
+        test: types.FunctionType = made["make"](
+            *values, *[p.value for p in different.values()], _same_items
+        )
+        held = dict(zip(test.__code__.co_freevars, test.__closure__ or (), strict=True))
+        self._cells = [
+            (p, held[name])
+            for name, p in zip(cells, different.values(), strict=True)
+            if name in held
+        ]
+        return test
+
+
+def _same_items(things: Any, before: tuple[Any, ...]) -> bool:
+    """Whether these are the very things in the same order."""
+    return len(things) == len(before) and all(map(operator.is_, things, before))
+
+
+_FEW = 8
+_LARGE = 1 << 20
+_ATOMS = (int, str, bytes, bool, range, np.dtype, types.CodeType)
+
+
+def same(before: Any, now: Any) -> bool:
+    """Whether a place that held one holds the like of it: the same number, or the same object."""
+    if before is now:
+        return True
+    if type(before) is not type(now):
+        return False
+    if isinstance(before, _ATOMS):
+        return bool(before == now)
+    if isinstance(before, (float, complex)):
+        return repr(before) == repr(now)  # a NaN is itself, and -0.0 is not 0.0
+    if isinstance(before, np.generic):
+        return before.tobytes() == now.tobytes()
+    if isinstance(before, tuple):
+        return len(before) == len(now) and all(map(same, before, now))
+    if isinstance(before, slice):
+        return same(_limits(before), _limits(now))
+    if isinstance(before, types.MethodType):
+        return before.__self__ is now.__self__ and before.__func__ is now.__func__
+    return False
+
+
+def _limits(s: slice) -> tuple[Any, Any, Any]:
+    return s.start, s.stop, s.step
+
+
+# -- the kinds of place ----------------------------------------------------------------------------
+
+
+def global_(variables: dict[str, Any], name: str, where: Where | None) -> Place:
+    """A global variable, or another item of a dictionary of the interpreter's."""
+    read = functools.partial(variables.get, name, ABSENT)
+    return Place(name, where, read, read(), f"{{0}}[{name!r}] is {{value}}", (variables,))
+
+
+def no_globals(variables: dict[str, Any], names: frozenset[str]) -> Place:
+    """Builtins that no global of the same name hides."""
+    name = f"a global of {variables.get('__name__', 'the code')} that hides a builtin"
+
+    def read() -> Any:
+        return next((n for n in names if n in variables), ABSENT)
+
+    return Place(name, None, read, read(), "{0}.isdisjoint({1})", (variables.keys(), names))
+
+
+def cell(name: str, of: types.CellType, where: Where | None) -> Place:
+    """A variable that a function closes over."""
+
+    def read() -> Any:
+        return of.cell_contents
+
+    return Place(name, where, read, read(), "{0}.cell_contents is {value}", (of,))
+
+
+def attribute(thing: Any, key: str, name: str, where: Where | None) -> Place:
+    """What `thing.key` leads to, found without running code of the user's."""
+    read = functools.partial(find, thing, key)
+    value = read()
+    place = Place(name, where, read, value)
+    of_class = value is find_on(type(thing), key)
+    place.counted = isinstance(thing, TensorHolder) and not of_class
+    if value is ABSENT or not key.isidentifier() or "__getattribute__" in _written(type(thing)):
+        return place
+    binds = hasattr(type(value), "__get__")
+    function = isinstance(value, types.FunctionType)
+    if isinstance(thing, type):
+        direct = function or not binds
+    else:
+        direct = not of_class or not binds
+    if direct:
+        place.test, place.objects = f"{{0}}.{key} is {{value}}", (thing,)
+    elif function and isinstance(thing, TensorHolder):  # one test for all of the class
+        place.test, place.objects = f"{{0}}.{key} is {{value}}", (type(thing),)
+    elif function:
+        place.test, place.objects = f"{{0}}.{key}.__func__ is {{value}}", (thing,)
+    elif isinstance(thing, type) or hasattr(type(value), "__set__"):  # a descriptor: not asked
+        kind = thing if isinstance(thing, type) else type(thing)
+        owner = next(c for c in kind.__mro__ if key in vars(c))
+        place.test, place.objects = f"{{0}}[{key!r}] is {{value}}", (vars(owner),)
+    return place
+
+
+def attribute_names(thing: TensorHolder, name: str, where: Where | None) -> Place:
+    """Which attributes a module or an optimizer has: another one may hide one of its class."""
+    read = functools.partial(tuple, vars(thing))
+    test = "same_items({0}, {value})"
+    return Place(f"the attributes of {name}", where, read, read(), test, (vars(thing),), True)
+
+
+def contents(thing: Any, name: str, where: Where | None) -> Place:
+    """The items of a list, set or dictionary, in order."""
+    if isinstance(thing, dict):
+        read: Callable[[], Any] = functools.partial(_items, thing)
+        test = "same_items([*{0}, *{0}.values()], {value})"
+    else:
+        read = functools.partial(tuple, thing)
+        test = "same_items({0}, {value})"
+    place = Place(f"the contents of {name}", where, read, read(), test, (thing,))
+    items = list(thing.items() if isinstance(thing, dict) else enumerate(thing))
+    if (
+        type(thing) in (list, dict)
+        and len(thing) <= _FEW
+        and not any(isinstance(v, (*_ATOMS, float)) for _, v in items)
+        and all(isinstance(k, (int, str)) for k, _ in items)
+    ):  # without a call
+        tests = [f"{{0}}[{k!r}] is {{{n}}}" for n, (k, _) in enumerate(items, 1)]
+        place.test = " and ".join([f"len({{0}}) == {len(thing)}", *tests])
+        place.objects = (thing, *[v for _, v in items])
+    return place
+
+
+def _items(mapping: dict[Any, Any]) -> tuple[Any, ...]:
+    return (*mapping, *mapping.values())
+
+
+def values(array: np.ndarray[Any, Any], name: str, where: Where | None) -> Place:
+    """The values of a NumPy array, which can be written in place."""
+    read = functools.partial(_bits, array)
+    remedy = "make it a tensor outside, with from_numpy(): its values are read at each call"
+    if array.nbytes > _LARGE:
+        warn(
+            f"a jitted function compares the NumPy array {name!r} at each call, "
+            f"{array.nbytes / 1e6:.1f} MB: {remedy}"
+        )
+    test = "{0}() == {value}"
+    return Place(f"the values of {name}", where, read, read(), test, remedy=remedy)
+
+
+def _bits(array: np.ndarray[Any, Any]) -> tuple[Any, ...]:
+    return array.shape, array.dtype, array.tobytes()
+
+
+def called(get: Callable[[], Any], name: str, where: Where | None) -> Place:
+    """What a call gives: of a weak reference, of a context variable."""
+    return Place(name, where, get, get())
+
+
+# -- attributes, without running code --------------------------------------------------------------
+
+
+def find(thing: Any, key: str) -> Any:
+    """What `thing.key` leads to: the value, or the property, function or other descriptor."""
+    if isinstance(thing, type):
+        return find_on(thing, key)
+    descriptor = find_on(type(thing), key)
+    if isinstance(descriptor, types.MemberDescriptorType):  # a slot
+        try:
+            return descriptor.__get__(thing, type(thing))
+        except AttributeError:
+            return ABSENT
+    if descriptor is not ABSENT and hasattr(type(descriptor), "__set__"):
+        return descriptor
+    return _attributes(thing).get(key, descriptor)
+
+
+def find_on(kind: type, key: str) -> Any:
+    """What a class, or one that it inherits from, holds under a name."""
+    return next((vars(c)[key] for c in kind.__mro__ if key in vars(c)), ABSENT)
+
+
+def _attributes(thing: Any) -> dict[str, Any]:
+    try:
+        attributes = object.__getattribute__(thing, "__dict__")
+    except AttributeError:
+        return {}
+    return attributes if isinstance(attributes, dict) else {}
+
+
+def _written(kind: type) -> frozenset[str]:
+    """Names that classes written in Python give to this one."""
+    return frozenset(name for c in kind.__mro__ if c.__module__ != "builtins" for name in vars(c))
+
+
+def shown(value: Any) -> str:
+    """A value in a message: numbers and strings as they are, of others what they are."""
+    if isinstance(value, (int, float, complex, str, type(None), _Absent)):
+        return repr(value) if len(repr(value)) <= 60 else f"{repr(value)[:57]}..."
+    if isinstance(value, tuple) and len(value) <= 4:
+        return f"({', '.join(map(shown, value))})"
+    if isinstance(value, tuple):
+        return f"{len(value)} items"
+    if isinstance(value, Tensor):
+        return f"a tensor of shape {value.shape}"
+    return str(getattr(value, "__qualname__", None) or f"an object of {type(value).__name__}")

@@ -1,0 +1,408 @@
+"""What a function reads in Python while it is traced: the places that its names lead to.
+
+    with watch_reads(function, args, kwargs) as reads:
+        function(*args, **kwargs)
+    reads.guards()                        # compared at each later call
+
+The interpreter says which functions run. Their code says which names it loads (`loads.py`). From
+there we look, before the code does: at the globals and at what it closes over, and in every object
+that is found on the way, at the attributes with such names. Some of that is never read by this
+code; then the function is traced once more than it had to be. What it did read is among it.
+"""
+
+import array
+import collections
+import contextvars
+import functools
+import gc
+import random
+import sys
+import types
+import weakref
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from tinygrad_rl.compiler import guards
+from tinygrad_rl.compiler.guards import ABSENT, Guards, Place, Setting, TraceError, setting
+from tinygrad_rl.compiler.loads import Loads, loads
+from tinygrad_rl.core import Tensor, Where, at, is_inside
+from tinygrad_rl.naming import arguments_of
+from tinygrad_rl.tree import TensorHolder, leaves
+
+_COMPILED = ("numpy", "scipy", "numba", "llvmlite")
+_MUTED = {
+    *("numba", "llvmlite", "importlib", "_frozen_importlib", "_frozen_importlib_external"),
+    *("warnings", "logging", "linecache"),
+}
+"""Who works for the engine, or tells the user something."""
+_LIBRARIES = {*sys.stdlib_module_names, *_COMPILED, "tinygrad_rl"}
+_NOTHING_INSIDE = (
+    *(int, float, complex, str, bytes, type(None), type(...), range, slice, np.generic, np.dtype),
+    *(np.ufunc, types.CodeType),
+)
+_LISTS = (list, set, frozenset, tuple, bytearray, collections.deque, array.array)
+_GENERATORS = (np.random.Generator, np.random.RandomState, np.random.BitGenerator, random.Random)
+_RANDOM = (
+    "random numbers drawn inside a jitted function would be the same at every call ({}): draw them "
+    "outside and pass them as an argument"
+)
+
+
+@contextmanager
+def watch_reads(
+    function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> Iterator["Reads"]:
+    """Record what this thread's code can read inside the block.
+
+    Raises
+    ------
+    TraceError : when an iterator is read; at the end, when random numbers were drawn: the
+        generators are then as they were.
+    """
+    reads = Reads(function, args, kwargs)
+    before: Any = sys.getprofile()
+    reads.chained = before if callable(before) else None
+    sys.setprofile(reads.on_event)
+    try:
+        yield reads
+    finally:
+        if before is None or callable(before):
+            sys.setprofile(before)
+        else:  # a profiler written in C, which puts itself in place
+            sys.setprofile(None)
+            before.enable()
+        reads.refuse()
+
+
+class Reads:
+    """The places found so far, and the objects in which others may be found."""
+
+    def __init__(
+        self, function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]
+    ) -> None:
+        self.chained: Any = None
+        self._places: dict[Any, Place] = {}
+        self._names: dict[str, Where | None] = {}  # attributes that user code loads
+        self._inner: set[str] = set()  # those that our own code loads
+        self._asked: dict[str, Where] = {}
+        self._any = False
+        self._codes: set[types.CodeType] = set()
+        self._alive: dict[int, Any] = {}  # all that was reached
+        self._objects: list[tuple[Any, str, Where | None]] = []
+        self._functions: dict[types.CodeType, list[tuple[types.FunctionType, Where | None]]] = {}
+        self._builtins: dict[int, tuple[dict[str, Any], set[str]]] = {}
+        self._generators: list[tuple[str, Where | None, Callable[[], None], Any, Any]] = []
+        self._settings: list[Setting] = []
+        self._entropy: str | None = None
+        self._muted: types.FrameType | None = None  # nothing is read for the function inside it
+        self._refusal: TraceError | None = None
+        hidden: dict[str, Any] = {"numpy.random": np.random.rand, "random": random.random}
+        for module, draw in hidden.items():
+            self._add_generator(draw.__self__, module, None)
+        self._reach(function, getattr(function, "__name__", "the function"), None)
+        for name, value in arguments_of(function, args, kwargs):
+            for leaf in leaves(value):
+                if not isinstance(leaf, Tensor):
+                    self._reach(leaf, name, None)
+
+    # What the interpreter tells us.
+
+    def on_event(self, frame: types.FrameType, event: str, arg: Any) -> None:
+        """A function begins, or something was drawn from the operating system."""
+        if self._muted is not None:
+            if event == "return" and frame is self._muted:
+                self._muted = None
+        elif event == "call" and _library(frame.f_globals.get("__name__"), _MUTED):
+            self._muted = frame
+        elif event == "call" and frame.f_code not in self._codes:
+            self._on_code(frame)
+        elif event == "c_call" and getattr(arg, "__name__", "") == "urandom":
+            self._entropy = f"of the operating system, {_user_line(frame)}"
+        if self.chained is not None:
+            self.chained(frame, event, arg)
+
+    def _on_code(self, frame: types.FrameType) -> None:
+        """Before code runs for the first time: look at what it can read."""
+        code, variables = frame.f_code, frame.f_globals
+        library = _library(variables.get("__name__"))
+        if library in sys.stdlib_module_names and _is_ours(frame):
+            return  # it may still be called by the user
+        self._codes.add(code)
+        known = self._functions.setdefault(code, [])
+        if is_inside(code):
+            self._add_inner_names(code.co_names)
+        elif library in sys.stdlib_module_names:
+            self._add_names(dict.fromkeys(code.co_names))
+        elif not library:
+            loaded = loads(code)
+            self._look_at_globals(variables, loaded)
+            self._asked.update(loaded.asked)
+            self._any |= loaded.any
+            self._add_names(loaded.attributes)
+            if code.co_freevars and not known and not self._is_inner(code):
+                referrers = gc.get_referrers(code)
+                known += [(f, None) for f in referrers if isinstance(f, types.FunctionType)]
+        for function, where in known:
+            self._look_inside(function, where)
+
+    def _add_names(self, names: dict[str, Any]) -> None:
+        new = names.keys() - self._names.keys()
+        self._names.update((name, names[name]) for name in new)
+        for found in list(self._objects):
+            more = getattr(found[0], "__dict__", {}).keys() if self._any else ()
+            self._look(*found, {*new, *more})
+
+    def _add_inner_names(self, names: Sequence[str]) -> None:
+        new = {*names} - self._inner
+        self._inner |= new
+        for found in list(self._objects):
+            if isinstance(found[0], TensorHolder):
+                self._look(*found, new)
+
+    def _is_inner(self, code: types.CodeType) -> bool:
+        """Whether the function was made by code that ran, which has its variables."""
+        return any(code in outer.co_consts for outer in self._codes)
+
+    def _look_at_globals(self, variables: dict[str, Any], loaded: Loads) -> None:
+        builtin = loaded.globals.keys() - variables.keys()
+        self._builtins.setdefault(id(variables), (variables, set()))[1].update(builtin)
+        names = variables if "globals" in loaded.globals else loaded.globals.keys() - builtin
+        for name in sorted(names):
+            where = loaded.globals.get(name)
+            place = self._add(
+                (id(variables), name), functools.partial(guards.global_, variables, name, where)
+            )
+            self._reach(place.value, name, where)
+        for name, where in loaded.modules.items():
+            self._reach(sys.modules.get(name), name, where)
+
+    def _add(self, key: Any, make: Callable[[], Place]) -> Place:
+        place = self._places.get(key)
+        if place is None:
+            place = self._places[key] = make()
+        return place
+
+    # From object to object.
+
+    def _reach(self, thing: Any, name: str, where: Where | None) -> None:
+        """Look into something that user code can get at."""
+        if isinstance(thing, _NOTHING_INSIDE) or id(thing) in self._alive or thing is sys.modules:
+            return
+        self._alive[id(thing)] = thing
+        if isinstance(thing, Tensor):
+            self._settings.append(setting(thing))
+        elif isinstance(thing, np.ndarray):
+            self._add(("values", id(thing)), lambda: guards.values(thing, name, where))
+        elif isinstance(thing, _GENERATORS):
+            self._add_generator(thing, name, where)
+        elif isinstance(thing, types.FunctionType):
+            self._functions.setdefault(thing.__code__, []).append((thing, where))
+            if thing.__code__ in self._codes or is_inside(thing.__code__):
+                self._look_inside(thing, where)
+        elif isinstance(thing, types.ModuleType):
+            if _library(thing.__name__) not in ("tinygrad_rl", *_COMPILED):
+                self._watch(thing, name, where)
+        elif isinstance(thing, type):
+            if not _library(thing.__module__):
+                self._watch(thing, name, where)
+        elif not self._reach_around(thing, name, where):
+            self._reach_instance(thing, name, where)
+
+    def _reach_around(self, thing: Any, name: str, where: Where | None) -> bool:
+        """What only leads on to others: a bound method, a property, a reference."""
+        if isinstance(thing, types.MethodType):
+            owner = "self" if where is None else name.rpartition(".")[0] or name
+            self._reach(thing.__self__, owner, where)
+            parts: tuple[Any, ...] = (thing.__func__,)
+        elif isinstance(thing, functools.partial):
+            parts = (thing.func, thing.args, thing.keywords)
+        elif isinstance(thing, property):
+            parts = (thing.fget,)
+        elif isinstance(thing, (staticmethod, classmethod)):
+            parts = (thing.__func__,)
+        elif isinstance(thing, (weakref.ref, contextvars.ContextVar)):
+            get = thing if isinstance(thing, weakref.ref) else functools.partial(thing.get, ABSENT)
+            place = self._add(("called", id(thing)), lambda: guards.called(get, name, where))
+            parts = (place.value,)
+        elif type(thing).__name__ in ("builtin_function_or_method", "cython_function_or_method"):
+            parts = (getattr(thing, "__self__", None),)
+        else:
+            return False
+        for part in parts:
+            self._reach(part, name, where)
+        return True
+
+    def _reach_instance(self, thing: Any, name: str, where: Where | None) -> None:
+        kind = type(thing)
+        if isinstance(thing, dict):
+            place = self._add(("contents", id(thing)), lambda: guards.contents(thing, name, where))
+            for key, value in zip(thing, place.value[len(thing) :], strict=True):
+                self._reach(value, f"{name}[{key!r}]", where)
+        elif isinstance(thing, _LISTS):
+            if not isinstance(thing, (tuple, frozenset)):
+                self._add(("contents", id(thing)), lambda: guards.contents(thing, name, where))
+            for k, value in enumerate(thing):
+                self._reach(value, f"{name}[{k}]", where)
+        elif isinstance(guards.find_on(kind, "__next__"), types.WrapperDescriptorType):
+            if not hasattr(thing, "fileno"):
+                self._refusal = TraceError(
+                    f"{name!r}, which a jitted function reads ({at(where)}), is an iterator: what "
+                    "it gives at a call can't be known before; call next() outside and pass the "
+                    "result as an argument"
+                )
+                raise self._refusal
+        if isinstance(thing, TensorHolder):
+            self._watch(thing, name, where)
+        elif _library(kind.__module__) == "tinygrad_rl":
+            self._reach(getattr(thing, "__wrapped__", None), name, where)
+        elif kind.__module__ != "builtins" and _library(kind.__module__) not in _COMPILED:
+            self._watch(thing, name, where)
+
+    def _look_inside(self, function: types.FunctionType, where: Where | None) -> None:
+        """What a function that runs closes over, and its defaults."""
+        name = function.__name__
+        if not is_inside(function.__code__):
+            for key in ("__code__", "__defaults__", "__kwdefaults__"):
+                value = getattr(function, key)
+                if value is not None:
+                    test = f"{{0}}.{key} is {{value}}"
+                    read = functools.partial(getattr, function, key)
+                    place = Place(f"{name}.{key}", where, read, value, test, (function,))
+                    self._places.setdefault((id(function), key), place)
+                    self._reach(value, f"{name}.{key}", where)
+        loaded = loads(function.__code__).cells
+        cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
+        for variable, cell in cells:
+            if variable in loaded:
+                line = loaded[variable] if not is_inside(function.__code__) else where
+                place = self._add(
+                    ("cell", id(cell)), functools.partial(guards.cell, variable, cell, line)
+                )
+                self._alive[id(cell)] = cell
+                self._reach(place.value, variable, line)
+
+    def _watch(self, thing: Any, name: str, where: Where | None) -> None:
+        self._objects.append((thing, name, where))
+        if isinstance(thing, TensorHolder):
+            key = (id(thing), "attributes")
+            self._add(key, lambda: guards.attribute_names(thing, name, where))
+        names = {*self._names}
+        if isinstance(thing, TensorHolder):  # our code reads it too, and what it holds by any name
+            names |= {*self._inner, *vars(thing)}
+        elif self._any:
+            names |= getattr(thing, "__dict__", {}).keys()
+        self._look(thing, name, where, names)
+
+    def _look(self, thing: Any, name: str, where: Where | None, names: Set[str]) -> None:
+        """Look at the attributes of an object that have one of the names."""
+        for key in sorted(names):
+            value = guards.find(thing, key)
+            if value is ABSENT and key not in self._asked:
+                continue
+            if key.startswith("__") or not self._matters(thing, key, value):
+                continue  # the interpreter's, as `__dict__`; operators: see `_add_operators`
+            self._add_attribute(thing, key, name, self._names.get(key) or where)
+
+    def _add_attribute(self, thing: Any, key: str, name: str, where: Where | None) -> None:
+        path = f"{name}.{key}"
+        make = functools.partial(guards.attribute, thing, key, path, where)
+        self._reach(self._add((id(thing), key), make).value, path, where)
+
+    def _matters(self, thing: Any, key: str, value: Any) -> bool:
+        """Whether an attribute is data of the user's, or a function that can be replaced."""
+        if isinstance(thing, types.ModuleType) and _library(thing.__name__):
+            return not (callable(value) or isinstance(value, (types.ModuleType, *_NOTHING_INSIDE)))
+        if not isinstance(thing, TensorHolder):
+            return True
+        if isinstance(value, types.FunctionType):
+            return not is_inside(value.__code__)
+        asked = key in self._names or key in self._inner
+        return asked or not isinstance(value, _NOTHING_INSIDE)
+
+    def _add_operators(self) -> None:
+        """The methods that ran without being called by their names: `__call__`, `__enter__`."""
+        for thing, name, where in list(self._objects):
+            kind = thing if isinstance(thing, type) else type(thing)
+            for key in {key for c in kind.__mro__ for key in vars(c) if key.startswith("__")}:
+                value = guards.find_on(kind, key)
+                if isinstance(value, types.FunctionType) and value.__code__ in self._codes:
+                    self._add_attribute(thing, key, name, where)
+
+    # The end.
+
+    def refuse(self) -> None:
+        """Raise when a generator is not where it was; and set it back."""
+        if self._refusal is not None:  # the function may have caught it
+            raise self._refusal
+        drawn = [g for g in self._generators if not guards.same(g[3], _state(g[4]))]
+        for _, _, restore, _, _ in drawn:
+            restore()
+        if drawn:
+            name, where, *_ = max(drawn, key=lambda g: g[1] is not None)
+            where = where or self._names.get("random")
+            raise TraceError(_RANDOM.format(f"of {name}, {at(where)}"))
+        if self._entropy is not None:
+            raise TraceError(_RANDOM.format(self._entropy))
+
+    def _add_generator(self, generator: Any, name: str, where: Where | None) -> None:
+        if isinstance(generator, random.SystemRandom):
+            return  # draws from the operating system, see `on_event`
+        restore: Callable[[], None]
+        if isinstance(generator, random.Random):
+            restore = functools.partial(generator.setstate, generator.getstate())
+        elif isinstance(generator, np.random.RandomState):
+            restore = functools.partial(generator.set_state, generator.get_state())
+        else:
+            bits = getattr(generator, "bit_generator", generator)
+            restore = functools.partial(setattr, bits, "state", bits.state)
+        self._generators.append((name, where, restore, _state(generator), generator))
+
+    def guards(self) -> Guards:
+        """All places and tensors that were found."""
+        self._add_operators()
+        for variables, names in self._builtins.values():
+            place = guards.no_globals(variables, frozenset(names))
+            self._places[id(variables), "builtins"] = place
+        return Guards(list(self._places.values()), self._settings)
+
+
+def _library(module: Any, among: Set[str] = _LIBRARIES) -> str:
+    """The package of the standard library, of NumPy or of ours that a module belongs to, or ''."""
+    package = str(module).partition(".")[0]
+    if package.startswith("namedtuple_"):  # code that it generated
+        return "collections"
+    return package if package in among else ""
+
+
+def _is_ours(frame: types.FrameType) -> bool:
+    """Whether a function of the standard library works for our code, not for the user's."""
+    caller: types.FrameType | None = frame
+    while caller and _library(caller.f_globals.get("__name__")) in sys.stdlib_module_names:
+        caller = caller.f_back
+    return caller is not None and is_inside(caller.f_code)
+
+
+def _user_line(frame: types.FrameType) -> str:
+    """The innermost line that is neither ours nor a library's."""
+    user: types.FrameType | None = frame
+    while user and (_library(user.f_globals.get("__name__")) or is_inside(user.f_code)):
+        user = user.f_back
+    return f"{user.f_code.co_filename}:{user.f_lineno}" if user else "?"
+
+
+def _state(generator: Any) -> Any:
+    """Where a generator of random numbers stands, as something that can be compared."""
+    if isinstance(generator, random.Random):
+        return generator.getstate()
+    if isinstance(generator, np.random.RandomState):
+        return _frozen(generator.get_state(legacy=False))
+    return _frozen(getattr(generator, "bit_generator", generator).state)
+
+
+def _frozen(state: Any) -> Any:
+    if isinstance(state, dict):
+        return tuple((key, _frozen(value)) for key, value in state.items())
+    return state.tobytes() if isinstance(state, np.ndarray) else state
