@@ -2,6 +2,7 @@
 
 import copy
 from collections import OrderedDict, defaultdict
+from enum import Enum
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -50,7 +51,7 @@ class Everything(nn.Module):
         self.mixed = [linear(7), weight(8)]
         self.pair = Pair(linear(), weight(9))
         self.sizes, self.name = [3, 4, 2], "everything"
-        self.by_step = OrderedDict({0: linear(), 10: linear()})
+        self.by_step = OrderedDict({0: linear(), np.int64(10): linear()})
 
 
 def test_names_order_and_shapes_are_pytorchs() -> None:
@@ -105,7 +106,11 @@ def test_repr_shows_the_modules_in_containers() -> None:
     ]
 
 
-@pytest.mark.parametrize("key", ["a.b", "", (1, 2), 1.5, None])
+class Side(Enum):
+    LEFT = "left"
+
+
+@pytest.mark.parametrize("key", ["a.b", "", (1, 2), 1.5, None, Side.LEFT])
 def test_a_key_that_makes_no_name_is_refused(key: object) -> None:
     for value in (linear(), weight(), [linear()], {"a": weight()}):
         with pytest.raises(TypeError, match="can't be in the name of a parameter"):

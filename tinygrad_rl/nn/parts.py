@@ -14,6 +14,7 @@ import gc
 from collections import deque
 from collections.abc import Iterable, Iterator, MappingView, Set
 from dataclasses import is_dataclass
+from numbers import Integral
 from types import BuiltinFunctionType, FunctionType, GeneratorType, MappingProxyType, ModuleType
 from typing import Any
 from weakref import ProxyTypes
@@ -23,6 +24,7 @@ import numpy as np
 from tinygrad_rl.core import CutKind, Tensor
 from tinygrad_rl.tree import TensorHolder, contents
 
+_PLAIN = frozenset({bool, int, float, complex, str, bytes, type(None)})
 _NESTED = (list, tuple, dict)
 _NAMELESS = (Set, deque, Iterator, MappingView, MappingProxyType, np.ndarray)
 _LAZY = (GeneratorType, map)  # what they will give is not there yet
@@ -182,8 +184,9 @@ def check_class(cls: type) -> None:
 
 
 def _dotted(prefix: str, key: Any) -> str:
-    if isinstance(key, int) or (isinstance(key, str) and key and "." not in key):
-        return f"{prefix}{key}"
+    part = str(key)
+    if part and "." not in part and isinstance(key, (str, Integral)):
+        return prefix + part
     where = f" of {prefix[:-1]!r}" if prefix else ""
     raise TypeError(
         f"the key {key!r}{where} can't be in the name of a parameter or module: use strings "
@@ -192,12 +195,14 @@ def _dotted(prefix: str, key: Any) -> str:
 
 
 def _may_hold(value: Any) -> bool:
-    """Cheap: numbers, strings, arrays and tuples of them are unknown to the garbage collector."""
-    if gc.is_tracked(value):
-        return True
-    if isinstance(value, (tuple, dict)):
-        return any(map(_may_hold, value if isinstance(value, tuple) else value.values()))
-    return isinstance(value, np.ndarray) and value.dtype.hasobject
+    """Rules out cheaply what is never looked into: numbers, strings, arrays, and lists of them."""
+    if type(value) in _NESTED:
+        values = value.values() if isinstance(value, dict) else value
+        if _PLAIN.issuperset(map(type, values)):
+            return False
+        return gc.is_tracked(value) or any(map(_may_hold, values))
+    # What the collector doesn't track holds no objects; only it doesn't know NumPy's arrays.
+    return gc.is_tracked(value) or (isinstance(value, np.ndarray) and value.dtype.hasobject)
 
 
 def _belongs(thing: Tensor | TensorHolder, nameless: bool) -> bool:
