@@ -9,12 +9,12 @@ while: what is computed with them is recorded, but not *for* them.
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from threading import get_ident
 from typing import Any
 
 from tinygrad_rl.core import Cut, CutKind, Tensor, caller, mode, set_requires_grad
-from tinygrad_rl.tree import collect_tensors
+from tinygrad_rl.tree import collect_tensors, replaced
 
 
 class GradMode:
@@ -125,23 +125,31 @@ class frozen:
     """
 
     def __init__(self, *modules_or_tensors: Any) -> None:
-        self._tensors = collect_tensors(modules_or_tensors)
-        if not self._tensors:
+        # Modules are asked again when the block begins: they may have grown until then.
+        self._given = replaced(modules_or_tensors, Iterator, list)
+        self._before: list[list[tuple[Tensor, bool, tuple[Cut, ...]]]] = []
+        self._collected()
+
+    def _collected(self) -> list[Tensor]:
+        tensors = collect_tensors(self._given)
+        if not tensors:
             raise ValueError(
                 "frozen() matched no tensor: was a generator such as parameters() used up before? "
                 "Pass the module itself, or a list"
             )
-        if not all(t.is_leaf for t in self._tensors):
+        if not all(t.is_leaf for t in tensors):
             raise RuntimeError(
                 "frozen() takes leaves (parameters); use detach() on the result of an op"
             )
-        self._before: list[list[tuple[Tensor, bool, tuple[Cut, ...]]]] = []
+        return tensors
 
     def __enter__(self) -> None:
-        self._before.append([(t, t.requires_grad, t.cuts) for t in self._tensors])
-        cuts = (Cut(CutKind.FROZEN, "inside a frozen() block", caller()),)
-        for t in self._tensors:
-            set_requires_grad(t, False, cuts)
+        tensors = self._collected()
+        self._before.append([(t, t.requires_grad, t.cuts) for t in tensors])
+        cut = Cut(CutKind.FROZEN, "inside a frozen() block", caller())
+        for t in tensors:
+            unfrozen = [c for c in t.cuts if c.kind is CutKind.UNFROZEN]
+            set_requires_grad(t, False, (cut, *unfrozen))
 
     def __exit__(self, *exc: object) -> None:
         for t, flag, cuts in self._before.pop():

@@ -145,7 +145,8 @@ class Tensor(Bare):
             return  # nothing is set, so nothing is recorded
         kind = CutKind.UNFROZEN if flag else CutKind.FROZEN
         cut = Cut(kind, f"requires_grad set to {bool(flag)}", caller(), next_in_sequence())
-        older = [c for c in self.cuts if c.kind not in (CutKind.FROZEN, CutKind.UNFROZEN)]
+        # One that was unfrozen once stays known for it: it was meant to be trained.
+        older = [c for c in self.cuts if c.kind not in (CutKind.FROZEN, kind)]
         set_requires_grad(self, bool(flag), (cut, *older))
 
     def requires_grad_(self, flag: bool = True) -> "Tensor":

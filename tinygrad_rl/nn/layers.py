@@ -1,6 +1,6 @@
 """Layers: parameters, and a forward that calls `functional`."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -83,25 +83,59 @@ class LayerNorm(Module):
 
 
 class Sequential(Module):
-    """Modules one after the other, named 0, 1, 2, ..."""
+    """Modules one after the other, named 0, 1, 2, ...
+
+    A layer that is replaced, `net[1] = layer`, keeps its place; `net[1:]` is a Sequential of the
+    same layers under the same names.
+
+    Raises
+    ------
+    TypeError : for a layer that is no module.
+    """
 
     def __init__(self, *layers: Module) -> None:
         super().__init__()
         for i, layer in enumerate(layers):
             setattr(self, str(i), layer)
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name.isdecimal() and not isinstance(value, Module):
+            raise TypeError(
+                f"layer {name} of a {type(self).__name__} must be a module, not "
+                f"{type(value).__name__}"
+            )
+        is_new = name not in vars(self)
+        super().__setattr__(name, value)
+        if is_new and name.isdecimal():
+            # A layer that comes back, or comes late, stands before those with a higher number.
+            names = list(vars(self))[:-1]
+            later = (k for k, n in enumerate(names) if n.isdecimal() and int(n) > int(name))
+            for n in names[next(later, len(names)) :]:
+                vars(self)[n] = vars(self).pop(n)
+
+    def _layers(self) -> dict[str, Module]:
+        return {name: v for name, v in vars(self).items() if isinstance(v, Module)}
+
     def __len__(self) -> int:
-        return len(self._children)
+        return len(self._layers())
 
-    def __getitem__(self, i: int) -> Module:
-        return list(self._children.values())[i]
+    def __getitem__(self, i: int | slice) -> Any:
+        if not isinstance(i, slice):
+            return list(self._layers().values())[i]
+        part = Sequential()
+        for name, layer in list(self._layers().items())[i]:
+            setattr(part, name, layer)
+        return part
 
-    def __iter__(self) -> Any:
-        return iter(self._children.values())
+    def __setitem__(self, i: int, layer: Module) -> None:
+        setattr(self, list(self._layers())[i], layer)
+
+    def __iter__(self) -> Iterator[Module]:
+        return iter(self._layers().values())
 
     def forward(self, x: Any) -> Any:
         """What the last layer makes of what the others made of x."""
-        for layer in self._children.values():
+        for layer in self:
             x = layer(x)
         return x
 

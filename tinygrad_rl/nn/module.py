@@ -1,50 +1,60 @@
 """Module: a tree of named parameters.
 
-    class Critic(Module):
+    class Twin(Module):
         def __init__(self):
             super().__init__()
-            self.q = Linear(20, 1)
+            self.q = [Linear(20, 1), Linear(20, 1)]
 
         def forward(self, x):
-            return self.q(x)
+            return tg.minimum(self.q[0](x), self.q[1](x))
 
-Assigning is registering: `Critic().named_parameters()` gives q.weight and q.bias.
+Assigning is enough: `Twin().named_parameters()` gives q.0.weight, q.0.bias, q.1.weight, q.1.bias.
 """
 
 import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from reprlib import recursive_repr
 from typing import Any
 
 import numpy as np
 
 from tinygrad_rl.core import Tensor
 from tinygrad_rl.grad_mode import no_grad
-from tinygrad_rl.tree import TensorHolder
+from tinygrad_rl.nn.parts import Walked, check_class, is_parameter, parts_added, parts_of
+from tinygrad_rl.tree import TensorHolder, contents
 
 
-class Module(TensorHolder):
-    """Base class of layers and networks.
+class Module(Walked):
+    """Base class of layers and networks; a class of one's own overrides `forward`.
 
-    Tensors assigned as attributes belong to the state: those that require a gradient when they are
-    assigned are parameters (and stay so when they are frozen later), the others buffers. Results
-    with history are neither. Modules assigned as attributes become children. A class overrides
-    `forward`.
+    What stands in the attributes belongs to the module: modules, tensors, and lists, tuples and
+    dicts of them, nested at will. It is looked at when it is asked for, so that a list may grow.
+    Names and their order are PyTorch's, with an attribute in the place where it was first assigned:
+    `layers.0.weight`, `heads.left.bias`. Tensors that require a gradient, or did before they were
+    frozen, are parameters, the others buffers. Results with history are neither.
 
     `copy.deepcopy` gives a module with tensors of its own, with the same values, flags and
     gradients: a target network is `copy.deepcopy(critic).requires_grad_(False)`.
+
+    Objects of other classes may hold constants, and functions are not looked into.
 
     Raises
     ------
     AttributeError : for attributes that look like a flag, such as `module.requires_grad = False`,
         which would freeze nothing.
+    TypeError : naming the attribute, for modules and parameters in a set, an iterator, or an object
+        that is neither module, list, tuple nor dict. It is raised when that is assigned, and when
+        the module is asked for its parts.
     """
 
     training = True
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        check_class(cls)
+
     def __init__(self) -> None:
-        self._parameters: dict[str, Tensor] = {}
-        self._buffers: dict[str, Tensor] = {}
-        self._children: dict[str, Module] = {}
+        self.training = True
 
     def __setattr__(self, name: str, value: Any) -> None:
         if difflib.get_close_matches(name, ["requires_grad"], 1, 0.8):
@@ -52,24 +62,10 @@ class Module(TensorHolder):
                 f"setting {name!r} on a module freezes nothing: call requires_grad_({value!r}), "
                 "or use `with frozen(module):`"
             )
-        if "_children" not in self.__dict__:
-            if isinstance(value, (Tensor, Module)):
-                raise AttributeError(f"call super().__init__() before assigning {name!r}")
-        else:
-            self._forget(name)
-        if isinstance(value, Module):
-            self._children[name] = value
-        elif isinstance(value, Tensor) and value.is_leaf:
-            (self._parameters if value.requires_grad else self._buffers)[name] = value
+        added = parts_added(self, name, value)
+        if "training" not in vars(self) and (added.tensors or added.holders):
+            raise AttributeError(f"call super().__init__() before assigning {name!r}")
         super().__setattr__(name, value)
-
-    def __delattr__(self, name: str) -> None:
-        self._forget(name)
-        super().__delattr__(name)
-
-    def _forget(self, name: str) -> None:
-        for group in (self._parameters, self._buffers, self._children):
-            group.pop(name, None)
 
     def forward(self, *args: Any) -> Any:
         """Compute the output; overridden by each module."""
@@ -79,18 +75,13 @@ class Module(TensorHolder):
         """`forward`."""
         return self.forward(*args)
 
-    def _named(self, group: str) -> Iterator[tuple[str, Tensor]]:
-        yield from getattr(self, group).items()
-        for path, module in self.named_holders():
-            yield from ((f"{path}.{name}", t) for name, t in getattr(module, group).items())
-
     def named_parameters(self) -> Iterator[tuple[str, Tensor]]:
-        """Pairs (dotted name, parameter), in the order of assignment; each parameter once."""
+        """Pairs (dotted name, parameter), the module's own first; each parameter once."""
         seen: set[int] = set()
-        for name, p in self._named("_parameters"):
-            if id(p) not in seen:
-                seen.add(id(p))
-                yield name, p
+        for name, t in parts_of(self).tensors:
+            if is_parameter(t) and id(t) not in seen:
+                seen.add(id(t))
+                yield name, t
 
     def parameters(self) -> list[Tensor]:
         """All parameters; a list, so it can't be used up."""
@@ -98,23 +89,20 @@ class Module(TensorHolder):
 
     def named_buffers(self) -> Iterator[tuple[str, Tensor]]:
         """Pairs (dotted name, tensor) of the state that is not trained."""
-        return self._named("_buffers")
+        return ((name, t) for name, t in parts_of(self).tensors if not is_parameter(t))
 
     def named_tensors(self) -> Iterator[tuple[str, Tensor]]:
         """Pairs (dotted name, tensor) of the whole state: parameters, then buffers."""
-        yield from self._named("_parameters")
-        yield from self._named("_buffers")
+        return iter(sorted(parts_of(self).tensors, key=lambda pair: not is_parameter(pair[1])))
 
-    def named_holders(self) -> Iterator[tuple[str, "Module"]]:
+    def named_holders(self) -> Iterator[tuple[str, TensorHolder]]:
         """Pairs (dotted name, module) of all modules below this one."""
-        for name, child in self._children.items():
-            yield name, child
-            yield from ((f"{name}.{path}", below) for path, below in child.named_holders())
+        return iter(parts_of(self).holders)
 
     def modules(self) -> Iterator["Module"]:
-        """The module itself and all below it."""
-        yield self
-        yield from (module for _, module in self.named_holders())
+        """The module itself and all below it, each once."""
+        below = [self, *(holder for _, holder in self.named_holders())]
+        yield from {id(m): m for m in below if isinstance(m, Module)}.values()
 
     def requires_grad_(self, flag: bool = True) -> "Module":
         """Set the flag of every parameter: False freezes the module until it is set again."""
@@ -162,11 +150,25 @@ class Module(TensorHolder):
             for name, t in mine.items():
                 t.assign_(arrays[name])
 
+    @recursive_repr("...")
     def __repr__(self) -> str:
-        lines = [
-            f"  ({name}): {child!r}".replace("\n", "\n  ") for name, child in self._children.items()
-        ]
-        return f"{type(self).__name__}(" + ("\n" + "\n".join(lines) + "\n)" if lines else ")")
+        name = type(self).__name__
+        return _tree(name, vars(self).items(), ()) or f"{name}()"
+
+
+def _tree(title: str, items: Iterable[tuple[Any, Any]], path: tuple[int, ...]) -> str:
+    """The modules among the items, a line each; nothing when there are none."""
+    lines = []
+    for key, value in items:
+        if isinstance(value, TensorHolder):
+            text = "" if value.borrows else repr(value)
+        elif id(value) in path:  # a list in itself
+            continue
+        else:
+            text = _tree(type(value).__name__, contents(value), (*path, id(value)))
+        if text:
+            lines.append(f"  ({key}): {text}".replace("\n", "\n  "))
+    return f"{title}(\n" + "\n".join(lines) + "\n)" if lines else ""
 
 
 def _fitting(name: str, value: Any, like: Tensor) -> np.ndarray[Any, Any]:

@@ -56,7 +56,8 @@ def assign_(target: Tensor, value: Any) -> Tensor:
     if mode.grad and (history or target.node is not None):
         if history and target.node is not None:
             value.node.retained, target.node.retained = target.node.retained, None
-        set_history(target, history_of(value))
+        # Who made the target has not changed: it is no result, though it has a history now.
+        set_history(target, history_of(value)._replace(op=target.op))
     return target
 
 
