@@ -178,7 +178,7 @@ class Guards:
             *values, *[p.value for p in different.values()], _same_items
         )
         held = dict(zip(test.__code__.co_freevars, test.__closure__ or (), strict=True))
-        self._cells = [
+        self._cells += [
             (p, held[name])
             for name, p in zip(cells, different.values(), strict=True)
             if name in held
@@ -254,9 +254,12 @@ def attribute(thing: Any, key: str, name: str, where: Where | None) -> Place:
     read = functools.partial(find, thing, key)
     value = read()
     place = Place(name, where, read, value)
-    of_class = value is find_on(type(thing), key)
+    of_class = _is_of_class(thing, key)
     place.counted = isinstance(thing, TensorHolder) and not of_class
-    if value is ABSENT or not key.isidentifier() or "__getattribute__" in _written(type(thing)):
+    if value is ABSENT or "__getattribute__" in _written(type(thing)):
+        return place
+    if not key.isidentifier():  # a layer of a Sequential
+        place.test, place.objects = f"{{0}}[{key!r}] is {{value}}", (vars(thing),)
         return place
     binds = hasattr(type(value), "__get__")
     function = isinstance(value, types.FunctionType)
@@ -271,8 +274,7 @@ def attribute(thing: Any, key: str, name: str, where: Where | None) -> Place:
     elif function:
         place.test, place.objects = f"{{0}}.{key}.__func__ is {{value}}", (thing,)
     elif isinstance(thing, type) or hasattr(type(value), "__set__"):  # a descriptor: not asked
-        kind = thing if isinstance(thing, type) else type(thing)
-        owner = next(c for c in kind.__mro__ if key in vars(c))
+        owner = _owner(thing if isinstance(thing, type) else type(thing), key)
         place.test, place.objects = f"{{0}}[{key!r}] is {{value}}", (vars(owner),)
     return place
 
@@ -353,6 +355,22 @@ def find(thing: Any, key: str) -> Any:
 def find_on(kind: type, key: str) -> Any:
     """What a class, or one that it inherits from, holds under a name."""
     return next((vars(c)[key] for c in kind.__mro__ if key in vars(c)), ABSENT)
+
+
+def _owner(kind: type, key: str) -> type:
+    return next(c for c in kind.__mro__ if key in vars(c))
+
+
+def is_ours(kind: type, key: str) -> bool:
+    """Whether the class that holds this under a name is one of the package."""
+    return _owner(kind, key).__module__.startswith("tinygrad_rl.")
+
+
+def _is_of_class(thing: Any, key: str) -> bool:
+    """Whether `thing.key` is what its class holds, and not the thing itself."""
+    descriptor = find_on(type(thing), key)
+    slot = isinstance(descriptor, types.MemberDescriptorType)
+    return not slot and (key not in _attributes(thing) or hasattr(type(descriptor), "__set__"))
 
 
 def _attributes(thing: Any) -> dict[str, Any]:

@@ -312,13 +312,13 @@ class Reads:
         self._reach(self._add((id(thing), key), make).value, path, where)
 
     def _matters(self, thing: Any, key: str, value: Any) -> bool:
-        """Whether an attribute is data of the user's, or a function that can be replaced."""
+        """Whether an attribute is the user's, and not a number that nobody asks for."""
         if isinstance(thing, types.ModuleType) and _library(thing.__name__):
             return not (callable(value) or isinstance(value, (types.ModuleType, *_NOTHING_INSIDE)))
         if not isinstance(thing, TensorHolder):
             return True
-        if isinstance(value, types.FunctionType):
-            return not is_inside(value.__code__)
+        if key not in vars(thing) and guards.is_ours(type(thing), key):
+            return False
         asked = key in self._names or key in self._inner
         return asked or not isinstance(value, _NOTHING_INSIDE)
 
@@ -328,7 +328,8 @@ class Reads:
             kind = thing if isinstance(thing, type) else type(thing)
             for key in {key for c in kind.__mro__ for key in vars(c) if key.startswith("__")}:
                 value = guards.find_on(kind, key)
-                if isinstance(value, types.FunctionType) and value.__code__ in self._codes:
+                ran = isinstance(value, types.FunctionType) and value.__code__ in self._codes
+                if ran and not guards.is_ours(kind, key):
                     self._add_attribute(thing, key, name, where)
 
     # The end.
