@@ -64,6 +64,7 @@ NAMELESS = {
     "values": lambda v: {"a": v}.values(),
     "items": lambda v: {"a": v}.items(),
     "keys": lambda v: {v: 1}.keys(),
+    "keys of a dict": lambda v: {v: 1.0},
     "proxy": lambda v: MappingProxyType({"a": v}),
     "array": object_array,
     "array in a tuple": lambda v: (object_array(v), 1),

@@ -14,6 +14,8 @@ import gc
 from collections import deque
 from collections.abc import Iterable, Iterator, MappingView, Set
 from dataclasses import is_dataclass
+from enum import Enum, auto
+from functools import lru_cache
 from numbers import Integral
 from types import BuiltinFunctionType, FunctionType, GeneratorType, MappingProxyType, ModuleType
 from typing import Any
@@ -29,6 +31,17 @@ _NESTED = (list, tuple, dict)
 _NAMELESS = (Set, deque, Iterator, MappingView, MappingProxyType, np.ndarray)
 _LAZY = (GeneratorType, map)  # what they will give is not there yet
 _APART = (FunctionType, BuiltinFunctionType, type, ModuleType, *ProxyTypes)  # not looked into
+
+
+class _Role(Enum):
+    """What the walk does with an attribute, by its type."""
+
+    TENSOR = auto()
+    MODULE = auto()
+    HOLDER = auto()  # which says itself what it holds
+    CONTAINER = auto()
+    OTHER = auto()
+    APART = auto()
 
 
 class Walked(TensorHolder):
@@ -75,39 +88,43 @@ class Parts:
         """
         inner = []
         for key, value in items:
-            if isinstance(value, Tensor):
+            role = _role(type(value))  # type: ignore[arg-type]  # a type can be hashed
+            if role is _Role.TENSOR:
                 if _is_state(value):
                     self.tensors.append((_dotted(prefix, key), value))
-            elif not _may_hold(value) or isinstance(value, _APART):
-                continue
-            elif isinstance(value, (*_NESTED, TensorHolder)):
-                inner.append((key, value))
-            else:
-                self.others.append((f"{prefix}{key}", value))
-        for key, value in inner:
+            elif role is _Role.OTHER:
+                if _may_hold(value):
+                    self.others.append((f"{prefix}{key}", value))
+            elif role is not _Role.APART:
+                inner.append((role, key, value))
+        for role, key, value in inner:
             if id(value) not in self._path:
                 self._path.add(id(value))
-                if isinstance(value, _NESTED):
+                if role is _Role.CONTAINER:
                     self._add_container(prefix, key, value)
-                elif not value.borrows:
-                    self._add_holder(_dotted(prefix, key), value)
+                else:
+                    self._add_holder(_dotted(prefix, key), value, role)
                 self._path.remove(id(value))
 
-    def _add_holder(self, name: str, holder: TensorHolder) -> None:
+    def _add_holder(self, name: str, holder: Any, role: _Role) -> None:
         self.holders.append((name, holder))
-        if isinstance(holder, Walked):
+        if role is _Role.MODULE:
             self.add(vars(holder).items(), f"{name}.")
         else:
             self.holders += [(f"{name}.{key}", inner) for key, inner in holder.named_holders()]
             self.tensors += [(f"{name}.{key}", t) for key, t in holder.named_tensors()]
 
     def _add_container(self, prefix: str, key: Any, value: Any) -> None:
+        if not _may_hold(value):
+            return
         name, before = f"{prefix}{key}", len(self.tensors) + len(self.holders)
         self.add(contents(value), f"{name}.")
         if len(self.tensors) + len(self.holders) > before:
             _dotted(prefix, key)
             if len({str(k) for k, _ in contents(value)}) < len(value):
                 raise TypeError(f"keys of {name!r} are the same in a name: {list(value)}")
+        if isinstance(value, dict) and any(map(_may_hold, value)):
+            self.others.append((name, value.keys()))
         if getattr(value, "__dict__", None):  # of a subclass
             self.others.append((name, value))
 
@@ -194,13 +211,25 @@ def _dotted(prefix: str, key: Any) -> str:
     )
 
 
+@lru_cache(maxsize=1024)
+def _role(kind: type) -> _Role:
+    if issubclass(kind, Tensor):
+        return _Role.TENSOR
+    if issubclass(kind, TensorHolder):
+        holder = _Role.MODULE if issubclass(kind, Walked) else _Role.HOLDER
+        return _Role.APART if kind.borrows else holder
+    if issubclass(kind, _NESTED):
+        return _Role.CONTAINER
+    return _Role.APART if kind in _PLAIN or issubclass(kind, _APART) else _Role.OTHER
+
+
 def _may_hold(value: Any) -> bool:
     """Rules out cheaply what is never looked into: numbers, strings, arrays, and lists of them."""
     if type(value) in _NESTED:
-        values = value.values() if isinstance(value, dict) else value
-        if _PLAIN.issuperset(map(type, values)):
+        items = [*value, *value.values()] if isinstance(value, dict) else value
+        if _PLAIN.issuperset(map(type, items)):
             return False
-        return gc.is_tracked(value) or any(map(_may_hold, values))
+        return gc.is_tracked(value) or any(map(_may_hold, items))
     # What the collector doesn't track holds no objects; only it doesn't know NumPy's arrays.
     return gc.is_tracked(value) or (isinstance(value, np.ndarray) and value.dtype.hasobject)
 
