@@ -237,7 +237,8 @@ def no_globals(variables: dict[str, Any], names: frozenset[str]) -> Place:
     def read() -> Any:
         return next((n for n in names if n in variables), ABSENT)
 
-    return Place(name, None, read, read(), "{0}.isdisjoint({1})", (variables.keys(), names))
+    test = " and ".join([f"{n!r} not in {{0}}" for n in sorted(names)]) or "True"
+    return Place(name, None, read, read(), test, (variables,))
 
 
 def cell(name: str, of: types.CellType, where: Where | None) -> Place:
@@ -271,8 +272,9 @@ def attribute(thing: Any, key: str, name: str, where: Where | None) -> Place:
         place.test, place.objects = f"{{0}}.{key} is {{value}}", (thing,)
     elif function and isinstance(thing, TensorHolder):  # one test for all of the class
         place.test, place.objects = f"{{0}}.{key} is {{value}}", (type(thing),)
-    elif function:
-        place.test, place.objects = f"{{0}}.{key}.__func__ is {{value}}", (thing,)
+    elif function:  # quicker than to ask the object, which would make a bound method
+        place.test = f"{{0}}.{key} is {{value}} and {key!r} not in {{1}}"
+        place.objects = type(thing), _attributes(thing)
     elif isinstance(thing, type) or hasattr(type(value), "__set__"):  # a descriptor: not asked
         owner = _owner(thing if isinstance(thing, type) else type(thing), key)
         place.test, place.objects = f"{{0}}[{key!r}] is {{value}}", (vars(owner),)

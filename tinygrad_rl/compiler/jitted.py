@@ -48,6 +48,7 @@ MAX_FORMS = 64
 """How many compiled forms of a function are kept; a new one then takes the place of that which was
 not used for longest."""
 
+_TENSORS = {Tensor}
 _REPEATED = 8
 """After so many traces in a row that one thing caused, a warning names it."""
 
@@ -108,8 +109,11 @@ class Jitted:
         if mode.observers:
             # Whoever watches ops (another trace, a FLOP count, an explanation) wants to see them.
             return self._function(*args, **kwargs)
-        args, kwargs = _as_tensors(args), _as_tensors(kwargs) if kwargs else kwargs
-        tensors = tensors_in((args, kwargs)) if kwargs else tensors_in(args)
+        if kwargs or not {*map(type, args)} <= _TENSORS:
+            args, kwargs = _as_tensors(args), _as_tensors(kwargs)
+            tensors = tensors_in((args, kwargs))
+        else:
+            tensors = list(args)
         key: tuple[Any, ...] = (mode.grad, _signature(args), _signature(kwargs) if kwargs else ())
         if len(tensors) > 1 and len({id(t) for t in tensors}) < len(tensors):
             tensors, pattern = _once(tensors)

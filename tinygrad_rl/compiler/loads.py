@@ -12,7 +12,6 @@ import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from types import CodeType
-from typing import Any
 
 from tinygrad_rl.core import Where
 
@@ -23,9 +22,10 @@ _ATTRIBUTES = {"LOAD_ATTR", "LOAD_METHOD", "LOAD_SUPER_ATTR", "IMPORT_FROM"}
 _CONSTANTS = {"LOAD_CONST", "LOAD_SMALL_INT"}
 _WHOLE = {
     *("vars", "__dict__", "globals", "locals", "eval", "exec", "dir", "__getattribute__"),
-    *("asdict", "astuple", "fields", "getmembers"),
+    *("asdict", "astuple", "fields", "getmembers", "attrgetter", "methodcaller"),
 }
 """Names by which code gets at attributes whose names it does not load."""
+_BY_NAME = {"getattr", "hasattr"}
 _GROWING = {"append", "extend", "add", "insert", "appendleft", "update"}
 
 
@@ -36,8 +36,7 @@ class Loads:
     Attributes
     ----------
     globals, cells, attributes, modules : names of globals (or builtins), of variables that the code
-        closes over, of attributes (a string that looks like a name may become one), of modules
-        that it imports.
+        closes over, of attributes (those in `getattr(x, "name")` too), of modules that it imports.
     asked : names of attributes that the code can do without: `hasattr(x, "name")`.
     any : whether it may read attributes under names that it computes.
     """
@@ -64,8 +63,8 @@ def loads(code: CodeType) -> Loads:
         if i.opname in _GLOBALS:
             found.globals.setdefault(name, where)
             whole |= name in _WHOLE
-            whole |= name in ("getattr", "hasattr") and not _asks_for_constant(quiet, k)
-            careful |= name in ("getattr", "hasattr", "AttributeError")
+            whole |= name in _BY_NAME and not _asks_for_constant(quiet, k)
+            careful |= name in _BY_NAME or name == "AttributeError"
         elif i.opname in _CELLS and name in code.co_freevars:
             found.cells.setdefault(name, where)
         elif i.opname in _ATTRIBUTES:
@@ -74,19 +73,14 @@ def loads(code: CodeType) -> Loads:
         elif i.opname == "IMPORT_NAME":
             found.modules.setdefault(name, where)
         whole |= i.opname == "MATCH_CLASS"
-    for text in _strings(code.co_consts):
-        for name in text.split("."):  # as in attrgetter("a.b")
-            if name.isidentifier():
+    if found.globals.keys() & _BY_NAME:
+        for name in code.co_consts:
+            if isinstance(name, str) and name.isidentifier():
                 found.attributes.setdefault(name, (code, -1))
     asked = found.attributes if careful else {}
     return Loads(
         found.globals, found.cells, found.attributes, found.modules, dict(asked), bool(whole)
     )
-
-
-def _strings(constants: Sequence[Any]) -> list[str]:
-    inner = [s for c in constants if isinstance(c, tuple) for s in _strings(c)]
-    return [*(c for c in constants if isinstance(c, str)), *inner]
 
 
 def _names(instructions: Sequence[dis.Instruction], k: int, count: int) -> list[str]:

@@ -45,6 +45,7 @@ _NOTHING_INSIDE = (
 )
 _LISTS = (list, set, frozenset, tuple, bytearray, collections.deque, array.array)
 _GENERATORS = (np.random.Generator, np.random.RandomState, np.random.BitGenerator, random.Random)
+_FIELD: type = type(vars(collections.namedtuple("_", "field"))["field"])
 _RANDOM = (
     "random numbers drawn inside a jitted function would be the same at every call ({}): draw them "
     "outside and pass them as an argument"
@@ -307,8 +308,10 @@ class Reads:
             self._add_attribute(thing, key, name, self._names.get(key) or where)
 
     def _add_attribute(self, thing: Any, key: str, name: str, where: Where | None) -> None:
-        path = f"{name}.{key}"
-        make = functools.partial(guards.attribute, thing, key, path, where)
+        path = title = f"{name}.{key}"
+        if isinstance(thing, TensorHolder):
+            title = f"{key} of the {'optimizer' if thing.borrows else 'module'} {name!r}"
+        make = functools.partial(guards.attribute, thing, key, title, where)
         self._reach(self._add((id(thing), key), make).value, path, where)
 
     def _matters(self, thing: Any, key: str, value: Any) -> bool:
@@ -316,7 +319,7 @@ class Reads:
         if isinstance(thing, types.ModuleType) and _library(thing.__name__):
             return not (callable(value) or isinstance(value, (types.ModuleType, *_NOTHING_INSIDE)))
         if not isinstance(thing, TensorHolder):
-            return True
+            return not isinstance(value, _FIELD)
         if key not in vars(thing) and guards.is_ours(type(thing), key):
             return False
         asked = key in self._names or key in self._inner
