@@ -59,10 +59,14 @@ def jit(function: Callable[..., Any]) -> "Jitted":
     The first call with arguments of new shapes, dtypes or gradient flags runs the function once to
     see which ops it calls, undoes what that run changed, and compiles. Tensors that the function
     uses from outside (parameters, moments, a replay buffer) are used by reference and updated in
-    place. Python numbers, strings and other objects among the arguments are constants: another
-    value is traced anew. What else the function does in Python (printing, counting, appending) and
-    what it finds in other Python variables belongs to the trace: it happens, or is looked at, only
-    then. So a parameter is changed with `assign_`, not by putting another tensor in its place.
+    place. Everything else that it finds in Python is compared at each call: other arguments,
+    globals, variables that it closes over, attributes, settings of modules and optimizers, hooks,
+    NumPy arrays. What differs is traced anew, and `cache_info()` says what that was. What the
+    function does in Python (printing, counting, appending) happens only when it is traced. What
+    Python can't tell (a file, the clock) belongs to the trace; docs/what-a-compiled-function-
+    notices.md has the whole list.
+
+    At most 64 forms are kept. A value that makes a new one at each call is warned about once.
 
     Gradients that a call leaves in the `.grad` of parameters stay there until the next call, which
     may write over them: copy one that you want to keep.
@@ -77,8 +81,8 @@ def jit(function: Callable[..., Any]) -> "Jitted":
     TypeError : for a generator function or a coroutine; at a call, for a result that is neither a
         tensor nor a number, string or None.
     TraceError : at a call, when the function does what a straight line of ops can't hold: it reads
-        a number out of a traced tensor (`float(x)`, `if x > 0`), draws random numbers, writes
-        through a view. Everything is left as it was.
+        a number out of a traced tensor (`float(x)`, `if x > 0`), draws random numbers, takes from
+        an iterator, writes through a view. Everything is left as it was.
     IndexError : at a call, for an index out of range. Found while the compiled function runs: what
         was written to tensors from outside before it stays written.
     """
