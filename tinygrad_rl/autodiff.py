@@ -29,11 +29,13 @@ from tinygrad_rl.core import (
     as_tensor,
     at,
     caller,
+    changed_since,
     constant,
     method,
     mode,
     refusals,
     set_grad,
+    storage_of,
     touch_grad,
     with_node,
     wrap,
@@ -155,7 +157,7 @@ def _values(node: Node, g: Tensor) -> dict[str, Any]:
         plan.saves, plan.constant, saved, node.versions, strict=True
     ):
         storage = tensor.storage
-        if storage is not None and storage.version != version:
+        if storage is not None and storage.version != version and changed_since(tensor, version):
             raise refusals.changed_in_place(node, f"its input {name!r}", storage.changed)
         # Frozen at the call, unfrozen now: in gradients of gradients it counts as frozen, too.
         values[name] = alias(tensor) if fixed and tensor.requires_grad else tensor
@@ -170,9 +172,16 @@ def _values(node: Node, g: Tensor) -> dict[str, Any]:
 
 
 def _run_hooks(hooks: Sequence[Callable[[Tensor], Any]], g: Tensor) -> Tensor:
-    """What hooks make of a gradient, one after the other."""
+    """What hooks make of a gradient, one after the other: this tensor's alone.
+
+    Other tensors may have the very same gradient, so a hook sees a copy, and what it wrote there or
+    returned, which it may write to again, is copied too.
+    """
     for hook in tuple(hooks):
-        changed = hook(g)
+        seen = copy(g)
+        changed = hook(seen)
+        if changed is None and storage_of(seen).version:
+            changed = seen
         if changed is None:
             continue
         if not isinstance(changed, Tensor):
@@ -181,7 +190,7 @@ def _run_hooks(hooks: Sequence[Callable[[Tensor], Any]], g: Tensor) -> Tensor:
             raise ValueError(
                 f"a hook turned a gradient of shape {g.shape} into one of shape {changed.shape}"
             )
-        g = astype(changed, g.dtype)
+        g = copy(astype(changed, g.dtype))
     return g
 
 

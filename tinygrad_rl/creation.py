@@ -24,6 +24,11 @@ def _shape(shape: tuple[Any, ...]) -> tuple[int, ...]:
     return tuple(shape[0]) if len(shape) == 1 and isinstance(shape[0], (tuple, list)) else shape
 
 
+def _number(value: Any) -> Any:
+    """A number, also that of a tensor; one that requires a gradient is refused there."""
+    return as_array(value)[()] if isinstance(value, Tensor) else value
+
+
 def zeros(*shape: Any, dtype: Any = np.float32, requires_grad: bool = False) -> Tensor:
     """All 0: `zeros(2, 3)` or `zeros((2, 3))`."""
     return _new(np.zeros(_shape(shape), dtype), requires_grad)
@@ -70,6 +75,7 @@ def arange(
     """
     if stop is None:
         start, stop = 0, start
+    start, stop, step = _number(start), _number(stop), _number(step)
     whole = all(isinstance(n, (int, np.integer)) for n in (start, stop, step))
     dtype = dtype or (np.int64 if whole else np.float32)
     return _new(np.arange(start, stop, step).astype(dtype), requires_grad)
@@ -79,7 +85,8 @@ def linspace(
     start: float, stop: float, num: int = 50, dtype: Any = np.float32, requires_grad: bool = False
 ) -> Tensor:
     """`num` equally spaced values from `start` to `stop`, both included."""
-    return _new(np.linspace(start, stop, num).astype(dtype), requires_grad)
+    values = np.linspace(_number(start), _number(stop), num)
+    return _new(values.astype(dtype), requires_grad)
 
 
 def eye(

@@ -110,10 +110,13 @@ class Compiled:
         final = dict(zip(self.trace.program.outputs, self.plan.program.outputs, strict=True))
         self._results = {v: self._array_of(final[v]) for v in self.trace.program.outputs}
         self._grads: list[tuple[Outside, Any]] = []
+        placed: set[Value] = set()
         for leaf, g in self.trace.grads:
             left: Any = self._results[g] if isinstance(g, Value) else g
-            if isinstance(g, Value) and not isinstance(leaf, int):
-                # A parameter's gradient stays in its place, and every call writes over it.
+            if isinstance(g, Value) and not isinstance(leaf, int) and final[g] not in placed:
+                # A parameter's gradient stays in its place, and every call writes over it. Others
+                # get copies: an argument's, and one that is equal to another leaf's.
+                placed.add(final[g])
                 left = wrap(left)
             self._grads.append((leaf, left))
 
@@ -207,7 +210,7 @@ class Compiled:
                     continue
             elif isinstance(g, int):
                 g = tensors[g]
-            elif isinstance(leaf, int) and g is not None:
+            elif g is not None:
                 g = wrap(g.copy())
             set_grad(_found(leaf, tensors), g)
 

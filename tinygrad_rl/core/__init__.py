@@ -25,7 +25,7 @@ from tinygrad_rl.core.hooks import register_hook, retain_grad
 from tinygrad_rl.core.index import Index
 from tinygrad_rl.core.kinds import Composite, Copy, Kernel, Product, Reduction, normalize_axes
 from tinygrad_rl.core.moves import Gather, Scatter, View
-from tinygrad_rl.core.node import LOST, GradPlan, Node, Rule, end_of_history, record
+from tinygrad_rl.core.node import LOST, GradPlan, Node, Rule, changed_since, end_of_history, record
 from tinygrad_rl.core.op import REGISTRY, Op
 from tinygrad_rl.core.tensor import History, Tensor, alias, as_array, as_tensor, constant
 from tinygrad_rl.core.tensor import from_numpy, history_of, method, set_grad, set_history

@@ -27,6 +27,9 @@ class HookHandle:
 def register_hook(tensor: Tensor, hook: Callable[[Tensor], Tensor | None]) -> HookHandle:
     """Call `hook(gradient)` when this tensor's gradient is complete; what it returns replaces it.
 
+    The hook gets a copy. Where it returns nothing, what it has written there replaces the gradient,
+    of this tensor alone.
+
     Raises
     ------
     RuntimeError : when the tensor does not require a gradient.

@@ -163,6 +163,8 @@ class Reduction(Op):
         faster or more accurate.
     """
 
+    plain_params = True
+
     def __init__(
         self,
         name: str,

@@ -9,7 +9,8 @@ import numpy as np
 
 from tinygrad_rl.core.context import Where, caller, mode, next_in_sequence
 from tinygrad_rl.core.cuts import Cut, CutKind
-from tinygrad_rl.core.tensor import Bare, Storage, Tensor, with_node, wrap
+from tinygrad_rl.core.storage import Storage
+from tinygrad_rl.core.tensor import Bare, Tensor, storage_of, with_node, wrap
 
 if TYPE_CHECKING:
     from tinygrad_rl.core.op import Op
@@ -26,6 +27,7 @@ class GradPlan(NamedTuple):
     constant: tuple[bool, ...]  # which of those required no gradient
     saves_output: bool
     shapes: tuple[tuple[str, int], ...]  # (name_shape, position)
+    loose: bool  # whether some rule asks for a parameter that may be an array or a list
 
 
 @dataclass(init=False, repr=False, eq=False, slots=True)  # only for the slots: `record` fills them
@@ -41,7 +43,7 @@ class Node:
     plan: GradPlan
     parents: tuple[Any, ...]
     saved: tuple[Tensor, ...] | None
-    versions: tuple[int, ...]
+    versions: tuple[Any, ...]  # of the saved tensors' storages; see `_kept`
     output: Any  # (array, storage, version) when a rule asks for y
     shapes: dict[str, Any] | None
     shape: tuple[int, ...]
@@ -103,8 +105,22 @@ def _remember(
     node.shape = out._array.shape
     node.dtype = out._array.dtype
     node.parents = tuple([inputs[i].node or inputs[i] for i in plan.positions])
-    saved = node.saved = tuple([inputs[i] for _, i in plan.saves])
-    node.versions = tuple([0 if (s := t.storage) is None else s.version for t in saved])
+    saved, versions = [], []
+    for _, i in plan.saves:
+        t = inputs[i]
+        version: Any = 0
+        if (storage := t.storage) is not None:
+            version = storage.version
+            if version < 0 and not mode.interpret:
+                t, version = _kept(t, version)
+        saved.append(t)
+        versions.append(version)
+    node.saved, node.versions = tuple(saved), tuple(versions)
+    if plan.loose:
+        try:
+            hash((*params.values(),))
+        except TypeError:  # lists and arrays can be changed: only what can't has a hash
+            node.params = _own(params)
     node.shapes = None
     if plan.shapes:
         shapes = tuple([t._array.shape for t in inputs])
@@ -115,12 +131,42 @@ def _remember(
         # pointed back would be a cycle, kept until the collector comes by.
         storage = out.storage = out.storage or Storage()
         node.output = (out._array, storage, storage.version)
+        if storage.version < 0 and not mode.interpret:
+            node.output = (out._array.copy(), storage, storage.version)
     node.hooks = node.retained = node.released = node.unflagged = None
     if len(plan.positions) < len(needs):
         # To warn of a leaf whose flag is set too late; weak, so that no array is kept alive.
         node.unflagged = [weakref.ref(t) for t in inputs if not t._flag and t.node is None]
     out.node = node
     out._flag = True
+
+
+def _kept(tensor: Tensor, version: int) -> tuple[Tensor, Any]:
+    """Keep the values that are in a NumPy array, where not every write is counted.
+
+    A constant is copied. What the gradient goes on to must be the tensor itself: its values are
+    compared on the way back. (A trace computes nothing from values, and its constants stay live.)
+    """
+    if tensor._flag:
+        return tensor, (version, tensor._array.tobytes())
+    return wrap(tensor._array.copy(), tensor.storage), version
+
+
+def changed_since(tensor: Tensor, version: Any) -> bool:
+    """Whether a saved tensor of another version now has changed, or `_kept` has its values."""
+    if type(version) is not tuple:
+        return True
+    count, values = version
+    return storage_of(tensor).version != count or tensor._array.tobytes() != values
+
+
+def _own(value: Any) -> Any:
+    """A parameter that nobody can change any more: arrays and lists are copied."""
+    if isinstance(value, np.ndarray):
+        return value.copy()
+    if type(value) in (list, tuple, set):
+        return type(value)([_own(v) for v in value])
+    return {k: _own(v) for k, v in value.items()} if type(value) is dict else value
 
 
 def _cuts(op: "Op", inputs: Sequence[Tensor], required: bool) -> tuple[Cut, ...]:
@@ -157,7 +203,7 @@ def end_of_history(array: np.ndarray[Any, Any], name: str, reason: str) -> Tenso
 
     node = Node()
     node.op, node.params = _Unrecorded(name), {}  # type: ignore[assignment]
-    node.plan = GradPlan((0,), ((refuse, ("g",)),), (), (), False, ())
+    node.plan = GradPlan((0,), ((refuse, ("g",)),), (), (), False, (), False)
     node.parents = (LOST,)
     node.saved = node.versions = ()
     node.output = node.shapes = node.hooks = node.retained = None

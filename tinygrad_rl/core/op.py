@@ -48,6 +48,8 @@ class Op(ABC):
     """What Python writes between its two operands, if anything."""
     activation = False
     """Whether it is drawn in one box with the layer that it follows."""
+    plain_params = False
+    """Whether its parameters are only ever numbers and tuples of them, which nobody can change."""
     contracts = False
     """Whether it is a matrix product: with it a layer of a network begins."""
 
@@ -118,7 +120,8 @@ class Op(ABC):
         if "shapes" in wanted:
             shapes.append(("shapes", -1))
         constant = tuple(not needs[i] for _, i in saves)
-        return GradPlan(positions, rules, saves, constant, "y" in wanted, tuple(shapes))
+        loose = not self.plain_params and not wanted.isdisjoint(self.params)
+        return GradPlan(positions, rules, saves, constant, "y" in wanted, tuple(shapes), loose)
 
     def flops(self, out: Any, inputs: Sequence[Any], params: dict[str, Any]) -> int:
         """Floating-point operations in matrix products; everything else is memory traffic."""

@@ -45,7 +45,13 @@ def used_up(node: "Node") -> RuntimeError:
 
 
 def changed_in_place(node: "Node", what: str, where: Where | None) -> RuntimeError:
-    """What the node saved is not what it was at the call."""
+    """What the node saved is not what it was at the call; None: nobody saw who changed it."""
+    if where is None:
+        return RuntimeError(
+            f"values needed for the gradient were changed in place: {node.op.name!r}, called at "
+            f"{at(node.where)}, saved {what}, whose memory is shared with a NumPy array that was "
+            "written to since. Write after backward(), or work on a copy()"
+        )
     return RuntimeError(
         f"a tensor needed for the gradient was changed in place: {node.op.name!r}, called at "
         f"{at(node.where)}, saved {what}, which was changed at {at(where)}. Change it after "

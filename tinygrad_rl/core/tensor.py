@@ -1,6 +1,7 @@
 """Tensor: an array that can require a gradient, and the ways in and out of it."""
 
 import difflib
+from collections import UserList, deque
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 from types import FunctionType
@@ -11,7 +12,6 @@ import numpy as np
 from tinygrad_rl.core.context import (
     Changes,
     Observer,
-    Where,
     at,
     caller,
     mode,
@@ -20,23 +20,13 @@ from tinygrad_rl.core.context import (
 )
 from tinygrad_rl.core.cuts import Cut, CutKind
 from tinygrad_rl.core.dtypes import DTYPES
+from tinygrad_rl.core.storage import FOREIGN, Storage
 
 if TYPE_CHECKING:
     from tinygrad_rl.core.node import Node
     from tinygrad_rl.core.op import Op
 
 _SETTABLE = ("requires_grad", "grad")
-
-
-class Storage:
-    """What all tensors on the same memory share: the count of writes, and where the last was."""
-
-    __slots__ = ("changed", "shared", "version")
-
-    def __init__(self) -> None:
-        self.version = 0
-        self.changed: Where | None = None
-        self.shared = False
 
 
 class Bare:
@@ -83,6 +73,8 @@ class Tensor(Bare):
     Raises
     ------
     TypeError : for a dtype that is not supported, or `requires_grad` on integers and booleans.
+    RuntimeError : for tensors that require a gradient, outside `no_grad`: their history would be
+        lost; `stack` and `copy` keep it, `detach` says that a constant is meant.
     """
 
     __slots__ = ()
@@ -318,11 +310,12 @@ def _reading(tensor: Tensor, how: str) -> None:
         observer.on_read(tensor, how)
 
 
-def wrap(array: np.ndarray[Any, Any]) -> Tensor:
+def wrap(array: np.ndarray[Any, Any], storage: Storage | None = None) -> Tensor:
     """A constant tensor on this very array: the fast way to make one."""
     t = Bare()
     t._array = array
-    t.node = t.accumulated = t.hooks = t.op = t.storage = None
+    t.storage = storage
+    t.node = t.accumulated = t.hooks = t.op = None
     t._flag = False
     t.cuts = ()
     t.__class__ = Tensor
@@ -332,8 +325,7 @@ def wrap(array: np.ndarray[Any, Any]) -> Tensor:
 def as_array(data: Any, dtype: Any = None, copy: bool = False) -> np.ndarray[Any, Any]:
     """A NumPy array of a supported dtype; Python floats count as float32."""
     if isinstance(data, Tensor):
-        _reading(data, "Tensor()")
-        data = data._array
+        data = _unwrapped(data)
     if isinstance(data, (np.ndarray, np.generic)):
         array = np.asarray(data)
     else:
@@ -351,17 +343,24 @@ def as_array(data: Any, dtype: Any = None, copy: bool = False) -> np.ndarray[Any
     return np.array(array, dtype=dtype) if copy else np.asarray(array, dtype=dtype)
 
 
-def _unwrapped(data: Any) -> Any:
-    if isinstance(data, (list, tuple)):
-        return [_unwrapped(d) for d in data]
+def _unwrapped(data: Any, listed: bool = False) -> Any:
+    """Tensors by their arrays, also in lists; one with a history would lose it without a word."""
     if isinstance(data, Tensor):
+        if data._flag and mode.grad:
+            instead = "join tensors with stack()" if listed else "keep it with copy()"
+            raise RuntimeError(
+                f"a tensor of shape {data.shape} that requires a gradient can't become data: its "
+                f"history would be lost; {instead}, or detach() it first if a constant is meant"
+            )
         _reading(data, "Tensor()")
         return data._array
+    if isinstance(data, (list, tuple, deque, UserList)):
+        return [_unwrapped(d, True) for d in data]
     return data
 
 
 def _dtypes_in(data: Any) -> Iterator[np.dtype[Any]]:
-    if isinstance(data, (list, tuple)):
+    if isinstance(data, (list, tuple, deque, UserList)):
         for d in data:
             yield from _dtypes_in(d)
     elif isinstance(data, (np.ndarray, np.generic, Tensor)):
@@ -369,10 +368,15 @@ def _dtypes_in(data: Any) -> Iterator[np.dtype[Any]]:
 
 
 def from_numpy(array: np.ndarray[Any, Any]) -> Tensor:
-    """A tensor that shares the array's memory: what is written to one is seen in the other."""
+    """A tensor that shares the array's memory: what is written to one is seen in the other.
+
+    What a gradient needs of a constant's values is copied when an op is called with it. A tensor
+    that requires a gradient itself is not copied: if its values have changed before `backward`,
+    that is an error.
+    """
     if not isinstance(array, np.ndarray):
         raise TypeError(f"from_numpy takes a NumPy array, not {type(array).__name__}")
-    return wrap(as_array(array))
+    return wrap(as_array(array), Storage(FOREIGN))
 
 
 @lru_cache(maxsize=4096)
@@ -391,8 +395,10 @@ def constant(value: float, dtype: np.dtype[Any]) -> Tensor:
 
 
 def as_tensor(value: Any) -> Tensor:
-    """The tensor itself, or a constant made of an array, list or number."""
-    return value if type(value) is Tensor else wrap(as_array(value))
+    """The tensor itself, or a constant made of an array (on its memory), list or number."""
+    if type(value) is Tensor:
+        return value
+    return from_numpy(value) if isinstance(value, np.ndarray) else wrap(as_array(value))
 
 
 def method(*names: str) -> Callable[[Any], Any]:
@@ -446,18 +452,15 @@ def set_requires_grad(tensor: Tensor, flag: bool, cuts: tuple[Cut, ...]) -> None
 
 def with_node(node: "Node", array: np.ndarray[Any, Any], storage: Storage | None = None) -> Tensor:
     """A tensor whose history is this node: what it made, made anew."""
-    t = wrap(array)
+    t = wrap(array, storage)
     _set_node(t, node)
     _set_flag(t, True)
-    _set_storage(t, storage)
     return t
 
 
 def alias(tensor: Tensor) -> Tensor:
     """A constant on the tensor's own memory: a write to one of the two counts for both."""
-    t = wrap(tensor._array)
-    _set_storage(t, storage_of(tensor))
-    return t
+    return wrap(tensor._array, storage_of(tensor))
 
 
 def storage_of(tensor: Tensor) -> Storage:

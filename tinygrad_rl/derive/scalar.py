@@ -35,6 +35,8 @@ INTEGER_FORMS = {
     "minimum": "u if u < v else v",
     "pow": "u ** v",
 }
+# The lowest integer divided by -1 wraps around to itself, in NumPy and everywhere; Numba gives 0.
+_FLOOR_DIVIDE = "-u if v == -1 else u // v"
 
 
 @dataclass(frozen=True)
@@ -200,6 +202,9 @@ class _Typed(ast.NodeTransformer):
         return ast.Call(name_node(self.dtype), [node], [])
 
     def visit_BinOp(self, node: ast.BinOp) -> ast.expr:
+        if isinstance(node.op, ast.FloorDiv) and self.dtype.startswith("int"):
+            if not isinstance(node.right, ast.Constant):  # else it is not negative
+                return template(_FLOOR_DIVIDE, [self.visit(node.left), self.visit(node.right)])
         if not isinstance(node.op, ast.Pow):
             return self.generic_visit(node)  # type: ignore[return-value]
         base = self.visit(node.left)

@@ -25,6 +25,8 @@ pow_ = builtin("pow(a, b)")
 square = builtin("square(x)", "x * x")
 reciprocal = builtin("reciprocal(x)", "1 / x", x="-g * y * y")
 sqrt = builtin("sqrt(x)", x="0.5 * g / y")
+# For lengths and spreads: at 0 they have no slope to any side, and 0 is what serves.
+root = builtin("root(x)", "sqrt(x)", x="0.5 * g / y if y != 0 else 0")
 rsqrt = builtin("rsqrt(x)", "1 / sqrt(x)", x="-0.5 * g * y / x")
 lerp = builtin("lerp(a, b, weight)", "a + weight * (b - a)")
 positive = builtin("positive(x)", "x")

@@ -50,6 +50,7 @@ slice_scatter: Op = Scatter(
     forward=_slice_scatter_forward,
     vjp={"x": lambda g, bounds: slice_(g, bounds=bounds)},
 )
+slice_.plain_params = slice_scatter.plain_params = True
 
 
 def slice_axis(x: Tensor, axis: int, start: int, stop: int) -> Tensor:

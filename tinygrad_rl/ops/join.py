@@ -37,6 +37,7 @@ concatenate_ = Scatter(
     forward=lambda *tensors, axis: np.concatenate(tensors, axis=axis),
     vjp={"tensors": _concatenate_vjp},
 )
+concatenate_.plain_params = True
 
 
 def concatenate(tensors: Sequence[Any], axis: int = 0) -> Tensor:

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from tinygrad_rl.core import Kernel, Op, Reduction, Tensor, as_tensor, method, normalize_axes
-from tinygrad_rl.ops.arithmetic import abs_, equal, exp, log, not_equal, sqrt, square, where
-from tinygrad_rl.ops.index import flip, slice_axis
+from tinygrad_rl.ops.arithmetic import abs_, equal, exp, log, not_equal, root, square, where
+from tinygrad_rl.ops.index import flip, slice_, slice_axis
 from tinygrad_rl.ops.join import concatenate
 from tinygrad_rl.ops.shape import astype, permute_, reshape, stop_gradient
 
@@ -127,13 +127,22 @@ def var(x: Any, axis: Axis = None, keepdims: bool = False, ddof: int = 0) -> Ten
     x = as_tensor(x)
     axes = normalize_axes(axis, x.ndim)
     squares = square(x - mean(x, axes, keepdims=True))
-    return sum_op(squares, axis=axes, keepdims=keepdims) / float(_count(x, axes) - ddof)
+    return sum_op(squares, axis=axes, keepdims=keepdims) / float(max(_count(x, axes) - ddof, 0))
 
 
 @method("std")
 def std(x: Any, axis: Axis = None, keepdims: bool = False, ddof: int = 0) -> Tensor:
-    """Standard deviation over `axis`, the square root of `var`."""
-    return sqrt(var(x, axis, keepdims, ddof))
+    """Standard deviation over `axis`, the square root of `var`; of equal values the gradient is 0.
+
+    The first value is taken from all, which changes nothing but that equal ones are 0 exactly:
+    rounded, they would differ from their mean, and the gradient would be that noise over itself.
+    """
+    x = _floating(x)
+    axes = normalize_axes(axis, x.ndim)
+    if _count(x, axes):
+        first = tuple((0, 1 if i in axes else n, 1) for i, n in enumerate(x.shape))
+        x = x - slice_(stop_gradient(x), bounds=first)
+    return root(var(x, axes, keepdims, ddof))
 
 
 def _cumsum_kernel(out: Array, x: Array, *, axis: int) -> None:
@@ -325,6 +334,4 @@ def norm(x: Any, ord: float = 2, axis: Axis = None, keepdims: bool = False) -> T
         return max_(abs_(x), axis, keepdims)
     if ord != 2:
         raise ValueError(f"norm: ord is 1, 2 or infinity, not {ord!r}")
-    squares = sum_(square(x), axis, keepdims)
-    zero = equal(squares, 0)
-    return where(zero, 0, sqrt(where(zero, 1, squares)))
+    return root(sum_(square(x), axis, keepdims))

@@ -80,6 +80,7 @@ permute_: View = View(
     index=lambda at, axes: tuple(at[axes.index(a)] for a in range(len(axes))),
     vjp={"x": lambda g, axes: permute_(g, axes=tuple(map(axes.index, range(len(axes)))))},
 )
+permute_.plain_params = True
 
 
 @method("permute")

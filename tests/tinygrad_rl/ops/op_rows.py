@@ -34,6 +34,7 @@ ELEMENTWISE = {
     "square": (np.square, X),
     "reciprocal": (np.reciprocal, X),
     "sqrt": (np.sqrt, P),
+    "root": (np.sqrt, P),
     "rsqrt": (lambda x: 1 / np.sqrt(x), P),
     "lerp": (lambda a, b, weight: a + weight * (b - a), X, Y, U),
     "exp": (np.exp, X),
