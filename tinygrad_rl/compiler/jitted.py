@@ -21,7 +21,8 @@ from tinygrad_rl.compiler.compiled import Compiled
 from tinygrad_rl.compiler.plan import Plan
 from tinygrad_rl.compiler.program import Program
 from tinygrad_rl.compiler.tracing import trace
-from tinygrad_rl.core import Tensor, from_numpy, mode
+from tinygrad_rl.core import Size, Tensor, from_numpy, mode
+from tinygrad_rl.spelling import misplaced
 from tinygrad_rl.tree import replaced, tensors_in
 
 
@@ -62,6 +63,8 @@ def jit(function: Callable[..., Any]) -> "Jitted":
     IndexError : at a call, for an index out of range. Found while the compiled function runs: what
         was written to tensors from outside before it stays written.
     """
+    if not callable(function) or isinstance(function, (type, Size)):
+        raise misplaced("jit", "a function", function)
     if inspect.isgeneratorfunction(function) or inspect.iscoroutinefunction(function):
         raise TypeError(f"jit takes a plain function, {function.__name__!r} runs piece by piece")
     return Jitted(function)
@@ -168,7 +171,7 @@ def _signature(tree: Any) -> Any:
         return (kind, *[_signature(v) for v in tree])
     if isinstance(tree, dict):
         return (kind, *[(k, _signature(v)) for k, v in tree.items()])
-    if kind in (int, bool, str, float, type(None)):
+    if kind in (int, bool, str, float, Size, type(None)):
         return kind, repr(tree)
     return kind, _Same(tree)
 
@@ -208,7 +211,7 @@ def _shown(spec: Any) -> str:
     if len(spec) == 4 and isinstance(spec[1], np.dtype):
         flag = "" if not spec[2] else " requires_grad" if spec[3] else " with history"
         return f"{spec[1]}{list(spec[0])}{flag}"
-    if spec[0] in (int, bool, str, float, type(None)):
+    if spec[0] in (int, bool, str, float, Size, type(None)):
         return str(spec[1])
     if len(spec) == 2 and isinstance(spec[1], _Same):
         return f"another {spec[1]!r}"

@@ -1,6 +1,5 @@
 """Tensor: an array that can require a gradient, and the ways in and out of it."""
 
-import difflib
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 from types import FunctionType
@@ -19,7 +18,16 @@ from tinygrad_rl.core.context import (
     warn,
 )
 from tinygrad_rl.core.cuts import Cut, CutKind
-from tinygrad_rl.core.dtypes import DTYPES
+from tinygrad_rl.core.dtypes import DTYPES, Size
+from tinygrad_rl.spelling import (
+    ABOUT_ARRAYS,
+    TENSOR,
+    absent,
+    no_array_function,
+    no_number_in,
+    spelled,
+    unsettable,
+)
 
 if TYPE_CHECKING:
     from tinygrad_rl.core.node import Node
@@ -86,7 +94,6 @@ class Tensor(Bare):
     """
 
     __slots__ = ()
-    __array_ufunc__ = None  # makes `array + tensor` come to us instead of to NumPy
 
     def __new__(cls, data: Any, requires_grad: bool = False, dtype: Any = None) -> "Tensor":
         """A tensor on a copy of the data."""
@@ -100,8 +107,11 @@ class Tensor(Bare):
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name not in _SETTABLE:
-            raise AttributeError(f"a Tensor has no attribute {name!r} to set{_hint(name)}")
+            raise unsettable(name, _SETTABLE)
         super().__setattr__(name, value)
+
+    def __getattr__(self, name: str) -> Any:
+        raise absent("a Tensor", name, TENSOR, dir(Tensor))  # only what is not there comes here
 
     # What the array says.
     @property
@@ -117,7 +127,7 @@ class Tensor(Bare):
     @property
     def size(self) -> int:
         """Number of elements."""
-        return self._array.size
+        return Size(self._array.size)
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -195,7 +205,7 @@ class Tensor(Bare):
     def item(self) -> Any:
         """The one number of a tensor of size 1."""
         _reading(self, "item()")
-        if self.size != 1:
+        if self._array.size != 1:
             raise ValueError(f"item() needs exactly one number, this tensor has shape {self.shape}")
         return self._array.item()
 
@@ -212,6 +222,18 @@ class Tensor(Bare):
             return array.astype(dtype or array.dtype)
         return array
 
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **named: Any) -> "Tensor":
+        operator = REFLECTED.get(ufunc)
+        # `array + tensor` comes by NumPy; tensors on the left have their own operators.
+        if operator is None or type(inputs[0]) is Tensor or method != "__call__" or named:
+            raise no_array_function(ufunc)
+        return operator(*inputs)
+
+    def __array_function__(self, function: Any, types: Any, args: Any, named: Any) -> Any:
+        if function.__name__ not in ABOUT_ARRAYS:
+            raise no_array_function(function)
+        return np.empty(0).__array_function__(function, (), args, named)
+
     def __float__(self) -> float:
         _reading(self, "float()")
         return float(self.item())
@@ -227,7 +249,7 @@ class Tensor(Bare):
 
     def __bool__(self) -> bool:
         _reading(self, "bool() or if")
-        if self.size != 1:
+        if self._array.size != 1:
             raise ValueError(
                 f"the truth of a tensor of shape {self.shape} is ambiguous: use any() or all()"
             )
@@ -286,7 +308,9 @@ class Tensor(Bare):
         __setitem__: Callable[..., None]
         __iter__: Callable[..., Any]
 
-        def __getattr__(self, name: str) -> Any: ...
+
+REFLECTED: dict[np.ufunc, Callable[..., Tensor]] = {}
+"""What NumPy calls for an operator whose left side is an array -> the op; filled in by ops/."""
 
 
 def touch_grad(tensor: Tensor, writing: bool) -> None:
@@ -300,16 +324,6 @@ def _check_flag(tensor: Tensor, flag: Any) -> None:
         raise TypeError(f"requires_grad is True or False, not {flag!r}")
     if flag and tensor.dtype.kind != "f":
         raise TypeError(f"only floats can require a gradient, this tensor is {tensor.dtype}")
-
-
-def _hint(name: str) -> str:
-    if name == "data":
-        return (
-            ": writing past the version counter is how gradients go wrong silently. Use assign_() "
-            "inside no_grad() to write, detach() to read"
-        )
-    near = difflib.get_close_matches(name, _SETTABLE, 1, 0.5)
-    return f"; did you mean {near[0]!r}?" if near else ""
 
 
 def _reading(tensor: Tensor, how: str) -> None:
@@ -341,10 +355,10 @@ def as_array(data: Any, dtype: Any = None, copy: bool = False) -> np.ndarray[Any
             # Python floats are weak: beside arrays they take those arrays' dtype.
             dtypes = set(_dtypes_in(data)) or {np.dtype(np.float32)}
             array = array.astype(np.result_type(*dtypes, 0.0))
-    dtype = np.dtype(array.dtype if dtype is None else dtype)
+    dtype = np.dtype(array.dtype if dtype is None or array.dtype.kind in "OUS" else dtype)
     if dtype not in DTYPES:
         raise TypeError(
-            f"dtype {dtype} is not supported; use one of "
+            f"{no_number_in(data)}dtype {dtype} is not supported; use one of "
             f"{', '.join(sorted(d.name for d in DTYPES))}"
         )
     return np.array(array, dtype=dtype) if copy else np.asarray(array, dtype=dtype)
@@ -370,7 +384,10 @@ def _dtypes_in(data: Any) -> Iterator[np.dtype[Any]]:
 def from_numpy(array: np.ndarray[Any, Any]) -> Tensor:
     """A tensor that shares the array's memory: what is written to one is seen in the other."""
     if not isinstance(array, np.ndarray):
-        raise TypeError(f"from_numpy takes a NumPy array, not {type(array).__name__}")
+        raise TypeError(
+            f"from_numpy takes a NumPy array, not {type(array).__name__}: write `tg.Tensor(data)` "
+            "for a copy"
+        )
     return wrap(as_array(array))
 
 
@@ -403,7 +420,8 @@ def method(*names: str) -> Callable[[Any], Any]:
 
         call.__doc__ = function.__doc__
         for name in names:
-            setattr(Tensor, name, function if isinstance(function, FunctionType) else call)
+            value = function if isinstance(function, FunctionType) else call
+            setattr(Tensor, name, value if name.startswith("__") else spelled(value, name))
         return function
 
     return bind

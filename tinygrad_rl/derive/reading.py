@@ -2,6 +2,7 @@
 
 import ast
 import builtins
+import difflib
 import inspect
 import textwrap
 from collections.abc import Callable
@@ -23,6 +24,38 @@ ALIASES = {
     "max": "maximum",
     "min": "minimum",
     "rint": "round",
+}
+
+
+_ONE_NUMBER = "the function sees one number at a time, so call it before or behind the op"
+# What is called otherwise here, or not at all.
+SPELT = {
+    "clip": "write `min(max(x, low), high)`",
+    "clamp": "write `min(max(x, low), high)`",
+    "where": "write `a if condition else b`",
+    "select": "write `a if condition else b`",
+    "heaviside": "write `1.0 if x > 0 else 0.0`",
+    "relu": "write `x if x > 0 else 0.0`",
+    "square": "write `x * x`",
+    "reciprocal": "write `1 / x`",
+    "cbrt": "write `x ** (1 / 3)`, for x above 0",
+    "rsqrt": "write `1 / sqrt(x)`",
+    "hypot": "write `sqrt(x * x + y * y)`",
+    "logaddexp": "write `x + softplus(y - x)`",
+    "add": "write `x + y`",
+    "subtract": "write `x - y`",
+    "multiply": "write `x * y`",
+    "divide": "write `x / y`",
+    "negative": "write `-x`",
+    "float": "every number is a float already, so leave it out",
+    "float32": "every number is a float already, so leave it out",
+    "float64": "every number is a float already, so leave it out",
+    "array": "every number is a float already, so leave it out",
+    "asarray": "every number is a float already, so leave it out",
+    "isnan": "write `x != x`",
+    "isinf": "write `abs(x) == np.inf`",
+    **dict.fromkeys(("sum", "mean", "prod", "dot", "matmul", "cumsum"), _ONE_NUMBER),
+    **dict.fromkeys(("var", "std", "norm", "softmax"), _ONE_NUMBER),
 }
 
 
@@ -145,6 +178,9 @@ class _Reader(ast.NodeTransformer):
         except Exception as error:
             raise self.refuse(node, f"{error}") from error
 
+    def _is_argument(self, node: ast.expr) -> bool:
+        return isinstance(node, ast.Name) and node.id in self.values
+
     def visit_BinOp(self, node: ast.BinOp) -> ast.expr:
         if not isinstance(
             node.op, (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.Pow, ast.Mod, ast.FloorDiv)
@@ -169,10 +205,16 @@ class _Reader(ast.NodeTransformer):
         return ast.IfExp(self.visit(node.test), self.visit(node.body), self.visit(node.orelse))
 
     def visit_Call(self, node: ast.Call) -> ast.expr:
+        name = ast.unparse(node.func).rpartition(".")[2]
+        if isinstance(node.func, ast.Attribute) and self._is_argument(node.func.value):
+            raise self.refuse(
+                node, f"a number has no methods, so call a function, as in `np.{name}(x)`"
+            )
+        arguments = [self.visit(a) for a in node.args]
+        if name in SPELT:
+            raise self.refuse(node, SPELT[name])
         if node.keywords:
             raise self.refuse(node, "functions take positional arguments here")
-        arguments = [self.visit(a) for a in node.args]
-        name = ast.unparse(node.func).rpartition(".")[2]
         if isinstance(node.func, ast.Name) and name in DERIVATIVES and name not in self.scope:
             known = name
         else:
@@ -186,7 +228,9 @@ class _Reader(ast.NodeTransformer):
                 getattr(target, "__name__", name), getattr(target, "__name__", name)
             )
         if known not in DERIVATIVES:
-            raise self.refuse(node, f"no derivative is known for {name!r}")
+            near = difflib.get_close_matches(name, DERIVATIVES, 1, 0.6)
+            way = f"write `{near[0]}`" if near else "compose it of " + ", ".join(DERIVATIVES)
+            raise self.refuse(node, f"no derivative is known for {name!r}: {way}")
         if len(arguments) != len(DERIVATIVES[known]):
             raise self.refuse(node, f"{name} takes {len(DERIVATIVES[known])} arguments here")
         return ast.Call(name_node(known), arguments, [])

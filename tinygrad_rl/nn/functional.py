@@ -28,6 +28,7 @@ from tinygrad_rl.ops.index import gather
 from tinygrad_rl.ops.products import linear
 from tinygrad_rl.ops.reduce import log_softmax, mean, softmax, sum_
 from tinygrad_rl.ops.shape import expand_dims
+from tinygrad_rl.spelling import door
 
 __all__ = ["linear", "layer_norm", "softmax", "log_softmax"]
 # Activations
@@ -170,3 +171,6 @@ def cross_entropy(input: Any, target: Any) -> Tensor:
             f"{input.shape}, whose classes are along axis {axis}"
         )
     return mean(neg(gather(log_p, axis, expand_dims(target, axis))))
+
+
+door(globals())

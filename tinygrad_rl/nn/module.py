@@ -19,6 +19,7 @@ import numpy as np
 
 from tinygrad_rl.core import Tensor
 from tinygrad_rl.grad_mode import no_grad
+from tinygrad_rl.spelling import MODULE, absent
 from tinygrad_rl.tree import TensorHolder
 
 
@@ -62,6 +63,9 @@ class Module(TensorHolder):
         elif isinstance(value, Tensor) and value.is_leaf:
             (self._parameters if value.requires_grad else self._buffers)[name] = value
         super().__setattr__(name, value)
+
+    def __getattr__(self, name: str) -> Any:
+        raise absent(f"the module {type(self).__name__}", name, MODULE, dir(self))
 
     def __delattr__(self, name: str) -> None:
         self._forget(name)
