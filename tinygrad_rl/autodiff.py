@@ -318,7 +318,7 @@ def grad(
     RuntimeError : as `backward`; also for an input that does not require a gradient or is not used.
     """
     if callable(outputs):
-        raise misplaced("grad", "tensors", outputs)
+        raise misplaced("grad", "tensors first", outputs)
     outs = [outputs] if isinstance(outputs, Tensor) else list(outputs)
     ins = [inputs] if isinstance(inputs, Tensor) else list(inputs)
     if grad_outputs is None:

@@ -51,7 +51,7 @@ def save(path: str | Path, state: Any) -> None:
     ValueError : for two entries with the same dotted name.
     """
     if not isinstance(path, (str, PathLike)):
-        raise misplaced("save", "the path", path)
+        raise misplaced("save", "the path first", path)
     tensors: dict[str, Array] = {}
     tree = _flatten(state, (), tensors)
     data = safetensors.numpy.save(tensors, {_KEY: json.dumps(tree)})

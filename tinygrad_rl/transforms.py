@@ -116,7 +116,7 @@ def hessian(fn: Function, inputs: Any, create_graph: bool = False) -> Any:
     ValueError : when `fn` does not return one number.
     """
     if not callable(fn):
-        raise misplaced("hessian", "the function", fn)
+        raise misplaced("hessian", "the function first", fn)
 
     def gradient(*xs: Tensor) -> Any:
         out = fn(*xs)
@@ -154,7 +154,7 @@ def _run(
 ) -> tuple[tuple[Tensor, ...], Any]:
     """Stand-ins for the inputs that require a gradient, and what `fn` makes of them."""
     if not callable(fn):
-        raise misplaced(name, "the function", fn)
+        raise misplaced(name, "the function first", fn)
     with enable_grad():
         xs = tuple(_variable(as_tensor(x), create_graph) for x in _as_tuple(inputs))
         out = fn(*xs)

@@ -159,8 +159,8 @@ class Elementwise(Op):
                 f"{a}={self._defaults[a]}" if a in self._defaults else a for a in self.args
             )
             got = ", ".join([*("_" for _ in inputs), *(f"{n}=_" for n in named)])
-            for n in named.keys() - {*self.args}:
-                if way := argument(self.name, n, self.args):
+            for n in named:
+                if n not in self.args and (way := argument(self.name, n, self.args)):
                     raise TypeError(f"{self.name}() has no argument {n!r}: {way}")
             raise TypeError(f"the arguments are {self.name}({signature}), not {self.name}({got})")
         return tuple(values[a] for a in self.args)

@@ -5,6 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from functools import partial
 from operator import index
+from textwrap import shorten
 from typing import Any
 
 import numpy as np
@@ -187,8 +188,8 @@ def shape_of(op: Op, said: Any) -> tuple[int, ...]:
         shape = (-1,)
     if min(shape, default=0) < 0:
         raise TypeError(
-            f"the shape rule of op {op.name!r} gave {said!r}: write a tuple with an integer for "
-            "each axis of the output, such as `(2, 3)` or `x.shape`"
+            f"the shape rule of op {op.name!r} gave {shorten(repr(said), 60)}: write a tuple with "
+            "an integer for each axis of the output, such as `(2, 3)` or `x.shape`"
         )
     return shape
 

@@ -419,9 +419,12 @@ def method(*names: str) -> Callable[[Any], Any]:
             return function(self, *args, **kwargs)
 
         call.__doc__ = function.__doc__
+        own = getattr(function, "__name__", "")
         for name in names:
             value = function if isinstance(function, FunctionType) else call
-            setattr(Tensor, name, value if name.startswith("__") else spelled(value, name))
+            if not name.startswith("__"):
+                value = spelled(value, own if own in names else name)
+            setattr(Tensor, name, value)
         return function
 
     return bind

@@ -91,9 +91,9 @@ def gradgradcheck(
 
 def _checked_inputs(name: str, fn: Any, inputs: Any) -> list[Tensor]:
     if not callable(fn):
-        raise misplaced(name, "the function", fn)
+        raise misplaced(name, "the function first", fn)
     if not isinstance(inputs, (list, tuple)):
-        raise misplaced(name, "the function, then a tuple of tensors", inputs)
+        raise misplaced(name, "its inputs in a tuple", inputs)
     return [as_tensor(t) for t in inputs]
 
 

@@ -2,7 +2,6 @@
 
 import ast
 import builtins
-import difflib
 import inspect
 import textwrap
 from collections.abc import Callable
@@ -40,6 +39,9 @@ SPELT = {
     "reciprocal": "write `1 / x`",
     "cbrt": "write `x ** (1 / 3)`, for x above 0",
     "rsqrt": "write `1 / sqrt(x)`",
+    "arcsinh": "write `log(x + sqrt(x * x + 1))`",
+    "arccosh": "write `log(x + sqrt(x * x - 1))`",
+    "arctanh": "write `0.5 * log((1 + x) / (1 - x))`",
     "hypot": "write `sqrt(x * x + y * y)`",
     "logaddexp": "write `x + softplus(y - x)`",
     "add": "write `x + y`",
@@ -212,7 +214,7 @@ class _Reader(ast.NodeTransformer):
             )
         arguments = [self.visit(a) for a in node.args]
         if name in SPELT:
-            raise self.refuse(node, SPELT[name])
+            raise self.refuse(node, f"{ast.unparse(node.func)}() is not known here: {SPELT[name]}")
         if node.keywords:
             raise self.refuse(node, "functions take positional arguments here")
         if isinstance(node.func, ast.Name) and name in DERIVATIVES and name not in self.scope:
@@ -228,9 +230,8 @@ class _Reader(ast.NodeTransformer):
                 getattr(target, "__name__", name), getattr(target, "__name__", name)
             )
         if known not in DERIVATIVES:
-            near = difflib.get_close_matches(name, DERIVATIVES, 1, 0.6)
-            way = f"write `{near[0]}`" if near else "compose it of " + ", ".join(DERIVATIVES)
-            raise self.refuse(node, f"no derivative is known for {name!r}: {way}")
+            known = ", ".join(sorted(DERIVATIVES))
+            raise self.refuse(node, f"no derivative is known for {name!r}, only for {known}")
         if len(arguments) != len(DERIVATIVES[known]):
             raise self.refuse(node, f"{name} takes {len(DERIVATIVES[known])} arguments here")
         return ast.Call(name_node(known), arguments, [])

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from tinygrad_rl.core import Tensor, as_tensor
+from tinygrad_rl.ops.activations import binary_cross_entropy as bce_op
 from tinygrad_rl.ops.activations import (
-    binary_cross_entropy,
     celu,
     elu,
     gelu,
@@ -139,9 +139,7 @@ def binary_cross_entropy_with_logits(input: Any, target: Any) -> Tensor:
     ------
     ValueError : for unequal shapes.
     """
-    return mean(
-        binary_cross_entropy(*_same_shape("binary_cross_entropy_with_logits", input, target))
-    )
+    return mean(bce_op(*_same_shape("binary_cross_entropy_with_logits", input, target)))
 
 
 def cross_entropy(input: Any, target: Any) -> Tensor:

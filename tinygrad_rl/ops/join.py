@@ -48,7 +48,7 @@ def concatenate(tensors: Sequence[Any], axis: int = 0) -> Tensor:
     ------
     ValueError : naming the shapes, when the other axes differ or there is nothing to join.
     """
-    if isinstance(axis, _TENSORS):
+    if isinstance(axis, _TENSORS) and not isinstance(tensors, (list, tuple)):
         raise misplaced("concatenate", "a list of tensors", tensors)
     parts = [as_tensor(t) for t in tensors]
     if not parts:
@@ -69,7 +69,7 @@ def stack(tensors: Sequence[Any], axis: int = 0) -> Tensor:
     ------
     ValueError : naming the shapes, when they differ or there is nothing to join.
     """
-    if isinstance(axis, _TENSORS):
+    if isinstance(axis, _TENSORS) and not isinstance(tensors, (list, tuple)):
         raise misplaced("stack", "a list of tensors", tensors)
     parts = [as_tensor(t) for t in tensors]
     if len({p.shape for p in parts}) != 1:

@@ -103,9 +103,9 @@ _COMPILE = "leave it out, and compile the step by tg.jit where speed counts"
 _SIZES = "sizes come without a name, as in {name}(2, 3)"
 
 _REFUSED = {
-    "out": "an op gives a new tensor, which y.assign_() can take over",
-    "dtype": 'write .astype("float64") behind the tensor',
-    "where": "take tg.where(condition, x, 0) instead of x",
+    "out": "the result is a new tensor, which `y.assign_(...)` writes into another",
+    "dtype": 'write `x.astype("float64")` for x',
+    "where": "write `tg.where(condition, x, 0)` for x",
     "initial": "leave it out",
     "device": _CPU,
     "map_location": _CPU,
@@ -119,13 +119,13 @@ _REFUSED = {
     "size_average": "a loss is the mean, so leave it out",
     "ignore_index": "take the rows that count before, as in x[mask]",
     "label_smoothing": "give probabilities as the target instead of class numbers",
-    "unbiased": "write ddof=1 for True and ddof=0 for False",
+    "unbiased": "write `ddof=1` for True and `ddof=0` for False",
     "size": _SIZES,
     "shape": _SIZES,
     "dims": "axes come without a name, as in {name}(1, 0)",
     "axes": "axes come without a name, as in {name}(1, 0)",
-    "dim0": "{name}() takes all axes in their new order; swapaxes(0, 1) exchanges two",
-    "dim1": "{name}() takes all axes in their new order; swapaxes(0, 1) exchanges two",
+    "dim0": "write `x.swapaxes(0, 1)`, as {name}() takes all axes in their new order",
+    "dim1": "write `x.swapaxes(0, 1)`, as {name}() takes all axes in their new order",
     "static_argnums": _ALREADY,
     "static_argnames": _ALREADY,
     "donate_argnums": "leave it out, what the function changes it changes in place",
@@ -134,7 +134,7 @@ _REFUSED = {
     "backend": "leave it out, there is one compiler",
     "argnums": "close over the other inputs, as in lambda x: f(x, other)",
     "has_aux": "return the value alone",
-    "is_grads_batched": "take tg.jacobian(f, x)",
+    "is_grads_batched": "write `tg.jacobian(f, x)`",
     "only_inputs": "leave it out, only the gradients of the inputs are computed",
     "strict": "leave it out, everything has to fit",
     "set_to_none": "leave it out, gradients are always set to None",
@@ -155,13 +155,13 @@ _REFUSED = {
 }
 """An argument of elsewhere that there is no name for, and what to do."""
 
-_PAIR = "write `axis=`; {name}() gives the values alone, arg{name}(axis=1) where they are"
+_PAIR = "write `axis=` for the values, and `x.arg{name}(axis=1)` for where they are"
 _OF_ONE = {("max", "dim"): _PAIR, ("min", "dim"): _PAIR}
 """The same, for one function."""
 
 _MISSING = {
-    "generator": "there is no hidden random state: write "
-    "`tg.{name}(2, 3, generator=np.random.default_rng(0))`",
+    "generator": "write `tg.{name}(2, 3, generator=np.random.default_rng(0))`, as there is no "
+    "hidden random state",
     "function": "write `@tg.{name}` without parentheses, or `tg.{name}(f)`",
 }
 _IS_CALLED = {
@@ -213,7 +213,8 @@ def missing(name: str, parameter: str, takes: str) -> TypeError:
 
 def misplaced(name: str, what: str, given: object) -> TypeError:
     """For another first argument than the function, list or path that it is."""
-    return TypeError(f"{name}() takes {what} first, not {kind(given)}: {_IS_CALLED[name]}")
+    way = _IS_CALLED[name].partition(", not ")[0]
+    return TypeError(f"{name}() takes {what}, not {kind(given)}: {way}")
 
 
 def kind(value: object) -> str:

@@ -107,5 +107,6 @@ def no_array_function(function: Any) -> TypeError:
     if here:
         way = f"write `{'` or `'.join(here)}`, or {array} where no gradient is needed"
     else:
-        way = _ROOMS["tinygrad_rl"].get(name, f"{array}, as no gradient passes it")
+        table = {} if room == "np.fft" else _ROOMS["tinygrad_rl"]
+        way = table.get(name, f"{array}, as there is no such function here")
     return TypeError(f"{called} takes no tensors: {way}")

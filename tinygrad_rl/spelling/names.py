@@ -11,7 +11,7 @@ def _all(names: str, way: str) -> dict[str, str]:
 
 
 _CPU = "all tensors are in the processor's memory, so leave it out"
-_ARRAY_ONLY = "it has no gradient here, so take the array: `{code}`"
+_ARRAY_ONLY = "it has no gradient here, so write `{code}`"
 
 
 def _array_only(names: str, code: str) -> dict[str, str]:
@@ -41,18 +41,19 @@ TENSOR = {
         dim ndimension rank: x.ndim
         numel nelement: x.size
         get_shape: x.shape
-        t mT adjoint H mH: x.swapaxes(-1, -2)
+        t: x.T
+        mT adjoint H mH: x.swapaxes(-1, -2)
         swapdims swap_axes: x.swapaxes(0, 1)
         moveaxis movedim: x.permute(1, 0)
         grad_fn: tg.explain(f, x)
-        mm mv bmm matvec: x @ y.T
-        addmm addmv addbmm baddbmm: x @ y.T + b
+        mm mv bmm matvec: x @ w
+        addmm addmv addbmm baddbmm: x @ w + b
         add plus: x + y
         sub subtract minus: x - y
         mul multiply: x * y
         div divide true_divide: x / y
         floor_divide: x // y
-        fmod remainder: x % y
+        remainder: x % y
         neg negative: -x
         eq equals: x == y
         equal: (x == y).all()
@@ -67,7 +68,8 @@ TENSOR = {
         logical_xor bitwise_xor: (x > 0) != (y > 0)
         isnan: x != x
         isinf: x.abs() == float("inf")
-        clamp clamp_max: x.clip(0, 1)
+        clamp: x.clip(0, 1)
+        clamp_max: x.clip(None, 1)
         clamp_min: x.clip(0, None)
         amax: x.max(axis=1)
         amin: x.min(axis=1)
@@ -80,9 +82,8 @@ TENSOR = {
         atan: x.arctan()
         relu6: tg.hardtanh(x, 0, 6)
         swish: x.silu()
-        nansum nanmean: tg.where(x == x, x, 0).sum()
+        nansum: tg.where(x == x, x, 0).sum()
         count_nonzero: (x != 0).sum()
-        sum_to_size: x.sum(axis=0)
         diff: x[:, 1:] - x[:, :-1]
         average: (x * y).sum() / y.sum()
         ptp: x.max() - x.min()
@@ -112,7 +113,7 @@ TENSOR = {
         nbytes: x.numpy().nbytes
         strides stride: x.numpy().strides
         flat: x.ravel()
-        clone_ detach_: x.detach()
+        detach_: x.detach()
         addcmul: x + 0.5 * x * y
         addcdiv: x + 0.5 * x / y
         inner: (x * y).sum(axis=-1)
@@ -142,28 +143,27 @@ TENSOR = {
     "block_until_ready": "a result is there when the call returns, so leave it out",
     **_all(
         "sort topk kthvalue median quantile unique msort",
-        "sort the array, and index with that, which lets the gradient pass: "
-        "`x[0][np.argsort(x[0].numpy())]`",
+        "write `x[0][np.argsort(x[0].numpy())]`, which lets the gradient pass",
     ),
-    "at": "write into a copy: `y = x.copy(); y[0] = 7.0`",
-    **_all("set add_at", "write into a copy: `y = x.copy(); y[0] = 7.0`"),
+    "at": "write into a copy, `y = x.copy(); y[0] = 7.0`",
     **_all(
-        "index_add_ scatter_ scatter_add_ index_copy_ index_put_ index_fill_ masked_fill_ fill_",
-        "write into a copy: `y = x.copy(); y[i] = 7.0`",
+        "scatter index_fill index_copy index_put", "write into a copy, `y = x.copy(); y[i] = 7.0`"
     ),
-    **_all("scatter scatter_add index_add", "write into a copy: `y = x.copy(); y[i] = 7.0`"),
+    **_all("scatter_ index_copy_ index_put_ index_fill_", "write `z[i] = 7.0`"),
+    **_all(
+        "scatter_add scatter_add_ index_add index_add_ segment_sum",
+        "write `tg.eye(4)[i].T @ x`, which adds up the rows with the same number",
+    ),
+    "fill_": "write `z.assign_(7.0)`",
+    "masked_fill_": "write `z.assign_(tg.where(mask, 0.0, z))`",
     **_all(
         "normal_ uniform_ random_ exponential_ bernoulli_",
-        "random values come from a generator of yours: "
-        "`z = x.copy(); z.assign_(rng.normal(size=x.shape))`",
+        "write `z.assign_(rng.normal(size=z.shape))`, with a generator of yours",
     ),
-    **_all(
-        "assign set_data set_",
-        "write `with tg.no_grad(): x.assign_(y)`, which is counted as a change",
-    ),
+    **_all("assign set_data set_", "write `with tg.no_grad(): x.assign_(y)`"),
     **_all("assign_add", "write `z.add_(1.0)`"),
     **_all("assign_sub", "write `z.sub_(1.0)`"),
-    **_all("retains_grad is_grad grads gradient", "the gradient is `x.grad`"),
+    **_all("grads gradient", "write `x.grad`"),
     **_array_only("nonzero argwhere flatnonzero", "np.nonzero(x.numpy())"),
     **_array_only("isfinite", "np.isfinite(x.numpy())"),
     **_array_only("isclose allclose", "np.allclose(x.numpy(), y.numpy())"),
@@ -175,22 +175,30 @@ TENSOR = {
     **_array_only("det logdet slogdet", "np.linalg.det(square.numpy())"),
     **_array_only("cholesky", "np.linalg.cholesky(square.numpy() @ square.numpy().T)"),
     **_array_only("svd qr eig eigh pinverse lstsq", "np.linalg.svd(x.numpy())"),
-    **_array_only("data_ptr storage untyped_storage", "x.numpy().ctypes.data"),
-    "cumprod": "write it by logarithms, for values above 0: `tg.exp(tg.log(p).cumsum(axis=0))`",
+    **_array_only("data_ptr untyped_storage", "x.numpy().ctypes.data"),
+    "cumprod": "write `tg.exp(tg.log(p).cumsum(axis=0))`, for values above 0",
     "map": "ops take whole tensors; a function of one number becomes one by `tg.elementwise`",
     "apply_": "ops take whole tensors; a function of one number becomes one by `tg.elementwise`",
 }
-"""What a Tensor does not have. In the code: x, y of shape (2, 3), p above 0, z that may be written
-to, b, i, mask, f, rng, optimizer."""
+"""What a Tensor does not have. In the code: x, y of shape (2, 3), w a matrix, z to be written
+to, p above 0, i row numbers, b, mask, f, rng, params, targets, module, optimizer."""
 
 _NO_STATE = (
-    "there is no hidden random state; pass a generator: "
-    "`tg.randn(2, 3, generator=np.random.default_rng(0))`"
+    "there is no hidden random state, so write `tg.randn(2, 3, generator=np.random.default_rng(0))`"
 )
 _DTYPE = 'dtypes are NumPy\'s, so write `np.{name}` or "{name}"'
-_TRAINING_ONLY = "there is no vmap here; ops broadcast, so write the batch as the first axis"
+_VMAP = "ops broadcast, so write the batch as the first axis"
+
+_LOGITS = {
+    **_all("nll_loss NLLLoss", "write `tg.cross_entropy(x, i)`, before the log_softmax"),
+    **_all(
+        "binary_cross_entropy BCELoss",
+        "write `tg.binary_cross_entropy_with_logits(x, p)`, before the sigmoid",
+    ),
+}
 
 ENGINE = {
+    **_LOGITS,
     **_renamed("""
         tensor Variable constant convert_to_tensor: tg.Tensor([1.0, 2.0])
         Parameter: tg.Tensor([1.0, 2.0], requires_grad=True)
@@ -213,7 +221,7 @@ ENGINE = {
         mul: x * y
         div true_divide: x / y
         neg: -x
-        mm mv bmm: x @ y.T
+        mm mv bmm: x @ w
         eq: x == y
         ne: x != y
         lt: x < y
@@ -235,8 +243,6 @@ ENGINE = {
         clip_grad_norm clip_grad_norm_ clip_by_global_norm: tg.optim.clip_grad_norm(params, 1.0)
         functional F: tg.nn.functional
         set_threads: tg.set_num_threads(2)
-        nll_loss: tg.cross_entropy(x, i)
-        binary_cross_entropy: tg.binary_cross_entropy_with_logits(x, p)
         one_hot: tg.eye(3)[i]
         meshgrid: np.meshgrid([0.0, 1.0], [2.0, 3.0])
         pi: np.pi
@@ -263,7 +269,7 @@ ENGINE = {
     ),
     **_all(
         "set_default_dtype get_default_dtype",
-        'it is float32; say another where a tensor is made: `tg.zeros(3, dtype="float64")`',
+        'write `tg.zeros(3, dtype="float64")`, as it is said where a tensor is made',
     ),
     **_all("device cuda cpu set_default_device devices device_put mps", _CPU),
     **_all(
@@ -271,54 +277,51 @@ ENGINE = {
         "write `tg.grad(loss, [x])` for autograd.grad, `tg.elementwise` or a `tg.Kernel` for "
         "autograd.Function, `tg.jacobian(f, x)` for autograd.functional",
     ),
-    **_all("func functorch", "its functions stand here directly: `tg.vjp(f, x)`"),
-    **_all("vmap pmap vectorize", _TRAINING_ONLY),
+    **_all("func functorch", "what it has stands here directly, as `tg.vjp(f, x)`"),
+    **_all("vmap pmap vectorize", _VMAP),
     **_all(
         "custom_vjp custom_jvp custom_gradient Function",
         "an op with a rule of its own is a `tg.elementwise` function or a `tg.Kernel`",
     ),
     **_all(
         "checkpoint remat",
-        "what an op needs for its gradient is kept; there is no recomputation here, leave it out",
+        "what an op needs for its gradient is always kept, so leave it out",
     ),
     **_all(
         "GradientTape",
-        "recording needs no tape: compute the loss, then `tg.grad(loss, [x])`",
+        "write `tg.grad(loss, [x])`, as recording needs no tape",
     ),
-    **_all("lax numpy jnp", "its functions stand here directly: `tg.maximum(x, y)`"),
-    **_all("linalg fft special", "what is not here is NumPy's: `np.linalg.det(square.numpy())`"),
+    **_all("lax numpy jnp", "what it has stands here directly, as `tg.maximum(x, y)`"),
+    **_all("linalg fft special", "what is not here is NumPy's, as `np.linalg.det(square.numpy())`"),
     **_all(
         "utils data DataLoader Dataset TensorDataset",
-        "there are no loaders here; a batch is an index: `x[rng.integers(0, 2, 4)]`",
+        "write `x[rng.integers(0, 2, 4)]` for a batch, as there are no loaders here",
     ),
     **_all(
         "distributions",
         "write the density in ops and draw with `tg.randn(2, 3, generator=rng)`",
     ),
-    **_all("tree_map tree", "parameters of a module are a list: `[p * 2 for p in params]`"),
+    **_all("tree_map", "write `[p * 2 for p in params]`, as parameters are a list"),
     "export": "write the parameters with `tg.save(path, module.state_dict())`",
     "use_deterministic_algorithms": "the same calls give the same bits already, so leave it out",
-    "set_printoptions": "values are printed by NumPy: `np.set_printoptions(precision=4)`",
+    "set_printoptions": "write `np.set_printoptions(precision=4)`, as values are printed by NumPy",
 }
 """What `tinygrad_rl` does not have, beyond the names of TENSOR."""
 
 _CONVOLUTION = (
-    "there are no convolutions and poolings here; docs/adding-an-op.md shows how to make the op, "
+    "there are no convolutions and poolings, but docs/adding-an-op.md shows how to make the op, "
     "and a `tg.nn.Module` holds its parameters"
 )
-_DROPOUT = (
-    "there is no dropout here; multiply by a mask of yours: "
-    "`x * (tg.rand(2, 3, generator=rng) > 0.1) / 0.9`"
-)
+_DROPOUT = "write `x * (tg.rand(2, 3, generator=rng) > 0.1) / 0.9`, with a mask of yours"
 _BATCH_NORM = "write `tg.nn.LayerNorm(3)`, which needs no statistics of the batch"
 _RECURRENT = (
-    "there is none here; write a `tg.nn.Module` whose forward is made of ops, such as "
-    "`tg.softmax(x @ y.T) @ y`"
+    "write a `tg.nn.Module` whose forward is made of ops, such as `tg.softmax(x @ y.T) @ y`"
 )
 _NO_MODULE = "write the function in forward: `tg.{bare}(x)`"
 _LOSS = "losses are functions: write "
 
 NN = {
+    **_LOGITS,
     **_all(
         "Conv1d Conv2d Conv3d Conv ConvTranspose1d ConvTranspose2d ConvTranspose3d MaxPool1d "
         "MaxPool2d MaxPool3d AvgPool1d AvgPool2d AvgPool3d AdaptiveAvgPool1d AdaptiveAvgPool2d "
@@ -364,20 +367,19 @@ NN = {
         L1Loss: tg.l1_loss(x, y)
         HuberLoss: tg.huber_loss(x, y)
         SmoothL1Loss: tg.smooth_l1_loss(x, y)
-        CrossEntropyLoss NLLLoss: tg.cross_entropy(x, i)
-        BCEWithLogitsLoss BCELoss: tg.binary_cross_entropy_with_logits(x, p)
+        CrossEntropyLoss: tg.cross_entropy(x, i)
+        BCEWithLogitsLoss: tg.binary_cross_entropy_with_logits(x, p)
         KLDivLoss: (p * (tg.log(p) - tg.log_softmax(x))).sum()
         CosineSimilarity: (x * y).sum(axis=-1) / (x.norm(axis=-1) * y.norm(axis=-1))
         F: tg.nn.functional
         utils: tg.optim.clip_grad_norm(params, 1.0)
     """),
-    **_all(
-        "DataParallel parallel", "all runs in this process, on threads: `tg.set_num_threads(2)`"
-    ),
+    **_all("DataParallel parallel", "write `tg.set_num_threads(2)`, as threads share the work"),
 }
 """What `tinygrad_rl.nn` does not have."""
 
 FUNCTIONAL = {
+    **_LOGITS,
     **_all(
         "conv1d conv2d conv3d conv_transpose2d max_pool1d max_pool2d avg_pool1d avg_pool2d unfold "
         "fold adaptive_avg_pool2d interpolate",
@@ -393,8 +395,6 @@ FUNCTIONAL = {
         scaled_dot_product_attention: tg.softmax(x @ y.T / 3**0.5) @ y
         embedding: weight[i]
         one_hot: tg.eye(3)[i]
-        nll_loss: tg.cross_entropy(x, i)
-        binary_cross_entropy: tg.binary_cross_entropy_with_logits(x, p)
         kl_div: (p * (tg.log(p) - tg.log_softmax(x))).sum()
         normalize: x / x.norm(axis=-1, keepdims=True)
         cosine_similarity: (x * y).sum(axis=-1) / (x.norm(axis=-1) * y.norm(axis=-1))
@@ -407,7 +407,6 @@ FUNCTIONAL = {
         logsoftmax: tg.log_softmax(x)
         pairwise_distance: (x - y).norm(axis=-1)
         gaussian_nll_loss: (0.5 * (tg.log(p) + (x - y) ** 2 / p)).mean()
-        smooth_l1: tg.smooth_l1_loss(x, y)
     """),
 }
 """What `tinygrad_rl.nn.functional` does not have."""
@@ -426,7 +425,7 @@ OPTIM = {
         lr_scheduler StepLR ExponentialLR CosineAnnealingLR LambdaLR OneCycleLR: optimizer.lr = 1e-4
         clip_grad_norm_ clip_by_global_norm: tg.optim.clip_grad_norm(params, 1.0)
         clip_grad_value_: [p.grad.assign_(p.grad.clip(-1, 1)) for p in params if p.grad is not None]
-        swa_utils ema soft_update polyak_update: tg.optim.polyak(params, params, tau=0.005)
+        swa_utils ema soft_update polyak_update: tg.optim.polyak(targets, params, tau=0.005)
         zero_grad: optimizer.zero_grad()
         apply_updates: optimizer.step()
     """),
@@ -435,7 +434,7 @@ OPTIM = {
 
 MODULE = {
     **_renamed("""
-        children named_children: list(module.modules())
+        children named_children: [m for name, m in module.named_holders() if "." not in name]
         named_modules: list(module.named_holders())
         trainable_parameters trainable_variables: module.parameters()
         weights get_weights params variables: module.parameters()
@@ -451,38 +450,35 @@ MODULE = {
         clone copy: copy.deepcopy(module)
         get_parameter: dict(module.named_parameters())["0.weight"]
     """),
-    "to": "all tensors are in the processor's memory; a layer's dtype is said where it is made: "
-    '`tg.nn.Linear(3, 1, dtype="float64")`',
+    "to": 'write `tg.nn.Linear(3, 1, dtype="float64")` for another dtype; all tensors are in the '
+    "processor's memory, so a device is left out",
     **_all("cuda cpu share_memory", _CPU),
     **_all(
         "float double half bfloat16 type",
-        'the dtype is said where a layer is made: `tg.nn.Linear(3, 1, dtype="float64")`',
+        'write `tg.nn.Linear(3, 1, dtype="float64")`, as it is said where a layer is made',
     ),
     **_all(
         "apply init",
-        "initial values come with the layer, from its generator: `tg.nn.Linear(3, 1, rng=rng)`",
+        "write `tg.nn.Linear(3, 1, rng=rng)`, as initial values come with the layer",
     ),
     **_all(
         "register_forward_hook register_forward_pre_hook register_backward_hook "
         "register_full_backward_hook",
-        "hooks are on tensors: `x.register_hook(print)`",
+        "write `x.register_hook(print)`, as hooks are on tensors",
     ),
-    "grad": "each parameter has its own: `[p.grad for p in module.parameters()]`",
-    "backward": "call it on the loss: `module(x).sum().backward()`",
-    **_all("extra_repr", "what is printed is `repr(module)`"),
+    "grad": "write `[p.grad for p in module.parameters()]`",
+    "backward": "write `module(x).sum().backward()`, as the loss is what is differentiated",
+    **_all("extra_repr", "write `repr(module)`"),
     **_all("zero_gradients", "write `module.zero_grad()`"),
-    **_all("fit", "write the loop yourself; its step is `optimizer.step()`"),
+    **_all("fit", "write the loop yourself, with `optimizer.step()` in it"),
 }
 """What a module does not have."""
 
 OPTIMIZER = {
-    "param_groups": "there is one group: its tensors are `optimizer.params`, its learning rate "
-    "`optimizer.lr`",
-    **_all(
-        "add_param_group",
-        "an optimizer keeps the parameters it was made with; make another: "
-        "`tg.optim.Adam(params, lr=1e-3)`",
-    ),
+    "param_groups": "there is one group, with its tensors in `optimizer.params` and its learning "
+    "rate in `optimizer.lr`",
+    "add_param_group": "write `tg.optim.Adam(params, lr=1e-3)` with all parameters, as an "
+    "optimizer keeps those it was made with",
     **_renamed("""
         learning_rate: optimizer.lr
         parameters: optimizer.params
