@@ -19,7 +19,7 @@ from tinygrad_rl.core import Tensor
 from tinygrad_rl.grad_mode import no_grad
 from tinygrad_rl.ops.arithmetic import maximum, sqrt
 from tinygrad_rl.ops.define import builtin
-from tinygrad_rl.spelling import OPTIMIZER, absent, door
+from tinygrad_rl.spelling import OPTIMIZER, absent, door, without_absent
 from tinygrad_rl.tree import TensorHolder, collect_tensors
 
 __all__ = ["Optimizer", "SGD", "Adam", "AdamW", "polyak", "clip_grad_norm"]
@@ -73,8 +73,8 @@ class Optimizer(TensorHolder):
         # How often each was moved: in float64, as counting in float32 would stop at 2**24.
         self.steps = Tensor(np.zeros(len(self.params), np.float64))
 
-    def __getattr__(self, name: str) -> Any:
-        raise absent(f"the optimizer {type(self).__name__}", name, OPTIMIZER, dir(type(self)))
+    def __dir__(self) -> list[str]:
+        return without_absent(self, super().__dir__())
 
     @property
     def lr(self) -> float:
@@ -370,4 +370,5 @@ def clip_grad_norm(params: Any, max_norm: float) -> Tensor:
     return norm
 
 
+absent(Optimizer, "the optimizer {}", OPTIMIZER)
 door(globals())

@@ -191,7 +191,9 @@ NAMES = [
     ("x.clamp(0, 1)", "x.clip"),
     ("x.at[0].set(1)", "y[0] = 7.0"),
     ("x.stack(y)", "tg.stack"),
-    ("x.reshpae(6)", "'reshape'"),
+    ("x.einsum('ij->i')", "tg.einsum"),
+    ("x.reshape_(6)", "x = x.reshape(...)"),
+    ("x.relu_()", "x = x.relu(...)"),
     ("tg.tensor([1.0])", "tg.Tensor"),
     ("tg.array([1.0])", "tg.Tensor & tg.from_numpy"),
     ("tg.as_tensor(array)", "tg.Tensor & tg.from_numpy"),
@@ -225,7 +227,6 @@ NAMES = [
     ("module.cuda()", "leave it out"),
     ("module.children()", "module.named_holders()"),
     ("module.freeze()", "module.requires_grad_(False)"),
-    ("module.paramaters()", "'parameters'"),
 ]
 OTHERS = [
     ("x == None", "== None & x is None"),

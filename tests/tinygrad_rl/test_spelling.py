@@ -184,7 +184,7 @@ ROOMS: dict[str, tuple[dict[str, str], Any]] = {
 def test_every_name_of_a_table_is_absent_and_answered(room: str) -> None:
     table, owner = ROOMS[room]
     for name, way in table.items():
-        assert name not in dir(owner), name
+        assert not hasattr(owner, name), name
         check(f"{room}.{name}", way, AttributeError)
 
 
@@ -258,14 +258,39 @@ def test_modules_are_copied_and_functions_found_where_they_say() -> None:
         assert getattr(module, function.__qualname__) is function
 
 
-def test_a_users_module_may_have_getattr_of_its_own() -> None:
-    class Wrapped(tg.nn.Module):
-        def __getattr__(self, name: str) -> Any:
-            return name if name == "extra" else super().__getattr__(name)
+def test_what_is_absent_is_no_attribute() -> None:
+    x, module = tg.ones(3), tg.nn.Linear(1, 1)
+    for thing, name in ((x, "view"), (x, "exp_"), (x, "stack"), (module, "to"), (module, "grad")):
+        assert not hasattr(thing, name) and not hasattr(type(thing), name)
+        assert name not in dir(thing) and getattr(thing, name, 7) == 7
 
-    assert Wrapped().extra == "extra"
-    with pytest.raises(AttributeError, match=r"the module Wrapped .* leave it out"):
-        Wrapped().cuda()
+
+def test_a_users_class_may_have_the_names_that_are_absent() -> None:
+    class Robot(tg.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weights = tg.ones(2, requires_grad=True)
+            self.head = self.fit = tg.nn.Linear(2, 1)
+
+        def init(self) -> int:
+            return 7
+
+        def __getattr__(self, name: str) -> Any:
+            if name.startswith("_"):
+                raise AttributeError(name)
+            return name
+
+    robot = Robot()
+    assert len(robot.parameters()) == 3 and robot.init() == 7 and robot.cuda == "cuda"
+    assert {"weights", "fit", "init"} <= {*dir(robot)} and "cuda" not in dir(robot)
+    assert copy.deepcopy(robot).weights.shape == (2,)
+
+
+def test_reading_attributes_of_tensors_is_not_slower() -> None:
+    """A class that has `__getattr__` loses what Python does to read attributes fast."""
+    for kind in (tg.Tensor, tg.nn.Module, tg.optim.Optimizer):
+        assert not any("__getattr__" in vars(base) for base in kind.__mro__)
+        assert not any("__getattribute__" in vars(base) for base in kind.__mro__[:-1])
 
 
 def test_size_is_an_int_wherever_ints_count() -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from tinygrad_rl import spelling
 from tinygrad_rl.core.context import (
     Changes,
     Observer,
@@ -19,15 +20,6 @@ from tinygrad_rl.core.context import (
 )
 from tinygrad_rl.core.cuts import Cut, CutKind
 from tinygrad_rl.core.dtypes import DTYPES, Size
-from tinygrad_rl.spelling import (
-    ABOUT_ARRAYS,
-    TENSOR,
-    absent,
-    no_array_function,
-    no_number_in,
-    spelled,
-    unsettable,
-)
 
 if TYPE_CHECKING:
     from tinygrad_rl.core.node import Node
@@ -107,11 +99,11 @@ class Tensor(Bare):
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name not in _SETTABLE:
-            raise unsettable(name, _SETTABLE)
+            raise spelling.unsettable(name, _SETTABLE)
         super().__setattr__(name, value)
 
-    def __getattr__(self, name: str) -> Any:
-        raise absent("a Tensor", name, TENSOR, dir(Tensor))  # only what is not there comes here
+    def __dir__(self) -> list[str]:
+        return spelling.without_absent(self, super().__dir__())
 
     # What the array says.
     @property
@@ -226,12 +218,12 @@ class Tensor(Bare):
         operator = REFLECTED.get(ufunc)
         # `array + tensor` comes by NumPy; tensors on the left have their own operators.
         if operator is None or type(inputs[0]) is Tensor or method != "__call__" or named:
-            raise no_array_function(ufunc)
+            raise spelling.no_array_function(ufunc)
         return operator(*inputs)
 
     def __array_function__(self, function: Any, types: Any, args: Any, named: Any) -> Any:
-        if function.__name__ not in ABOUT_ARRAYS:
-            raise no_array_function(function)
+        if function.__name__ not in spelling.ABOUT_ARRAYS:
+            raise spelling.no_array_function(function)
         return np.empty(0).__array_function__(function, (), args, named)
 
     def __float__(self) -> float:
@@ -308,6 +300,10 @@ class Tensor(Bare):
         __setitem__: Callable[..., None]
         __iter__: Callable[..., Any]
 
+        def __getattr__(self, name: str) -> Any: ...
+
+
+spelling.absent(Tensor, "a Tensor", spelling.TENSOR)
 
 REFLECTED: dict[np.ufunc, Callable[..., Tensor]] = {}
 """What NumPy calls for an operator whose left side is an array -> the op; filled in by ops/."""
@@ -358,7 +354,7 @@ def as_array(data: Any, dtype: Any = None, copy: bool = False) -> np.ndarray[Any
     dtype = np.dtype(array.dtype if dtype is None or array.dtype.kind in "OUS" else dtype)
     if dtype not in DTYPES:
         raise TypeError(
-            f"{no_number_in(data)}dtype {dtype} is not supported; use one of "
+            f"{spelling.no_number_in(data)}dtype {dtype} is not supported; use one of "
             f"{', '.join(sorted(d.name for d in DTYPES))}"
         )
     return np.array(array, dtype=dtype) if copy else np.asarray(array, dtype=dtype)
@@ -423,7 +419,7 @@ def method(*names: str) -> Callable[[Any], Any]:
         for name in names:
             value = function if isinstance(function, FunctionType) else call
             if not name.startswith("__"):
-                value = spelled(value, own if own in names else name)
+                value = spelling.spelled(value, own if own in names else name)
             setattr(Tensor, name, value)
         return function
 

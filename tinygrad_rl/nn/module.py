@@ -19,7 +19,7 @@ import numpy as np
 
 from tinygrad_rl.core import Tensor
 from tinygrad_rl.grad_mode import no_grad
-from tinygrad_rl.spelling import MODULE, absent
+from tinygrad_rl.spelling import MODULE, absent, without_absent
 from tinygrad_rl.tree import TensorHolder
 
 
@@ -64,8 +64,8 @@ class Module(TensorHolder):
             (self._parameters if value.requires_grad else self._buffers)[name] = value
         super().__setattr__(name, value)
 
-    def __getattr__(self, name: str) -> Any:
-        raise absent(f"the module {type(self).__name__}", name, MODULE, dir(self))
+    def __dir__(self) -> list[str]:
+        return without_absent(self, super().__dir__())
 
     def __delattr__(self, name: str) -> None:
         self._forget(name)
@@ -171,6 +171,9 @@ class Module(TensorHolder):
             f"  ({name}): {child!r}".replace("\n", "\n  ") for name, child in self._children.items()
         ]
         return f"{type(self).__name__}(" + ("\n" + "\n".join(lines) + "\n)" if lines else ")")
+
+
+absent(Module, "the module {}", MODULE)
 
 
 def _fitting(name: str, value: Any, like: Tensor) -> np.ndarray[Any, Any]:

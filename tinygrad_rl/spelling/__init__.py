@@ -20,6 +20,7 @@ from tinygrad_rl.spelling.lookup import absent as absent
 from tinygrad_rl.spelling.lookup import door as door
 from tinygrad_rl.spelling.lookup import no_array_function as no_array_function
 from tinygrad_rl.spelling.lookup import unsettable as unsettable
+from tinygrad_rl.spelling.lookup import without_absent as without_absent
 from tinygrad_rl.spelling.names import MODULE as MODULE
 from tinygrad_rl.spelling.names import OPTIMIZER as OPTIMIZER
 from tinygrad_rl.spelling.names import TENSOR as TENSOR

@@ -1,8 +1,9 @@
 """Names that are not there: who lacks what, and what to write."""
 
 import difflib
-from collections.abc import Collection, Mapping
-from typing import Any
+from collections.abc import Collection, Iterable, Mapping
+from inspect import getattr_static
+from typing import Any, NoReturn
 
 from tinygrad_rl.spelling import names
 from tinygrad_rl.spelling.calls import spelled
@@ -17,36 +18,43 @@ _public: dict[str, str] = {}
 """Each public name, and where users find it."""
 _methods: set[str] = set()
 
+# -- attributes ------------------------------------------------------------------------------------
 
-def absent(owner: str, name: str, table: Mapping[str, str], known: Collection[str]) -> Exception:
-    """What to raise for an attribute that is not there.
+
+class Absent:
+    """An attribute that is not there, found where it would be: asking for it says what to write.
+
+    A `__getattr__` would not need the names. But every attribute of an object whose class has one
+    is slower to read, in Python 3.11 by so much that all ops take a twentieth longer.
+    """
+
+    def __init__(self, owner: str, name: str, way: str) -> None:
+        self.owner, self.name, self.way = owner, name, way
+
+    def __get__(self, thing: Any, kind: type) -> NoReturn:
+        owner = self.owner.format(kind.__name__)
+        # With an object of its own, None, it gets no second suggestion from Python.
+        raise AttributeError(f"{owner} has no attribute {self.name!r}: {self.way}", obj=None)
+
+    def __repr__(self) -> str:
+        return self.way  # in `help`
+
+
+def absent(kind: type, owner: str, table: Mapping[str, str]) -> None:
+    """Put the names of a table into a class, as what is not there.
 
     Parameters
     ----------
-    owner : who lacks it, as the sentence begins: "a Tensor".
+    owner : who lacks it, as the sentence begins: "the module {}", with the class for the braces.
     table : names, and what to write for them.
-    known : the names that there are.
     """
-    text = f"{owner} has no attribute {name!r}"
-    if name.startswith("_"):  # Python and NumPy ask for such names all the time
-        return AttributeError(text)
-    known = [k for k in known if not k.startswith("_")]
-    if way := table.get(name) or _elsewhere(name, known):
-        text = f"{text}: {way}"
-    # With an object of its own it gets no second suggestion from Python.
-    return AttributeError(text, obj=None)
+    for name, way in table.items():
+        setattr(kind, name, Absent(owner, name, way))
 
 
-def _elsewhere(name: str, known: Collection[str]) -> str | None:
-    if name in _public:
-        return f"it is `{_public[name]}`"
-    if name in _methods:
-        return f"it is a method, `x.{name}`"
-    bare = name.removesuffix("_")
-    if bare != name and bare in known:
-        return f"nothing of that name writes in place, so write `x = x.{bare}(...)`"
-    near = difflib.get_close_matches(name, known, 1, 0.8)
-    return f"did you mean {near[0]!r}?" if near else None
+def without_absent(thing: Any, listed: Iterable[str]) -> list[str]:
+    """Those of the names that are there, for `dir`."""
+    return [n for n in listed if type(getattr_static(thing, n, None)) is not Absent]
 
 
 def unsettable(name: str, settable: Collection[str]) -> AttributeError:
@@ -61,6 +69,9 @@ def unsettable(name: str, settable: Collection[str]) -> AttributeError:
     return AttributeError(f"a Tensor has no attribute {name!r} to set{way}")
 
 
+# -- public modules --------------------------------------------------------------------------------
+
+
 def door(namespace: dict[str, Any]) -> None:
     """Make what a module exports, its `__all__`, answer wrong names and wrong arguments."""
     module, listed = namespace["__name__"], namespace["__all__"]
@@ -70,14 +81,40 @@ def door(namespace: dict[str, Any]) -> None:
         namespace[name] = public = spelled(thing, name)
         if public is not thing:  # pickled, and shown, by where users find it
             public.__module__, public.__qualname__ = module, name
-        if isinstance(thing, type) and name == "Tensor":
-            _methods.update(m for m in dir(thing) if not m.startswith("_"))
     _public.update({name: f"{path}.{name}" for name in listed})
+    if "Tensor" in listed:
+        _complete(namespace["Tensor"], namespace)
 
     def __getattr__(name: str) -> Any:
-        raise absent(module, name, _ROOMS[module], listed)
+        text = f"{module} has no attribute {name!r}"
+        if not name.startswith("_") and (way := _ROOMS[module].get(name) or _near(name, listed)):
+            text = f"{text}: {way}"
+        raise AttributeError(text, obj=None)
 
     namespace["__getattr__"] = __getattr__
+
+
+def _complete(tensor: type, namespace: Mapping[str, Any]) -> None:
+    """Absent are also the methods that only functions are, and those that would write in place."""
+    there = {n for n in without_absent(tensor, dir(tensor)) if not n.startswith("_")}
+    _methods.update(there)
+    others = {n: thing for n, thing in namespace.items() if n in namespace["__all__"]}
+    functions = {n for n, f in others.items() if callable(f) and not isinstance(f, type)}
+    table = {n: f"it is the function `tg.{n}`" for n in functions - there - {*names.TENSOR}}
+    for name in there - {n.removesuffix("_") for n in there if n.endswith("_")}:
+        if callable(getattr(tensor, name)):
+            way = f"nothing of that name writes in place, so write `x = x.{name}(...)`"
+            table[f"{name}_"] = names.TENSOR.get(f"{name}_", way)
+    absent(tensor, "a Tensor", table)
+
+
+def _near(name: str, listed: Collection[str]) -> str | None:
+    if name in _public:
+        return f"it is `{_public[name]}`"
+    if name in _methods:
+        return f"it is a method, `x.{name}`"
+    near = difflib.get_close_matches(name, listed, 1, 0.8)
+    return f"did you mean {near[0]!r}?" if near else None
 
 
 # -- NumPy's functions -----------------------------------------------------------------------------
@@ -100,10 +137,8 @@ def no_array_function(function: Any) -> TypeError:
     called, name = f"{room}.{function.__name__}()", function.__name__
     name = _SHORT.get(name, name)
     array = "give it `x.numpy()`"
-    here = [
-        *([_public[name]] if name in _public else []),
-        *([f"x.{name}"] if name in _methods else []),
-    ]
+    here = [_public[name]] if name in _public else []
+    here += [f"x.{name}"] if name in _methods else []
     if here:
         way = f"write `{'` or `'.join(here)}`, or {array} where no gradient is needed"
     else:
