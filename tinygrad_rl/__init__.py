@@ -54,6 +54,7 @@ from tinygrad_rl.ops.reduce import std, sum_ as sum, var
 from tinygrad_rl.ops.shape import astype, broadcast_to, copy, expand, expand_dims
 from tinygrad_rl.ops.shape import expand_dims as unsqueeze, flatten, permute, ravel, reshape
 from tinygrad_rl.ops.shape import squeeze, stop_gradient, swapaxes, transpose
+from tinygrad_rl.spelling import door as _door
 from tinygrad_rl.transforms import hessian, hvp, jacobian, jvp, value_and_grad, vjp
 
 __version__ = "0.1.0"
@@ -109,3 +110,6 @@ __all__ += ["cat", "unsqueeze", "permute", "expand", "pow"]
 
 def __dir__() -> list[str]:
     return __all__
+
+
+_door(globals())

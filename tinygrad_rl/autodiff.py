@@ -44,6 +44,7 @@ from tinygrad_rl.grad_mode import GradMode
 from tinygrad_rl.ops.arithmetic import add
 from tinygrad_rl.ops.reduce import sum_to
 from tinygrad_rl.ops.shape import astype, copy
+from tinygrad_rl.spelling import misplaced
 
 Parent = Node | Tensor
 """What a gradient is handed on to: the node that made a tensor, or the leaf itself."""
@@ -325,6 +326,8 @@ def grad(
     ------
     RuntimeError : as `backward`; also for an input that does not require a gradient or is not used.
     """
+    if callable(outputs):
+        raise misplaced("grad", "tensors first", outputs)
     outs = [outputs] if isinstance(outputs, Tensor) else list(outputs)
     ins = [inputs] if isinstance(inputs, Tensor) else list(inputs)
     if grad_outputs is None:
@@ -381,7 +384,7 @@ def check_root(output: Tensor) -> None:
 def initial_gradient(output: Tensor, gradient: Any) -> Tensor:
     """The gradient that a sweep starts with: 1 for a scalar, else what the caller gives."""
     if gradient is None:
-        if output.size != 1:
+        if output._array.size != 1:
             raise RuntimeError(
                 f"backward needs a scalar to start from, this tensor has shape {output.shape}: "
                 "reduce it with sum() or mean(), or pass the gradient of it"

@@ -14,6 +14,7 @@ from threading import get_ident
 from typing import Any
 
 from tinygrad_rl.core import Cut, CutKind, Tensor, caller, mode, set_requires_grad
+from tinygrad_rl.spelling import kind
 from tinygrad_rl.tree import collect_tensors, replaced
 
 
@@ -46,6 +47,11 @@ class GradMode:
         TypeError : for a class, and for a coroutine, which would run when the mode is long
             restored.
         """
+        if not callable(function):
+            raise TypeError(
+                f"grad mode is a block or decorates a function, not {kind(function)}: write "
+                "`with tg.no_grad():` above what is computed"
+            )
         if isinstance(function, type):
             raise TypeError("grad mode decorates functions: decorate the methods of the class")
         if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):

@@ -16,6 +16,7 @@ import json
 import math
 import zlib
 from collections.abc import Mapping
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,9 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
-from tinygrad_rl.core import DTYPES, Tensor, as_array, wrap
+from tinygrad_rl.core import DTYPES, Size, Tensor, as_array, wrap
 from tinygrad_rl.files import write_atomically
+from tinygrad_rl.spelling import misplaced
 from tinygrad_rl.tree import contents
 
 Array = np.ndarray[Any, Any]
@@ -48,6 +50,8 @@ def save(path: str | Path, state: Any) -> None:
     TypeError : naming the entry, for anything else and for dtypes that tensors can't have.
     ValueError : for two entries with the same dotted name.
     """
+    if not isinstance(path, (str, PathLike)):
+        raise misplaced("save", "the path first", path)
     tensors: dict[str, Array] = {}
     tree = _flatten(state, (), tensors)
     data = safetensors.numpy.save(tensors, {_KEY: json.dumps(tree)})
@@ -63,6 +67,8 @@ def _flatten(value: Any, keys: tuple[str, ...], tensors: dict[str, Array]) -> li
         return ["dict", {k: _flatten(v, (*keys, k), tensors) for k, v in contents(value)}]
     if isinstance(value, (list, tuple)):
         return ["list", [_flatten(v, (*keys, str(k)), tensors) for k, v in contents(value)]]
+    if type(value) is Size:
+        value = int(value)
     if type(value) in _PLAIN:
         return ["value", value]
     if not isinstance(value, (Tensor, np.ndarray, np.generic)):
@@ -90,6 +96,8 @@ def load(path: str | Path) -> Any:
     ValueError : naming the entry, where the file is cut off, damaged, or holds a dtype that
         tensors can't have.
     """
+    if not isinstance(path, (str, PathLike)):
+        raise misplaced("load", "a path", path)
     data = Path(path).read_bytes()
     header = _header(path, data)
     metadata = header.pop("__metadata__", {})

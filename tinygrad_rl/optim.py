@@ -19,6 +19,7 @@ from tinygrad_rl.core import Tensor
 from tinygrad_rl.grad_mode import no_grad
 from tinygrad_rl.ops.arithmetic import maximum, sqrt
 from tinygrad_rl.ops.define import builtin
+from tinygrad_rl.spelling import OPTIMIZER, absent, door, without_absent
 from tinygrad_rl.tree import TensorHolder, collect_tensors
 
 __all__ = ["Optimizer", "SGD", "Adam", "AdamW", "polyak", "clip_grad_norm"]
@@ -71,6 +72,9 @@ class Optimizer(TensorHolder):
         }
         # How often each was moved: in float64, as counting in float32 would stop at 2**24.
         self.steps = Tensor(np.zeros(len(self.params), np.float64))
+
+    def __dir__(self) -> list[str]:
+        return without_absent(self, super().__dir__())
 
     @property
     def lr(self) -> float:
@@ -364,3 +368,7 @@ def clip_grad_norm(params: Any, max_norm: float) -> Tensor:
     for g in gradients:
         g.mul_(factor)
     return norm
+
+
+absent(Optimizer, "the optimizer {}", OPTIMIZER)
+door(globals())

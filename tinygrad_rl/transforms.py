@@ -20,6 +20,7 @@ from tinygrad_rl.core import Tensor, alias, as_tensor, wrap
 from tinygrad_rl.grad_mode import enable_grad
 from tinygrad_rl.ops.join import stack
 from tinygrad_rl.ops.shape import copy, reshape
+from tinygrad_rl.spelling import misplaced
 
 Function = Callable[..., Any]
 Tensors = Tensor | tuple[Tensor, ...]
@@ -32,7 +33,7 @@ def value_and_grad(fn: Function, inputs: Any, create_graph: bool = False) -> tup
     ------
     ValueError : when `fn` does not return one number.
     """
-    xs, out = _run(fn, inputs, create_graph)
+    xs, out = _run("value_and_grad", fn, inputs, create_graph)
     _check_scalar("value_and_grad", out)
     gradients = _gradients([out], xs, [None], create_graph)
     return _result(out, create_graph), _like(inputs, gradients)
@@ -49,7 +50,7 @@ def vjp(fn: Function, inputs: Any, v: Any = None, create_graph: bool = False) ->
     ------
     ValueError : when `v` does not fit the outputs.
     """
-    xs, out = _run(fn, inputs, create_graph)
+    xs, out = _run("vjp", fn, inputs, create_graph)
     outs = _as_tuple(out)
     vs: Sequence[Any] = [None] * len(outs) if v is None else _matching("v", v, outs, "output")
     gradients = _gradients(outs, xs, vs, create_graph)
@@ -69,7 +70,7 @@ def jvp(fn: Function, inputs: Any, v: Any, create_graph: bool = False) -> tuple[
     ------
     ValueError : when `v` does not fit the inputs.
     """
-    xs, out = _run(fn, inputs, create_graph)
+    xs, out = _run("jvp", fn, inputs, create_graph)
     outs = _as_tuple(out)
     vs = _matching("v", v, xs, "input")
     us = tuple(wrap(np.zeros(o.shape, o.dtype)).requires_grad_() for o in outs)
@@ -85,7 +86,7 @@ def jacobian(fn: Function, inputs: Any, create_graph: bool = False) -> Any:
     One backward sweep for each number in the outputs. With several inputs a tuple over them, with
     several outputs a tuple of those.
     """
-    xs, out = _run(fn, inputs, create_graph)
+    xs, out = _run("jacobian", fn, inputs, create_graph)
     rows = [_like(inputs, _jacobian_of(o, xs, create_graph)) for o in _as_tuple(out)]
     return _like(out, rows)
 
@@ -114,6 +115,8 @@ def hessian(fn: Function, inputs: Any, create_graph: bool = False) -> Any:
     ------
     ValueError : when `fn` does not return one number.
     """
+    if not callable(fn):
+        raise misplaced("hessian", "the function first", fn)
 
     def gradient(*xs: Tensor) -> Any:
         out = fn(*xs)
@@ -134,7 +137,7 @@ def hvp(fn: Function, inputs: Any, v: Any, create_graph: bool = False) -> tuple[
     ------
     ValueError : when `fn` does not return one number, or `v` does not fit the inputs.
     """
-    xs, out = _run(fn, inputs, create_graph)
+    xs, out = _run("hvp", fn, inputs, create_graph)
     _check_scalar("hvp", out)
     vs = _matching("v", v, xs, "input")
     with enable_grad():
@@ -146,8 +149,12 @@ def hvp(fn: Function, inputs: Any, v: Any, create_graph: bool = False) -> tuple[
 # -- what they share -------------------------------------------------------------------------------
 
 
-def _run(fn: Function, inputs: Any, create_graph: bool) -> tuple[tuple[Tensor, ...], Any]:
+def _run(
+    name: str, fn: Function, inputs: Any, create_graph: bool
+) -> tuple[tuple[Tensor, ...], Any]:
     """Stand-ins for the inputs that require a gradient, and what `fn` makes of them."""
+    if not callable(fn):
+        raise misplaced(name, "the function first", fn)
     with enable_grad():
         xs = tuple(_variable(as_tensor(x), create_graph) for x in _as_tuple(inputs))
         out = fn(*xs)

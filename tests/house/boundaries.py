@@ -173,7 +173,8 @@ def unexported(door: Source) -> Iterator[str]:
     """Names that the front door imports without saying that it exports them."""
     exported = exported_names(door)
     for alias in _imported_at_the_top(door):
-        if (alias.asname or alias.name) not in exported:
+        name = alias.asname or alias.name
+        if name not in exported and not name.startswith("_"):
             yield f"{door.path}:{alias.lineno}: export it: {alias.name} is not in __all__"
 
 

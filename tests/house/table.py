@@ -7,20 +7,21 @@ from tests.house.source import AGENT, ENGINE
 
 _ENGINE: dict[str, set[str]] = {
     "files": set(),
+    "spelling": set(),
     "kernels": {"files"},
     "derive": set(),
-    "core": {"kernels", "derive"},
+    "core": {"kernels", "derive", "spelling"},
     "tree": {"core"},
-    "ops": {"kernels", "derive", "core"},
-    "grad_mode": {"core", "tree"},
-    "autodiff": {"core", "ops", "grad_mode"},
-    "transforms": {"core", "tree", "ops", "grad_mode", "autodiff"},
+    "ops": {"kernels", "derive", "core", "spelling"},
+    "grad_mode": {"core", "tree", "spelling"},
+    "autodiff": {"core", "ops", "grad_mode", "spelling"},
+    "transforms": {"core", "tree", "ops", "grad_mode", "autodiff", "spelling"},
     "creation": {"core", "ops"},
     "naming": {"core", "tree"},
-    "compiler": {"kernels", "derive", "core", "ops", "tree", "naming", "autodiff"},
-    "nn": {"core", "tree", "ops", "creation", "grad_mode", "autodiff"},
-    "optim": {"core", "tree", "ops", "creation", "grad_mode", "autodiff"},
-    "io": {"files", "core", "tree"},
+    "compiler": {"kernels", "derive", "core", "ops", "tree", "naming", "autodiff", "spelling"},
+    "nn": {"core", "tree", "ops", "creation", "grad_mode", "autodiff", "spelling"},
+    "optim": {"core", "tree", "ops", "creation", "grad_mode", "autodiff", "spelling"},
+    "io": {"files", "core", "tree", "spelling"},
 }
 # Consumers of the sweep and of observers: they may look at everything below them.
 _ENGINE["debug"] = set(_ENGINE) - {"io"}

@@ -23,7 +23,8 @@ from tinygrad_rl.compiler.guards import Reason, shown
 from tinygrad_rl.compiler.plan import Plan
 from tinygrad_rl.compiler.program import Program
 from tinygrad_rl.compiler.tracing import trace
-from tinygrad_rl.core import Tensor, from_numpy, mode, warn
+from tinygrad_rl.core import Size, Tensor, from_numpy, mode, warn
+from tinygrad_rl.spelling import misplaced
 from tinygrad_rl.tree import replaced, tensors_in
 
 
@@ -86,6 +87,8 @@ def jit(function: Callable[..., Any]) -> "Jitted":
     IndexError : at a call, for an index out of range. Found while the compiled function runs: what
         was written to tensors from outside before it stays written.
     """
+    if not callable(function) or isinstance(function, (type, Size)):
+        raise misplaced("jit", "a function", function)
     if inspect.isgeneratorfunction(function) or inspect.iscoroutinefunction(function):
         raise TypeError(f"jit takes a plain function, {function.__name__!r} runs piece by piece")
     return Jitted(function)
@@ -238,7 +241,7 @@ def _signature(tree: Any) -> Any:
         return (kind, *[_signature(v) for v in tree])
     if isinstance(tree, dict):
         return (kind, *[(k, _signature(v)) for k, v in tree.items()])
-    if kind in (int, bool, str, float, type(None)):
+    if kind in (int, bool, str, float, Size, type(None)):
         return kind, repr(tree)
     return kind, _Same(tree)
 
@@ -301,7 +304,7 @@ def _shown(spec: Any) -> str:
         flag = "" if not spec[2] else " requires_grad" if spec[3] else " with history"
         hooks = f" {len(spec) - 4} hooks" if spec[4:] else ""
         return f"{spec[1]}{list(spec[0])}{flag}{hooks}"
-    if spec[0] in (int, bool, str, float, type(None)):
+    if spec[0] in (int, bool, str, float, Size, type(None)):
         return str(spec[1])
     if len(spec) == 2 and isinstance(spec[1], _Same):
         return shown(spec[1].thing)

@@ -144,6 +144,7 @@ class Source:
         """The name under which the function finds a user's kernel."""
         assert op.kernel is not None
         if op.kernel not in self.kernels:
+            op.check_names()
             self.kernels[op.kernel] = self.unique(re.sub(r"\W", "_", f"kernel_{op.name}"))
         return self.kernels[op.kernel]
 

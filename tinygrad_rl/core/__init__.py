@@ -19,7 +19,7 @@ from tinygrad_rl.core import refusals
 from tinygrad_rl.core.context import Changes, Observer, Where, at, caller, frames, is_inside
 from tinygrad_rl.core.context import mode, next_in_sequence, place, user_frame, warn, watching
 from tinygrad_rl.core.cuts import Cut, CutKind, Line
-from tinygrad_rl.core.dtypes import DTYPES, NUMBA
+from tinygrad_rl.core.dtypes import DTYPES, NUMBA, Size
 from tinygrad_rl.core.elements import Elementwise, weak, zero
 from tinygrad_rl.core.hooks import register_hook, retain_grad
 from tinygrad_rl.core.index import Index
@@ -27,6 +27,7 @@ from tinygrad_rl.core.kinds import Composite, Copy, Kernel, Product, Reduction, 
 from tinygrad_rl.core.moves import Gather, Scatter, View
 from tinygrad_rl.core.node import LOST, GradPlan, Node, Rule, changed_since, end_of_history, record
 from tinygrad_rl.core.op import REGISTRY, Op
-from tinygrad_rl.core.tensor import History, Tensor, alias, as_array, as_tensor, constant
+from tinygrad_rl.core.tensor import REFLECTED, History, Tensor, alias, as_array, as_tensor
+from tinygrad_rl.core.tensor import constant
 from tinygrad_rl.core.tensor import from_numpy, history_of, method, set_grad, set_history
 from tinygrad_rl.core.tensor import set_requires_grad, storage_of, touch_grad, with_node, wrap

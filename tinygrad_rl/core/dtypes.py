@@ -3,7 +3,7 @@
 DTYPES[array.dtype].numba             # "float32"
 """
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
@@ -28,5 +28,19 @@ DTYPES = {
         DType(np.dtype(np.bool_), "boolean", "bool", "BOOL"),
     )
 }
+
+
+class Size(int):
+    """A number of elements: an int, which answers when it is called, as PyTorch's `x.size(0)`."""
+
+    __slots__ = ()
+
+    def __call__(self, *axis: int) -> NoReturn:
+        """Say what to write."""
+        raise TypeError(
+            f"x.size is a number, here {int(self)}, that can't be called: write `x.shape` for "
+            "PyTorch's x.size(), and `x.shape[0]` for x.size(0)"
+        )
+
 
 NUMBA = {dtype: names.numba for dtype, names in DTYPES.items()}

@@ -14,12 +14,13 @@ from typing import Any
 import numpy as np
 
 from tinygrad_rl.core.context import mode
-from tinygrad_rl.core.dtypes import NUMBA
+from tinygrad_rl.core.dtypes import NUMBA, Size
 from tinygrad_rl.core.node import Rule, record
 from tinygrad_rl.core.op import Array, Op
 from tinygrad_rl.core.tensor import Tensor, as_tensor, constant
 from tinygrad_rl.derive import Scalar, parse_text
 from tinygrad_rl.kernels import loops
+from tinygrad_rl.spelling import argument
 
 _BOOL, _INT64 = np.dtype(bool), np.dtype(np.int64)
 _FLOAT32, _FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
@@ -158,6 +159,9 @@ class Elementwise(Op):
                 f"{a}={self._defaults[a]}" if a in self._defaults else a for a in self.args
             )
             got = ", ".join([*("_" for _ in inputs), *(f"{n}=_" for n in named)])
+            for n in named:
+                if n not in self.args and (way := argument(self.name, n, self.args)):
+                    raise TypeError(f"{self.name}() has no argument {n!r}: {way}")
             raise TypeError(f"the arguments are {self.name}({signature}), not {self.name}({got})")
         return tuple(values[a] for a in self.args)
 
@@ -253,7 +257,9 @@ zero = Elementwise("zero", ("x",), lambda: parse_text("0", ("x",)))
 
 def _pending(value: Any) -> Any:
     """Python numbers wait for the dtype of the others ("weak" in NumPy's words)."""
-    return value if type(value) in (int, float, bool) else as_tensor(value)
+    if type(value) in (int, float, bool):
+        return value
+    return int(value) if type(value) is Size else as_tensor(value)
 
 
 def weak(value: Any, dtype: np.dtype[Any]) -> Tensor:

@@ -10,18 +10,22 @@ Elementwise ops, the commonest kind, stand in `elements.py`; ops that only move 
 Gather, Scatter) in `moves.py`.
 """
 
+import builtins
+import dis
 import math
 from collections.abc import Callable, Sequence
 from functools import cached_property
+from types import CodeType
 from typing import Any
 
 import numpy as np
 from numba import njit
+from numba.core.errors import NumbaError
 
 from tinygrad_rl.core.context import mode
 from tinygrad_rl.core.dtypes import NUMBA
 from tinygrad_rl.core.node import Rule
-from tinygrad_rl.core.op import Array, Op, parameters
+from tinygrad_rl.core.op import Array, Op, parameters, shape_of
 from tinygrad_rl.core.tensor import Tensor, wrap
 from tinygrad_rl.derive import Scalar, parse_text
 from tinygrad_rl.kernels import loops
@@ -87,8 +91,28 @@ class Kernel(Op):
 
     @cached_property
     def _compiled(self) -> Callable[..., None]:
+        self.check_names()
         compiled: Any = njit(self.kernel, error_model="numpy", nogil=True)
         return compiled
+
+    def check_names(self) -> None:
+        """Refuse a kernel that uses what is not defined, which Numba says without naming the op.
+
+        Raises
+        ------
+        NameError : naming the op and the name.
+        """
+        function: Any = getattr(self.kernel, "py_func", self.kernel)
+        known = {*vars(builtins), *function.__globals__}
+        codes = [function.__code__]
+        for code in codes:  # which grows
+            codes += [c for c in code.co_consts if isinstance(c, CodeType)]
+            for i in dis.get_instructions(code):
+                if i.opname == "LOAD_GLOBAL" and i.argval not in known:
+                    raise NameError(
+                        f"the kernel of op {self.name!r} uses {i.argval!r}, which is not defined: "
+                        f"define or import it in {code.co_filename}"
+                    )
 
     def compute(self, arrays: list[Array], params: dict[str, Any]) -> Any:  # noqa: D102
         if self.forward is not None:
@@ -98,13 +122,20 @@ class Kernel(Op):
         # Integers among floats are numbers of rows and the like: they don't decide the dtype.
         floats = [a.dtype for a in arrays if a.dtype.kind == "f"]
         dtype: Any = np.result_type(*(floats or arrays))
-        if len(shape) == 2 and isinstance(shape[0], tuple):
+        if isinstance(shape, (tuple, list)) and len(shape) == 2 and isinstance(shape[0], tuple):
             shape, dtype = shape
-        out = np.empty(shape, dtype)
+        out = np.empty(shape_of(self, shape), dtype)
         if floats:
             common = np.result_type(*floats)
             arrays = [a.astype(common) if a.dtype.kind == "f" else a for a in arrays]
-        self._compiled(out, *arrays, *(params[p] for p in self.params))
+        try:
+            self._compiled(out, *arrays, *(params[p] for p in self.params))
+        except NumbaError as error:
+            lines = [s for s in str(error).splitlines() if s and not s.startswith("Failed in")]
+            why = lines[0] if lines else "it gives no reason"
+            raise TypeError(
+                f"the kernel of op {self.name!r} is not what Numba can compile: {why}"
+            ) from error
         return out
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from tinygrad_rl.core.index import Index
 from tinygrad_rl.core.kinds import NumpyOp
 from tinygrad_rl.core.node import Rule
-from tinygrad_rl.core.op import Array, Op, asked, parameters
+from tinygrad_rl.core.op import Array, Op, asked, parameters, shape_of
 from tinygrad_rl.core.tensor import Tensor
 
 Places = tuple[Any, ...]
@@ -162,7 +162,7 @@ class Gather(_Mover):
 
     def declared(self, arrays: list[Array], params: dict[str, Any]) -> Any:  # noqa: D102
         x, rows = arrays
-        shape = self.shape_rule(*arrays, **params)
+        shape = shape_of(self, self.shape_rule(*arrays, **params))
         at = tuple(np.indices(shape, sparse=True))
         places = self.places(at, _aligned(rows, len(shape)), arrays, params)
         return np.array(np.broadcast_to(x[places], shape))
@@ -219,7 +219,7 @@ class Scatter(_Mover):
 
     def declared(self, arrays: list[Array], params: dict[str, Any]) -> Any:  # noqa: D102
         base, values, rows = self.parts(arrays)
-        shape = self.shape_rule(*arrays, **params)
+        shape = shape_of(self, self.shape_rule(*arrays, **params))
         out = np.zeros(shape, np.result_type(*values)) if base is None else base.copy()
         for k, value in enumerate(values):
             at = tuple(np.indices(value.shape, sparse=True))

@@ -4,6 +4,8 @@ import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from functools import partial
+from operator import index
+from textwrap import shorten
 from typing import Any
 
 import numpy as np
@@ -174,6 +176,25 @@ def parameters(function: Callable[..., Any], behind: int = 0) -> Signature:
     variadic = bool(inputs) and inputs[-1].kind is inputs[-1].VAR_POSITIONAL
     params = tuple(p.name for p in signature if p.kind is p.KEYWORD_ONLY)
     return tuple(p.name for p in inputs), params, variadic
+
+
+def shape_of(op: Op, said: Any) -> tuple[int, ...]:
+    """What a shape rule gave, if it is a shape.
+
+    Raises
+    ------
+    TypeError : naming the op and what its rule gave.
+    """
+    try:
+        shape = tuple([index(n) for n in said])
+    except TypeError:
+        shape = (-1,)
+    if min(shape, default=0) < 0:
+        raise TypeError(
+            f"the shape rule of op {op.name!r} gave {shorten(repr(said), 60)}: write a tuple with "
+            "an integer for each axis of the output, such as `(2, 3)` or `x.shape`"
+        )
+    return shape
 
 
 def asked(

@@ -1,6 +1,5 @@
 """Tensor: an array that can require a gradient, and the ways in and out of it."""
 
-import difflib
 from collections import UserList, deque
 from collections.abc import Callable, Iterator
 from functools import lru_cache
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from tinygrad_rl import spelling
 from tinygrad_rl.core.context import (
     Changes,
     Observer,
@@ -19,7 +19,7 @@ from tinygrad_rl.core.context import (
     warn,
 )
 from tinygrad_rl.core.cuts import Cut, CutKind
-from tinygrad_rl.core.dtypes import DTYPES
+from tinygrad_rl.core.dtypes import DTYPES, Size
 from tinygrad_rl.core.storage import FOREIGN, Storage
 
 if TYPE_CHECKING:
@@ -78,7 +78,6 @@ class Tensor(Bare):
     """
 
     __slots__ = ()
-    __array_ufunc__ = None  # makes `array + tensor` come to us instead of to NumPy
 
     def __new__(cls, data: Any, requires_grad: bool = False, dtype: Any = None) -> "Tensor":
         """A tensor on a copy of the data."""
@@ -92,8 +91,11 @@ class Tensor(Bare):
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name not in _SETTABLE:
-            raise AttributeError(f"a Tensor has no attribute {name!r} to set{_hint(name)}")
+            raise spelling.unsettable(name, _SETTABLE)
         super().__setattr__(name, value)
+
+    def __dir__(self) -> list[str]:
+        return spelling.without_absent(self, super().__dir__())
 
     # What the array says.
     @property
@@ -109,7 +111,7 @@ class Tensor(Bare):
     @property
     def size(self) -> int:
         """Number of elements."""
-        return self._array.size
+        return Size(self._array.size)
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -188,7 +190,7 @@ class Tensor(Bare):
     def item(self) -> Any:
         """The one number of a tensor of size 1."""
         _reading(self, "item()")
-        if self.size != 1:
+        if self._array.size != 1:
             raise ValueError(f"item() needs exactly one number, this tensor has shape {self.shape}")
         return self._array.item()
 
@@ -205,6 +207,18 @@ class Tensor(Bare):
             return array.astype(dtype or array.dtype)
         return array
 
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **named: Any) -> "Tensor":
+        operator = REFLECTED.get(ufunc)
+        # `array + tensor` comes by NumPy; tensors on the left have their own operators.
+        if operator is None or type(inputs[0]) is Tensor or method != "__call__" or named:
+            raise spelling.no_array_function(ufunc)
+        return operator(*inputs)
+
+    def __array_function__(self, function: Any, types: Any, args: Any, named: Any) -> Any:
+        if function.__name__ not in spelling.ABOUT_ARRAYS:
+            raise spelling.no_array_function(function)
+        return np.empty(0).__array_function__(function, (), args, named)
+
     def __float__(self) -> float:
         _reading(self, "float()")
         return float(self.item())
@@ -220,7 +234,7 @@ class Tensor(Bare):
 
     def __bool__(self) -> bool:
         _reading(self, "bool() or if")
-        if self.size != 1:
+        if self._array.size != 1:
             raise ValueError(
                 f"the truth of a tensor of shape {self.shape} is ambiguous: use any() or all()"
             )
@@ -282,6 +296,12 @@ class Tensor(Bare):
         def __getattr__(self, name: str) -> Any: ...
 
 
+spelling.absent(Tensor, "a Tensor", spelling.TENSOR)
+
+REFLECTED: dict[np.ufunc, Callable[..., Tensor]] = {}
+"""What NumPy calls for an operator whose left side is an array -> the op; filled in by ops/."""
+
+
 def touch_grad(tensor: Tensor, writing: bool) -> None:
     """Tell the observers that a tensor's `.grad` is about to be read or set."""
     for observer in mode.observers:
@@ -293,16 +313,6 @@ def _check_flag(tensor: Tensor, flag: Any) -> None:
         raise TypeError(f"requires_grad is True or False, not {flag!r}")
     if flag and tensor.dtype.kind != "f":
         raise TypeError(f"only floats can require a gradient, this tensor is {tensor.dtype}")
-
-
-def _hint(name: str) -> str:
-    if name == "data":
-        return (
-            ": writing past the version counter is how gradients go wrong silently. Use assign_() "
-            "inside no_grad() to write, detach() to read"
-        )
-    near = difflib.get_close_matches(name, _SETTABLE, 1, 0.5)
-    return f"; did you mean {near[0]!r}?" if near else ""
 
 
 def _reading(tensor: Tensor, how: str) -> None:
@@ -334,10 +344,10 @@ def as_array(data: Any, dtype: Any = None, copy: bool = False) -> np.ndarray[Any
             # Python floats are weak: beside arrays they take those arrays' dtype.
             dtypes = set(_dtypes_in(data)) or {np.dtype(np.float32)}
             array = array.astype(np.result_type(*dtypes, 0.0))
-    dtype = np.dtype(array.dtype if dtype is None else dtype)
+    dtype = np.dtype(array.dtype if dtype is None or array.dtype.kind in "OUS" else dtype)
     if dtype not in DTYPES:
         raise TypeError(
-            f"dtype {dtype} is not supported; use one of "
+            f"{spelling.no_number_in(data)}dtype {dtype} is not supported; use one of "
             f"{', '.join(sorted(d.name for d in DTYPES))}"
         )
     return np.array(array, dtype=dtype) if copy else np.asarray(array, dtype=dtype)
@@ -375,7 +385,10 @@ def from_numpy(array: np.ndarray[Any, Any]) -> Tensor:
     that is an error.
     """
     if not isinstance(array, np.ndarray):
-        raise TypeError(f"from_numpy takes a NumPy array, not {type(array).__name__}")
+        raise TypeError(
+            f"from_numpy takes a NumPy array, not {type(array).__name__}: write `tg.Tensor(data)` "
+            "for a copy"
+        )
     return wrap(as_array(array), Storage(FOREIGN))
 
 
@@ -409,8 +422,12 @@ def method(*names: str) -> Callable[[Any], Any]:
             return function(self, *args, **kwargs)
 
         call.__doc__ = function.__doc__
+        own = getattr(function, "__name__", "")
         for name in names:
-            setattr(Tensor, name, function if isinstance(function, FunctionType) else call)
+            value = function if isinstance(function, FunctionType) else call
+            if not name.startswith("__"):
+                value = spelling.spelled(value, own if own in names else name)
+            setattr(Tensor, name, value)
         return function
 
     return bind

@@ -17,6 +17,7 @@ import numpy as np
 from tinygrad_rl.autodiff import grad, sweep
 from tinygrad_rl.core import Elementwise, Op, Tensor, as_array, as_tensor, wrap
 from tinygrad_rl.grad_mode import no_grad
+from tinygrad_rl.spelling import misplaced
 
 Function = Callable[..., Tensor]
 Array = np.ndarray[Any, Any]
@@ -44,7 +45,7 @@ def gradcheck(
     AssertionError : naming the input, the entry, and the two values, for the worst entry.
     TypeError : when an input that requires a gradient is not float64.
     """
-    inputs = [as_tensor(t) for t in inputs]
+    inputs = _checked_inputs("gradcheck", fn, inputs)
     required = [i for i, t in enumerate(inputs) if t.requires_grad]
     if not required:
         raise ValueError("gradcheck: no input requires a gradient")
@@ -72,7 +73,7 @@ def gradgradcheck(
     rtol: float = 1e-4,
 ) -> bool:
     """`gradcheck` of the gradient itself: second order. Parameters and errors as there."""
-    inputs = [as_tensor(t) for t in inputs]
+    inputs = _checked_inputs("gradgradcheck", fn, inputs)
     required = [i for i, t in enumerate(inputs) if t.requires_grad]
     out = fn(*inputs)
     seed = Tensor(_directions(out.shape), requires_grad=True)
@@ -86,6 +87,14 @@ def gradgradcheck(
         return sum(terms[1:], terms[0])
 
     return gradcheck(first, [*inputs, seed], eps, atol, rtol)
+
+
+def _checked_inputs(name: str, fn: Any, inputs: Any) -> list[Tensor]:
+    if not callable(fn):
+        raise misplaced(name, "the function first", fn)
+    if not isinstance(inputs, (list, tuple)):
+        raise misplaced(name, "its inputs in a tuple", inputs)
+    return [as_tensor(t) for t in inputs]
 
 
 def _directions(shape: tuple[int, ...], seed: int = 0) -> Array:

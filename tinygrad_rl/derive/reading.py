@@ -26,6 +26,41 @@ ALIASES = {
 }
 
 
+_ONE_NUMBER = "the function sees one number at a time, so call it before or behind the op"
+# What is called otherwise here, or not at all.
+SPELT = {
+    "clip": "write `min(max(x, low), high)`",
+    "clamp": "write `min(max(x, low), high)`",
+    "where": "write `a if condition else b`",
+    "select": "write `a if condition else b`",
+    "heaviside": "write `1.0 if x > 0 else 0.0`",
+    "relu": "write `x if x > 0 else 0.0`",
+    "square": "write `x * x`",
+    "reciprocal": "write `1 / x`",
+    "cbrt": "write `x ** (1 / 3)`, for x above 0",
+    "rsqrt": "write `1 / sqrt(x)`",
+    "arcsinh": "write `log(x + sqrt(x * x + 1))`",
+    "arccosh": "write `log(x + sqrt(x * x - 1))`",
+    "arctanh": "write `0.5 * log((1 + x) / (1 - x))`",
+    "hypot": "write `sqrt(x * x + y * y)`",
+    "logaddexp": "write `x + softplus(y - x)`",
+    "add": "write `x + y`",
+    "subtract": "write `x - y`",
+    "multiply": "write `x * y`",
+    "divide": "write `x / y`",
+    "negative": "write `-x`",
+    "float": "every number is a float already, so leave it out",
+    "float32": "every number is a float already, so leave it out",
+    "float64": "every number is a float already, so leave it out",
+    "array": "every number is a float already, so leave it out",
+    "asarray": "every number is a float already, so leave it out",
+    "isnan": "write `x != x`",
+    "isinf": "write `abs(x) == np.inf`",
+    **dict.fromkeys(("sum", "mean", "prod", "dot", "matmul", "cumsum"), _ONE_NUMBER),
+    **dict.fromkeys(("var", "std", "norm", "softmax"), _ONE_NUMBER),
+}
+
+
 class DeriveError(TypeError):
     """A function whose source can't be read as one expression; says where and why."""
 
@@ -145,6 +180,9 @@ class _Reader(ast.NodeTransformer):
         except Exception as error:
             raise self.refuse(node, f"{error}") from error
 
+    def _is_argument(self, node: ast.expr) -> bool:
+        return isinstance(node, ast.Name) and node.id in self.values
+
     def visit_BinOp(self, node: ast.BinOp) -> ast.expr:
         if not isinstance(
             node.op, (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.Pow, ast.Mod, ast.FloorDiv)
@@ -169,10 +207,16 @@ class _Reader(ast.NodeTransformer):
         return ast.IfExp(self.visit(node.test), self.visit(node.body), self.visit(node.orelse))
 
     def visit_Call(self, node: ast.Call) -> ast.expr:
+        name = ast.unparse(node.func).rpartition(".")[2]
+        if isinstance(node.func, ast.Attribute) and self._is_argument(node.func.value):
+            raise self.refuse(
+                node, f"a number has no methods, so call a function, as in `np.{name}(x)`"
+            )
+        arguments = [self.visit(a) for a in node.args]
+        if name in SPELT:
+            raise self.refuse(node, f"{ast.unparse(node.func)}() is not known here: {SPELT[name]}")
         if node.keywords:
             raise self.refuse(node, "functions take positional arguments here")
-        arguments = [self.visit(a) for a in node.args]
-        name = ast.unparse(node.func).rpartition(".")[2]
         if isinstance(node.func, ast.Name) and name in DERIVATIVES and name not in self.scope:
             known = name
         else:
@@ -186,7 +230,8 @@ class _Reader(ast.NodeTransformer):
                 getattr(target, "__name__", name), getattr(target, "__name__", name)
             )
         if known not in DERIVATIVES:
-            raise self.refuse(node, f"no derivative is known for {name!r}")
+            known = ", ".join(sorted(DERIVATIVES))
+            raise self.refuse(node, f"no derivative is known for {name!r}, only for {known}")
         if len(arguments) != len(DERIVATIVES[known]):
             raise self.refuse(node, f"{name} takes {len(DERIVATIVES[known])} arguments here")
         return ast.Call(name_node(known), arguments, [])

@@ -19,6 +19,7 @@ from tinygrad_rl.explain.record import Recorder, Root
 from tinygrad_rl.explain.text import headline, render
 from tinygrad_rl.files import write_atomically
 from tinygrad_rl.naming import Names
+from tinygrad_rl.spelling import kind, misplaced
 from tinygrad_rl.tree import tensors_in
 
 
@@ -131,7 +132,7 @@ def explain(fn: Callable[..., Any], *args: Any) -> Explanation:
     TypeError : when `fn` neither returns a tensor nor calls `backward`.
     """
     if not callable(fn):
-        raise TypeError(f"explain takes the function that computes the loss, not {_kind(fn)}")
+        raise misplaced("explain", "the function that computes the loss", fn)
     names = Names()
     names.search_function(fn, args)
     recorder = Recorder(names)
@@ -161,14 +162,10 @@ def _roots(recorder: Recorder, result: Any) -> list[Root]:
     if not outputs:
         raise TypeError(
             f"explain needs a function that returns a tensor or calls backward(); it returned "
-            f"{_kind(result)}"
+            f"{kind(result)}"
         )
     recorder.add_root(outputs, [None] * len(outputs))
     return recorder.roots[-1:]
-
-
-def _kind(value: Any) -> str:
-    return "None" if value is None else f"a {type(value).__name__}"
 
 
 def _value(roots: list[Root]) -> float | None:

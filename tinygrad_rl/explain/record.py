@@ -17,12 +17,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_rl import core
+from tinygrad_rl import core, spelling
 from tinygrad_rl.autodiff import backward, grad
 from tinygrad_rl.core import Cut, CutKind, Line, Node, Observer, Op, Tensor, Where, mode, watching
 from tinygrad_rl.debug.walkthrough import Visit, visit
 from tinygrad_rl.naming import Names
 from tinygrad_rl.nn.module import Module
+
+_PASS_ON = core.__name__, spelling.__name__
+"""Whose frames stand between a user's call and the function that it is named after."""
 
 
 @dataclass(eq=False)
@@ -332,7 +335,7 @@ class Recorder(Observer):
                 part = part or outermost
             elif isinstance(owner, Op):
                 outermost = Part(self._identity(frame), owner.name)
-            elif not frame.f_globals["__name__"].startswith(core.__name__):
+            elif not frame.f_globals["__name__"].startswith(_PASS_ON):
                 outermost = Part(self._identity(frame), code.co_name.strip("_"))
         lines = tuple(stack[::-1]) or (Line("?", 0),)
         where = self._where.setdefault(lines[-1], where)

@@ -16,6 +16,7 @@ from tinygrad_rl.nn.activations import (
 )
 from tinygrad_rl.nn.layers import MLP, LayerNorm, Linear, Sequential
 from tinygrad_rl.nn.module import Module
+from tinygrad_rl.spelling import door
 
 __all__ = ["Module", "Sequential", "MLP", "Linear", "LayerNorm", "functional", "init"]
 __all__ += ["ReLU", "LeakyReLU", "ELU", "GELU", "SiLU", "Softplus", "Tanh", "Sigmoid"]
@@ -23,3 +24,6 @@ __all__ += ["ReLU", "LeakyReLU", "ELU", "GELU", "SiLU", "Softplus", "Tanh", "Sig
 
 def __dir__() -> list[str]:
     return __all__
+
+
+door(globals())

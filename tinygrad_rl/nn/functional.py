@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from tinygrad_rl.core import Tensor, as_tensor
+from tinygrad_rl.ops.activations import binary_cross_entropy as bce_op
 from tinygrad_rl.ops.activations import (
-    binary_cross_entropy,
     celu,
     elu,
     gelu,
@@ -28,6 +28,7 @@ from tinygrad_rl.ops.index import gather
 from tinygrad_rl.ops.products import linear
 from tinygrad_rl.ops.reduce import log_softmax, mean, softmax, sum_
 from tinygrad_rl.ops.shape import expand_dims
+from tinygrad_rl.spelling import door
 
 __all__ = ["linear", "layer_norm", "softmax", "log_softmax"]
 # Activations
@@ -138,9 +139,7 @@ def binary_cross_entropy_with_logits(input: Any, target: Any) -> Tensor:
     ------
     ValueError : for unequal shapes.
     """
-    return mean(
-        binary_cross_entropy(*_same_shape("binary_cross_entropy_with_logits", input, target))
-    )
+    return mean(bce_op(*_same_shape("binary_cross_entropy_with_logits", input, target)))
 
 
 def cross_entropy(input: Any, target: Any) -> Tensor:
@@ -170,3 +169,6 @@ def cross_entropy(input: Any, target: Any) -> Tensor:
             f"{input.shape}, whose classes are along axis {axis}"
         )
     return mean(neg(gather(log_p, axis, expand_dims(target, axis))))
+
+
+door(globals())

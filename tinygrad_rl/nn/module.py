@@ -21,6 +21,7 @@ import numpy as np
 from tinygrad_rl.core import Tensor
 from tinygrad_rl.grad_mode import no_grad
 from tinygrad_rl.nn.parts import Walked, check_class, is_parameter, parts_added, parts_of
+from tinygrad_rl.spelling import MODULE, absent, without_absent
 from tinygrad_rl.tree import TensorHolder, contents
 
 
@@ -66,6 +67,9 @@ class Module(Walked):
         if "training" not in vars(self) and (added.tensors or added.holders):
             raise AttributeError(f"call super().__init__() before assigning {name!r}")
         super().__setattr__(name, value)
+
+    def __dir__(self) -> list[str]:
+        return without_absent(self, super().__dir__())
 
     def forward(self, *args: Any) -> Any:
         """Compute the output; overridden by each module."""
@@ -169,6 +173,9 @@ def _tree(title: str, items: Iterable[tuple[Any, Any]], path: tuple[int, ...]) -
         if text:
             lines.append(f"  ({key}): {text}".replace("\n", "\n  "))
     return f"{title}(\n" + "\n".join(lines) + "\n)" if lines else ""
+
+
+absent(Module, "the module {}", MODULE)
 
 
 def _fitting(name: str, value: Any, like: Tensor) -> np.ndarray[Any, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_rl.core import Tensor, as_tensor, method
+from tinygrad_rl.core import REFLECTED, Tensor, as_tensor, method
 from tinygrad_rl.ops.define import builtin
 
 # -- arithmetic ----------------------------------------------------------------------------------
@@ -94,16 +94,21 @@ tanh.activation = True
 
 # -- operators and methods -------------------------------------------------------------------------
 
-for _name, _op in (
-    *(("add", add), ("sub", sub), ("mul", mul)),
-    *(("truediv", div), ("floordiv", floor_divide), ("mod", remainder)),
+for _name, _op, _ufunc in (
+    *(("add", add, np.add), ("sub", sub, np.subtract), ("mul", mul, np.multiply)),
+    *(("truediv", div, np.divide), ("floordiv", floor_divide, np.floor_divide)),
+    ("mod", remainder, np.remainder),
 ):
     method(f"__{_name}__")(_op)
     method(f"__r{_name}__")(lambda self, other, op=_op: op(other, self))
-for _name, _op in (
-    *(("eq", equal), ("ne", not_equal), ("lt", less), ("le", less_equal), ("gt", greater)),
-    *(("ge", greater_equal), ("neg", neg), ("pos", positive), ("abs", abs_)),
+    REFLECTED[_ufunc] = _op
+for _name, _op, _compare in (
+    *(("lt", less, np.less), ("le", less_equal, np.less_equal)),
+    *(("gt", greater, np.greater), ("ge", greater_equal, np.greater_equal)),
 ):
+    method(f"__{_name}__")(_op)
+    REFLECTED[_compare] = _op
+for _name, _op in (("neg", neg), ("pos", positive), ("abs", abs_)):
     method(f"__{_name}__")(_op)
 for _op in (
     *(square, reciprocal, sqrt, rsqrt, exp, exp2, expm1, log, log2, log10, log1p, sin, cos, tan),
@@ -113,6 +118,20 @@ for _op in (
     method(_op.name)(_op)
 method("abs")(abs_)
 method("round")(round_)
+
+
+def _equality(op: Any, symbol: str, words: str) -> Any:
+    def compare(self: Tensor, other: Any) -> Tensor:
+        if other is None:
+            raise TypeError(f"`{symbol} None` compares values, which None has not: write {words}")
+        return op(self, other)
+
+    return compare
+
+
+method("__eq__")(_equality(equal, "==", "`x is None`"))
+method("__ne__")(_equality(not_equal, "!=", "`x is not None`"))
+REFLECTED |= {np.equal: equal, np.not_equal: not_equal}
 
 
 @method("__pow__", "pow")
@@ -132,6 +151,7 @@ def power(a: Any, b: Any) -> Tensor:
 
 
 method("__rpow__")(lambda self, other: power(other, self))
+REFLECTED[np.power] = power
 
 
 def _logic(op: Any, symbol: str) -> Any:
@@ -145,6 +165,7 @@ def _logic(op: Any, symbol: str) -> Any:
 
 method("__and__", "__rand__")(_logic(logical_and, "&"))
 method("__or__", "__ror__")(_logic(logical_or, "|"))
+REFLECTED |= {np.bitwise_and: _logic(logical_and, "&"), np.bitwise_or: _logic(logical_or, "|")}
 method("__invert__")(_logic(logical_not, "~"))
 
 

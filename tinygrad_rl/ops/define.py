@@ -11,10 +11,12 @@ by hand is compared with the function's slope before the op is accepted.
 import ast
 import math
 from collections.abc import Callable
+from types import FunctionType
 from typing import Any, overload
 
 from tinygrad_rl.core import REGISTRY, Elementwise
 from tinygrad_rl.derive import DeriveError, Scalar, parse, parse_text
+from tinygrad_rl.spelling import misplaced
 
 
 def builtin(signature: str, text: str = "", /, **rules: str) -> Elementwise:
@@ -50,6 +52,8 @@ def _declare(
 
 
 def _of_source(function: Callable[..., Any], rules: dict[str, str]) -> Elementwise:
+    if not isinstance(function, FunctionType):
+        raise misplaced("elementwise", "a function", function)
     code = function.__code__
     args = code.co_varnames[: code.co_argcount]
     name, defaults = function.__name__.rstrip("_"), function.__defaults__ or ()

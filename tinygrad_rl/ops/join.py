@@ -10,9 +10,11 @@ from tinygrad_rl.core import Scatter, Tensor, as_tensor, method, normalize_axes
 from tinygrad_rl.ops.arithmetic import where
 from tinygrad_rl.ops.index import slice_axis, slice_scatter
 from tinygrad_rl.ops.shape import broadcast_to, expand_dims, reshape
+from tinygrad_rl.spelling import misplaced
 
 Array = np.ndarray[Any, Any]
 Places = tuple[Any, ...]
+_TENSORS: Any = (Tensor, np.ndarray)
 
 
 def _concatenate_vjp(g: Tensor, shapes: Any, axis: int, index: int) -> Tensor:
@@ -47,6 +49,8 @@ def concatenate(tensors: Sequence[Any], axis: int = 0) -> Tensor:
     ------
     ValueError : naming the shapes, when the other axes differ or there is nothing to join.
     """
+    if isinstance(axis, _TENSORS) and not isinstance(tensors, (list, tuple)):
+        raise misplaced("concatenate", "a list of tensors", tensors)
     parts = [as_tensor(t) for t in tensors]
     if not parts:
         raise ValueError("concatenate needs at least one tensor")
@@ -66,6 +70,8 @@ def stack(tensors: Sequence[Any], axis: int = 0) -> Tensor:
     ------
     ValueError : naming the shapes, when they differ or there is nothing to join.
     """
+    if isinstance(axis, _TENSORS) and not isinstance(tensors, (list, tuple)):
+        raise misplaced("stack", "a list of tensors", tensors)
     parts = [as_tensor(t) for t in tensors]
     if len({p.shape for p in parts}) != 1:
         raise ValueError(f"can't stack shapes {', '.join(str(p.shape) for p in parts) or '(none)'}")

@@ -4,7 +4,15 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_rl.core import Composite, Product, Tensor, as_tensor, method, normalize_axes
+from tinygrad_rl.core import (
+    REFLECTED,
+    Composite,
+    Product,
+    Tensor,
+    as_tensor,
+    method,
+    normalize_axes,
+)
 from tinygrad_rl.ops.arithmetic import add, mul, where
 from tinygrad_rl.ops.index import getitem
 from tinygrad_rl.ops.reduce import sum_, sum_to
@@ -46,6 +54,7 @@ def matmul(a: Any, b: Any) -> Tensor:
 
 
 method("__rmatmul__")(lambda self, other: matmul(other, self))
+REFLECTED[np.matmul] = matmul
 
 
 def _linear_forward(x: Array, weight: Array, bias: Array) -> Array:

@@ -43,10 +43,11 @@ def reshape(x: Any, *shape: Any) -> Tensor:
     x = as_tensor(x)
     wanted = _as_shape(shape)
     known = math.prod(n for n in wanted if n != -1)
-    if wanted.count(-1) == 1 and known and x.size % known == 0:
-        wanted = tuple(x.size // known if n == -1 else n for n in wanted)
-    if math.prod(wanted) != x.size or min(wanted, default=0) < 0:
-        raise ValueError(f"can't reshape {x.shape} ({x.size} elements) to {wanted}")
+    size = x._array.size
+    if wanted.count(-1) == 1 and known and size % known == 0:
+        wanted = tuple(size // known if n == -1 else n for n in wanted)
+    if math.prod(wanted) != size or min(wanted, default=0) < 0:
+        raise ValueError(f"can't reshape {x.shape} ({size} elements) to {wanted}")
     return reshape_(x, shape=wanted)
 
 
