@@ -26,7 +26,6 @@ import linecache
 import os
 import sys
 import threading
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cache
@@ -52,7 +51,7 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 _lock = threading.RLock()
-_users: Counter[str] = Counter()
+_users: dict[str, int] = {}
 """How many users a loaded module has, by its name."""
 
 
@@ -95,6 +94,7 @@ def load(source: str, stem: str, names: Mapping[str, Any] | None = None) -> Modu
         module = sys.modules.get(name)
         if module is None:
             module = _loaded(name, source.encode(), names or {})
+            _users[name] = 0
         _users[name] += 1
         say_warnings()
         return module
@@ -108,11 +108,13 @@ def release(module: ModuleType) -> None:
     """
     name = module.__name__
     with _lock:
+        if sys.modules.get(name) is not module:  # it was released before
+            return
         _users[name] -= 1
-        if _users[name] != 0:
+        if _users[name]:
             return
         del _users[name]
-        sys.modules.pop(name, None)
+        del sys.modules[name]
         path = Path(str(module.__file__))
         if path.is_absolute():  # else it is in memory only
             with suppress(OSError), _alone(path, wait=False):
@@ -146,8 +148,8 @@ def _in_memory(name: str, text: bytes, names: Mapping[str, Any]) -> ModuleType:
 
 def _kept(name: str, path: Path, text: bytes, names: Mapping[str, Any]) -> ModuleType:
     """The module, by its files, which are there afterwards."""
-    for _ in range(3):
-        with suppress(FileNotFoundError):  # somebody was clearing the folder at this moment
+    for _ in range(100):
+        with suppress(FileNotFoundError):  # another process has released it at this moment
             seal.write_source(path, text)
             with _alone(path), _numba_beside_the_source():
                 return _verified(name, path, text, names)

@@ -24,6 +24,7 @@ _CACHED = re.compile(rb"^@.*\bcache=True", re.MULTILINE)
 
 def code_folder(path: Path) -> Path:
     """Where what is compiled from a source file is kept; it is made when it is not there."""
+    private.make_folder(path.parent)  # else nothing in it is removed
     folder = path.parent / "__pycache__"
     if folder.is_symlink():
         private.remove(folder)
@@ -81,8 +82,7 @@ def seal(path: Path) -> None:
 
 def forget(path: Path) -> None:
     """Delete what is compiled, the seal first."""
-    private.remove(_seal_of(path))
-    for file in _compiled(path):
+    for file in (_seal_of(path), *_compiled(path)):
         private.remove(file)
 
 
