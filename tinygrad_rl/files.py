@@ -10,12 +10,13 @@ from pathlib import Path
 __all__ = ["write_atomically"]
 
 
-def write_atomically(path: str | Path, data: bytes) -> None:
+def write_atomically(path: str | Path, data: bytes, mode: int = 0o666) -> None:
     """Write `data` so that a reader, or a crash, sees the old file or the new one, never a part.
 
     Parameters
     ----------
     path : the file; what it held is replaced. Its folder must exist.
+    mode : its permissions, before the process's mask takes some away.
 
     Raises
     ------
@@ -24,7 +25,8 @@ def write_atomically(path: str | Path, data: bytes) -> None:
     path = Path(path)
     beside = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.part")
     try:
-        beside.write_bytes(data)
+        with open(beside, "wb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
+            file.write(data)
         os.replace(beside, path)
     finally:
         beside.unlink(missing_ok=True)

@@ -1,27 +1,35 @@
 """Turn generated source text into an imported module whose Numba functions are cached on disk.
 
     module = load(source, "mul")          # writes mul_<digest>.py once, imports it, compiles once
+    release(module)                       # the last user's: its files are deleted
 
-Numba refuses to cache functions that were `exec`'d, so every generated kernel lives in a real file
-that can be opened, read and debugged. The file's name carries a digest of its text and of
-everything the machine code depends on, so another version of Numba or another CPU never meets a
-stale file.
+Numba refuses to cache functions that were `exec`'d, so every generated kernel has a real file that
+can be opened, read and debugged. The file's name carries a digest of its text and of everything
+the machine code depends on, so another version of Numba or another CPU never meets a stale file.
+
+What runs is the text in memory, never what the file says. Bytecode and Numba's files, the index
+(which Numba unpickles) and the machine code, carry a seal: SHA-256 digests, compared before any of
+it is loaded (`seal.py`). The seal is there for damage. It is no help against other users, since who
+can write a file can write a seal; what keeps them out is the folder, and each file's owner and mode
+(`private.py`). Numba reads its files itself, a moment after they were verified, and only a program
+of the same user could come between.
+
+A folder that can't be used costs a warning and speed, never the program: a private folder takes its
+place (`place.py`), and where nothing can be written at all, code is compiled in memory.
 """
 
-import atexit
+import errno
 import gc
 import hashlib
 import importlib.util
-import json
+import linecache
 import os
-import shutil
 import sys
-import tempfile
 import threading
-import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cache
+from importlib.abc import SourceLoader
 from importlib.machinery import PathFinder
 from pathlib import Path
 from types import ModuleType
@@ -31,8 +39,11 @@ import llvmlite
 import llvmlite.binding
 import numba
 import numpy as np
+from numba.core.errors import NumbaError
 
 from tinygrad_rl.files import write_atomically
+from tinygrad_rl.kernels import seal
+from tinygrad_rl.kernels.place import cache_dir, give_up, say_warnings
 
 try:
     import fcntl
@@ -40,31 +51,8 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 _lock = threading.RLock()
-
-
-@cache
-def cache_dir() -> Path:
-    """Folder of the generated files: $TINYGRAD_RL_CACHE, else the user's cache folder.
-
-    Falls back to a folder that lives as long as the process, with a warning, where neither can be
-    written to.
-    """
-    base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    path = Path(os.environ.get("TINYGRAD_RL_CACHE") or os.path.join(base, "tinygrad_rl"))
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path):
-            return path
-    except OSError as error:
-        fallback = Path(tempfile.mkdtemp(prefix="tinygrad_rl-"))
-        atexit.register(shutil.rmtree, fallback, ignore_errors=True)
-        warnings.warn(
-            f"compiled kernels cannot be kept in {path} ({error.strerror or error}); every process "
-            "will compile anew. Set TINYGRAD_RL_CACHE to a folder that can be written to.",
-            RuntimeWarning,
-            stacklevel=2,
-        )
-        return fallback
+_users: dict[str, int] = {}
+"""How many users a loaded module has, by its name."""
 
 
 @cache
@@ -73,6 +61,7 @@ def _environment() -> str:
     kernels = sorted(Path(__file__).parent.glob("*.py"))
     parts = (
         sys.version,
+        str(sys.flags.optimize),
         numba.__version__,
         llvmlite.__version__,
         np.__version__,
@@ -93,22 +82,193 @@ def load(source: str, stem: str, names: Mapping[str, Any] | None = None) -> Modu
     stem : start of the file's name, for people who look into the folder.
     names : objects that the module finds among its globals; the source must identify them, since
         the cache knows only the source.
+
+    Returns
+    -------
+    ModuleType : the same one for the same source, until each call's module is released.
     """
     _load_blas_alone()
     digest = hashlib.sha256(f"{_environment()}\n{source}".encode()).hexdigest()[:20]
     name = f"{stem}_{digest}"
     with _lock:
-        if name in sys.modules:
-            return sys.modules[name]
-        path = cache_dir() / f"{name}.py"
-        try:
-            return _written(name, path, source.encode(), names or {})
-        except FileNotFoundError:  # somebody was clearing the folder at this moment
-            return _written(name, path, source.encode(), names or {})
+        module = sys.modules.get(name)
+        if module is None:
+            module = _loaded(name, source.encode(), names or {})
+            _users[name] = 0
+        _users[name] += 1
+        say_warnings()
+        return module
 
 
 def release(module: ModuleType) -> None:
-    """Placeholder."""
+    """Say that one `load` of a module is no longer needed; after the last, its files are deleted.
+
+    Functions of it that somebody still holds keep working. Files that another process is
+    loading stay.
+    """
+    name = module.__name__
+    with _lock:
+        if sys.modules.get(name) is not module:  # it was released before
+            return
+        _users[name] -= 1
+        if _users[name]:
+            return
+        del _users[name]
+        del sys.modules[name]
+        path = Path(str(module.__file__))
+        if path.is_absolute():  # else it is in memory only
+            with suppress(OSError), _alone(path, wait=False):
+                seal.forget(path)
+                path.unlink()
+        linecache.checkcache(str(path))
+
+
+def _loaded(name: str, text: bytes, names: Mapping[str, Any]) -> ModuleType:
+    """The module, from disk if possible."""
+    try:
+        path = cache_dir() / f"{name}.py"
+    except OSError:
+        return _in_memory(name, text, names)
+    try:
+        return _kept(name, path, text, names)
+    except NumbaError:  # the text is at fault
+        raise
+    except Exception as error:
+        with suppress(OSError):  # what is there is not complete; on a full disk, somebody needs it
+            seal.forget(path)
+        module = _in_memory(name, text, names)
+        give_up(path.parent, error)
+        return module
+
+
+def _in_memory(name: str, text: bytes, names: Mapping[str, Any]) -> ModuleType:
+    text = text.replace(b"cache=True", b"cache=False")
+    return _import(name, _Loader(f"{name}.py (in memory)", text), names)
+
+
+def _kept(name: str, path: Path, text: bytes, names: Mapping[str, Any]) -> ModuleType:
+    """The module, by its files, which are there afterwards."""
+    for _ in range(100):
+        with suppress(FileNotFoundError):  # another process has released it at this moment
+            seal.write_source(path, text)
+            with _alone(path), _numba_beside_the_source():
+                return _verified(name, path, text, names)
+    raise FileNotFoundError(errno.ENOENT, "it is being cleared all the time")
+
+
+@contextmanager
+def _alone(path: Path, wait: bool = True) -> Iterator[None]:
+    """Let one process at a time compile this file: the next one finds the result.
+
+    Where locks are not to be had, two may compile it, and the last one's files stay.
+    """
+    with path.open("rb") as file:
+        try:
+            if fcntl is not None:  # the lock goes with the process, however that ends
+                fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            raise
+        except OSError:
+            pass
+        if not os.path.samestat(os.fstat(file.fileno()), path.stat()):
+            raise FileNotFoundError(errno.ENOENT, "another file took its place meanwhile")
+        yield
+
+
+@contextmanager
+def _numba_beside_the_source() -> Iterator[None]:
+    """Let Numba keep what it compiles in `__pycache__`, and look for it nowhere else.
+
+    Else $NUMBA_CACHE_DIR, or `~/.cache/numba` when a disk is full, would be places whose files are
+    unpickled without having been verified. Holds for all threads, for the time of an import.
+    """
+    config = numba.config
+    config.reload_config()  # which Numba does while it compiles
+    ours = {"CACHE_DIR": "", "CACHE_LOCATOR_CLASSES": "InTreeCacheLocator"}
+    theirs = {name: getattr(config, name) for name in ours if hasattr(config, name)}
+    try:
+        for name in theirs:
+            setattr(config, name, ours[name])
+        yield
+    finally:
+        for name, value in theirs.items():
+            setattr(config, name, value)
+
+
+def _verified(name: str, path: Path, text: bytes, names: Mapping[str, Any]) -> ModuleType:
+    """Import; what was compiled and is not what was sealed is compiled anew instead of run."""
+    folder = seal.code_folder(path)
+    before = folder.stat().st_mtime_ns
+    files = seal.verified(path, text)
+    if files is not None:
+        try:
+            module = _import(name, _Loader(str(path), text, folder, files), names)
+        except Exception:  # it was made by what is no longer there, or changed under us
+            files = None
+    if files is None:
+        seal.forget(path)
+        module = _import(name, _Loader(str(path), text, folder), names)
+    if files is None or folder.stat().st_mtime_ns != before:
+        try:
+            seal.seal(path)
+        except OSError as error:  # unsealed, it is compiled anew next time
+            give_up(path.parent, error)
+    return module
+
+
+class _Loader(SourceLoader):
+    """Runs a text in memory, under a file's name, by its bytecode if that was verified."""
+
+    def __init__(
+        self,
+        path: str,
+        text: bytes,
+        folder: Path | None = None,
+        files: Mapping[str, bytes] | None = None,
+    ) -> None:
+        self._path = path
+        self._text = text
+        self._folder = folder
+        self._files = files or {}
+
+    def get_filename(self, fullname: str) -> str:
+        return self._path
+
+    def get_data(self, path: str) -> bytes:
+        """The source, or its bytecode if there is any."""
+        if path == self._path:
+            return self._text
+        try:
+            return self._files[os.path.basename(path)]
+        except KeyError:
+            raise FileNotFoundError(path) from None
+
+    def path_stats(self, path: str) -> Mapping[str, Any]:
+        return {"mtime": 0, "size": len(self._text)}  # a file's name says what is in it
+
+    def set_data(self, path: str, data: bytes) -> None:
+        """Keep bytecode."""
+        if self._folder is not None:
+            write_atomically(self._folder / os.path.basename(path), data, 0o600)
+
+
+def _import(name: str, loader: _Loader, names: Mapping[str, Any]) -> ModuleType:
+    spec = importlib.util.spec_from_loader(name, loader)
+    assert spec is not None
+    module = importlib.util.module_from_spec(spec)
+    vars(module).update(names)
+    sys.modules[name] = module
+    collecting = gc.isenabled()
+    gc.disable()  # compiling leaves little garbage, and to search it is a fifth of its time
+    try:
+        loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    finally:
+        if collecting:
+            gc.enable()
+    return module
 
 
 def _load_blas_alone() -> None:
@@ -127,108 +287,3 @@ def _load_blas_alone() -> None:
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
         sys.modules[name] = module
-
-
-def _written(name: str, path: Path, text: bytes, names: Mapping[str, Any]) -> ModuleType:
-    """The module of this text, from its file."""
-    if not path.is_file() or path.read_bytes() != text:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, text)
-    with _alone(path):
-        return _verified(name, path, names)
-
-
-@contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """Let one process at a time compile this file: the next one finds the result.
-
-    Where locks are not to be had, two may compile it, and the last one's files stay.
-    """
-    with path.open("rb") as file:
-        with suppress(OSError):
-            if fcntl is not None:
-                fcntl.flock(file, fcntl.LOCK_EX)  # goes with the process, however that ends
-        yield
-
-
-def _verified(name: str, path: Path, names: Mapping[str, Any]) -> ModuleType:
-    """Import; machine code that is not what was sealed is compiled anew instead of run."""
-    intact = _intact(path)
-    if not intact:
-        _forget(path)
-    try:
-        module = _import(name, path, names)
-    except Exception:
-        # A cache file may have changed under us between the check and the import.
-        if not _compiled_files(path):
-            raise
-        intact = False
-        _forget(path)
-        module = _import(name, path, names)
-    if not intact:
-        _seal(path)
-    return module
-
-
-def _import(name: str, path: Path, names: Mapping[str, Any]) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    vars(module).update(names)
-    sys.modules[name] = module
-    collecting = gc.isenabled()
-    gc.disable()  # compiling leaves little garbage, and to search it is a fifth of its time
-    try:
-        spec.loader.exec_module(module)
-    except BaseException:
-        del sys.modules[name]
-        raise
-    finally:
-        if collecting:
-            gc.enable()
-    return module
-
-
-# -- what Numba wrote, and the seal on it ----------------------------------------------------------
-
-
-def _folder(path: Path) -> Path:
-    """Where Numba keeps the machine code of a source file."""
-    if numba.config.CACHE_DIR:
-        index = next(Path(numba.config.CACHE_DIR).glob(f"*/{path.stem}.*.nbi"), None)
-        return Path(numba.config.CACHE_DIR) if index is None else index.parent
-    return path.parent / "__pycache__"
-
-
-def _compiled_files(path: Path) -> list[Path]:
-    """Numba's index and machine code files of one source file."""
-    return sorted(_folder(path).glob(f"{path.stem}.*.nb[ic]"))
-
-
-def _digest(file: Path) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest()
-
-
-def _seal(path: Path) -> None:
-    """Record the digests of the compiled files, so that a damaged one is seen before it runs."""
-    with suppress(OSError):  # unsealed, they are compiled anew next time
-        digests = {file.name: _digest(file) for file in _compiled_files(path)}
-        write_atomically(path.with_suffix(".seal"), json.dumps(digests).encode())
-
-
-def _intact(path: Path) -> bool:
-    """True when the compiled files are those that were sealed.
-
-    Only sealed files are looked at: Numba finds the others through its index, which is one of them.
-    """
-    try:
-        digests = json.loads(path.with_suffix(".seal").read_bytes())
-        folder = _folder(path)
-        return bool(digests) and all(_digest(folder / f) == d for f, d in digests.items())
-    except (OSError, ValueError, AttributeError):
-        return False
-
-
-def _forget(path: Path) -> None:
-    for file in [*_compiled_files(path), path.with_suffix(".seal")]:
-        file.unlink(missing_ok=True)

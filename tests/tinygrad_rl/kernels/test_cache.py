@@ -6,137 +6,77 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
 
+from tests.tinygrad_rl.kernels.cached import SOURCE, again, finish, only, run, start
 from tinygrad_rl import files
 from tinygrad_rl.kernels import cache
-
-SOURCE = """\
-from numba import float64, njit, void
-from numba.types import Array
-
-@njit(void(Array(float64, 1, "C"), Array(float64, 1, "C")), cache=True)
-def kernel(out, x):
-    for i in range(out.shape[0]):
-        out[i] = 3 * x[i] + 0.25
-"""
-# Prints what the kernel computes, and whether Numba took its machine code from the cache.
-PROGRAM = f"""\
-import numpy as np
-from tinygrad_rl.kernels.cache import load
-
-kernel = load({SOURCE!r}, "probe").kernel
-out = np.empty(2)
-kernel(out, np.array([1.0, 2.0]))
-print(out.tolist(), sum(kernel.stats.cache_hits.values()))
-"""
-
-
-def start(folder: Path, **environment: str) -> subprocess.Popen:
-    env = {**os.environ, "TINYGRAD_RL_CACHE": str(folder), **environment}
-    return subprocess.Popen(
-        [sys.executable, "-c", PROGRAM],
-        env=env,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def finish(process: subprocess.Popen) -> tuple[bool, str]:
-    """Whether the kernel came from the cache, and what was said on standard error."""
-    out, err = process.communicate(timeout=120)
-    assert process.returncode == 0, err
-    values, hits = out.rsplit(maxsplit=1)
-    assert values == "[3.25, 6.25]"
-    return hits != "0", err
-
-
-def run(folder: Path, **environment: str) -> bool:
-    return finish(start(folder, **environment))[0]
-
-
-def again(folder: Path) -> bool:
-    """Load the kernel anew in this process; whether it came from the cache."""
-    for name in [n for n in sys.modules if n.startswith("probe_")]:
-        del sys.modules[name]
-    kernel = cache.load(SOURCE, "probe").kernel
-    out = np.empty(2)
-    kernel(out, np.array([1.0, 2.0]))
-    assert out.tolist() == [3.25, 6.25]
-    assert next(folder.glob("probe*.py"), None), "it was not loaded from the test's folder"
-    return bool(sum(kernel.stats.cache_hits.values()))
-
-
-@pytest.fixture(scope="module")
-def warm(tmp_path_factory: pytest.TempPathFactory) -> dict[Path, bytes]:
-    """The files of a cache in which the kernel is compiled, relative to its folder."""
-    folder = tmp_path_factory.mktemp("warm")
-    assert run(folder) is False
-    return {f.relative_to(folder): f.read_bytes() for f in folder.rglob("*") if f.is_file()}
-
-
-@pytest.fixture
-def folder(
-    warm: dict[Path, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Path]:
-    """A copy of that cache, for this process."""
-    for name, data in warm.items():
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_bytes(data)
-    monkeypatch.setattr(cache, "cache_dir", lambda: tmp_path)
-    yield tmp_path
-    for name in [n for n in sys.modules if n.startswith("probe_")]:
-        del sys.modules[name]
-
-
-def only(folder: Path, pattern: str) -> Path:
-    (file,) = folder.rglob(pattern)
-    return file
 
 
 def test_the_second_process_compiles_nothing(folder: Path) -> None:
     assert run(folder) is True
 
 
-@pytest.mark.parametrize("pattern", ["*.nbc", "*.nbi"])
-@pytest.mark.parametrize("damage", ["flipped", "cut", "empty", "foreign", "gone"])
-def test_a_damaged_file_is_compiled_anew_once(folder: Path, pattern: str, damage: str) -> None:
-    file = only(folder, f"probe{pattern}")
+DAMAGE = ["flipped", "cut", "empty", "foreign", "gone", "folder", "full folder", "link", "pipe"]
+
+
+def damage(file: Path, how: str) -> None:
     data = file.read_bytes()
     middle = len(data) // 2
-    if damage == "gone":
-        file.unlink()
-    else:
-        file.write_bytes(
-            {
-                "flipped": data[:middle] + bytes([data[middle] ^ 255]) + data[middle + 1 :],
-                "cut": data[:middle],
-                "empty": b"",
-                "foreign": b"not machine code",
-            }[damage]
-        )
-    assert again(folder) is False
-    assert again(folder) is True
+    file.unlink()
+    match how:
+        case "flipped":
+            file.write_bytes(data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :])
+        case "cut":
+            file.write_bytes(data[:middle])
+        case "empty":
+            file.write_bytes(b"")
+        case "foreign":
+            file.write_bytes(b"not what was here")
+        case "folder":
+            file.mkdir()
+        case "full folder":
+            file.mkdir()
+            (file / "something").write_bytes(data)
+        case "link":
+            (file.parent / "elsewhere").write_bytes(data)
+            file.symlink_to(file.parent / "elsewhere")
+        case "pipe":
+            os.mkfifo(file)
 
 
-@pytest.mark.parametrize("text", ["", "raise SystemExit('foreign code ran')", SOURCE[:80]])
-def test_a_foreign_source_is_replaced_and_never_run(folder: Path, text: str) -> None:
-    only(folder, "probe*.py").write_text(text)
-    again(folder)
+@pytest.mark.parametrize("pattern", ["*.py", "*.pyc", "*.nbc", "*.nbi", "*.seal"])
+@pytest.mark.parametrize("how", DAMAGE)
+def test_a_damaged_file_is_made_anew_once_with_a_warning(
+    folder: Path, pattern: str, how: str, recwarn: pytest.WarningsRecorder
+) -> None:
+    damage(only(folder, f"probe{pattern}"), how)
+    # The source is written again; what was compiled from it is known by its text.
+    assert again() is (pattern == "*.py")
+    said = [str(w.message) for w in recwarn]
+    assert len(said) == (how != "gone") and all("compiled anew" in message for message in said)
+    assert again() is True
     assert only(folder, "probe*.py").read_text() == SOURCE
-    assert again(folder) is True
+    assert len(recwarn) == len(said)
 
 
-@pytest.mark.parametrize("text", ["", "{}", "[]", "no json", '{"a.nbi": "0"}'])
+@pytest.mark.parametrize("place", ["file", "link"])
+def test_a_damaged_folder_of_code_is_made_anew(folder: Path, place: str) -> None:
+    code = folder / "__pycache__"
+    code.rename(folder / "elsewhere")
+    code.symlink_to(folder / "nowhere") if place == "link" else code.write_bytes(b"")
+    assert again() is False
+    assert again() is True
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", "no json", '{"a.nbi": "0"}', "5", "[" * 100_000])
+@pytest.mark.filterwarnings("ignore:files of")
 def test_a_damaged_seal_is_renewed(folder: Path, text: str) -> None:
     only(folder, "probe*.seal").write_text(text)
-    assert again(folder) is False
-    assert again(folder) is True
+    assert again() is False
+    assert again() is True
 
 
 @pytest.mark.slow
@@ -165,16 +105,15 @@ def test_a_folder_that_cannot_be_written_is_replaced_with_a_warning(tmp_path: Pa
     assert not hit and "TINYGRAD_RL_CACHE" in said and "compile anew" in said
 
 
-def test_numbas_own_cache_folder_is_verified_too(
+def test_numba_keeps_nothing_elsewhere(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """What lies in another folder is not verified."""
     monkeypatch.setattr(cache.numba.config, "CACHE_DIR", str(tmp_path / "numba"))
-    assert again(folder) is False
-    assert again(folder) is True
-    file = only(tmp_path / "numba", "probe*.nbc")
-    file.write_bytes(file.read_bytes()[:-1] + b"x")
-    assert again(folder) is False
-    assert again(folder) is True
+    assert again() is True
+    assert str(tmp_path / "numba") == cache.numba.config.CACHE_DIR
+    assert run(folder, NUMBA_CACHE_DIR=str(tmp_path / "numba")) is True
+    assert not (tmp_path / "numba").exists()
 
 
 def test_the_name_depends_on_versions_and_processor(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -204,7 +143,8 @@ def test_an_error_while_writing_leaves_the_old_file(
 
 def test_the_seal_lists_every_compiled_file(folder: Path) -> None:
     sealed = json.loads(only(folder, "probe*.seal").read_text())
-    assert set(sealed) == {f.name for f in folder.rglob("probe*.nb[ic]")}
+    assert set(sealed) == {f.name for f in (folder / "__pycache__").iterdir()}
+    assert {Path(name).suffix for name in sealed} == {".nbi", ".nbc", ".pyc"}
 
 
 SCIPY = """
