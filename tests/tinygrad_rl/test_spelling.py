@@ -222,6 +222,7 @@ def test_everything_that_a_table_says_to_write_runs(room: str, tmp_path, monkeyp
             "np.copyto(array, x[0])",
         ),
         *("array[:] = x[0]", "array[i]", "rng.permutation(x)", "list(x)", "sum(x)"),
+        *("np.atleast_1d(x)", "np.broadcast_arrays(x, array)"),  # matplotlib's
     ],
 )
 def test_ways_out_of_the_engine_and_operators_work_as_before(code: str) -> None:

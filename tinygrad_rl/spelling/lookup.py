@@ -5,6 +5,8 @@ from collections.abc import Collection, Iterable, Mapping
 from inspect import getattr_static
 from typing import Any, NoReturn
 
+import numpy as np
+
 from tinygrad_rl.spelling import names
 from tinygrad_rl.spelling.calls import spelled
 
@@ -124,8 +126,9 @@ ABOUT_ARRAYS = {
     *("iscomplexobj", "isrealobj", "may_share_memory", "shares_memory"),
     *("allclose", "isclose", "array_equal", "array_equiv"),
     *("save", "savez", "savez_compressed", "savetxt", "copyto"),
+    *("atleast_1d", "atleast_2d", "atleast_3d", "broadcast_arrays"),
 }
-"""Functions of NumPy that ask, compare, print or write, and so lose no gradient."""
+"""Functions of NumPy that ask, compare, write or, as matplotlib has it, make arrays of anything."""
 
 _SHORT = {"absolute": "abs", "true_divide": "divide", "amax": "max", "amin": "min"}
 
@@ -134,7 +137,9 @@ def no_array_function(function: Any) -> TypeError:
     """What to raise when a function of NumPy, which would lose the gradient, gets a tensor."""
     room = getattr(function, "__module__", None) or "numpy"  # a ufunc's is None
     room = "np" + room.removeprefix("numpy") if room.startswith("numpy") else room
-    called, name = f"{room}.{function.__name__}()", function.__name__
+    called = name = function.__name__
+    if room != "np" or hasattr(np, name):  # SciPy has ufuncs too
+        called = f"{room}.{name}"
     name = _SHORT.get(name, name)
     array = "give it `x.numpy()`"
     here = [_public[name]] if name in _public else []
@@ -144,4 +149,4 @@ def no_array_function(function: Any) -> TypeError:
     else:
         table = {} if room == "np.fft" else _ROOMS["tinygrad_rl"]
         way = table.get(name, f"{array}, as there is no such function here")
-    return TypeError(f"{called} takes no tensors: {way}")
+    return TypeError(f"{called}() takes no tensors: {way}")
