@@ -282,10 +282,14 @@ def attribute(thing: Any, key: str, name: str, where: Where | None) -> Place:
 
 
 def attribute_names(thing: TensorHolder, name: str, where: Where | None) -> Place:
-    """Which attributes a module or an optimizer has: another one may hide one of its class."""
-    read = functools.partial(tuple, vars(thing))
-    test = "same_items({0}, {value})"
-    return Place(f"the attributes of {name}", where, read, read(), test, (vars(thing),), True)
+    """Its class, and which attributes a module has: another one may hide one of the class."""
+
+    def read() -> tuple[Any, ...]:
+        return type(thing), *vars(thing)
+
+    test = "type({0}) is {1} and same_items({2}, {3})"
+    objects = thing, type(thing), vars(thing), tuple(vars(thing))
+    return Place(f"the attributes of {name}", where, read, read(), test, objects, True)
 
 
 def contents(thing: Any, name: str, where: Where | None) -> Place:

@@ -103,7 +103,7 @@ class Reads:
         hidden: dict[str, Any] = {"numpy.random": np.random.rand, "random": random.random}
         for module, draw in hidden.items():
             self._add_generator(draw.__self__, module, None)
-        self._reach(function, getattr(function, "__name__", "the function"), None)
+        self._reach(function, getattr(function, "__name__", type(function).__name__), None)
         for name, value in arguments_of(function, args, kwargs):
             for leaf in leaves(value):
                 if not isinstance(leaf, Tensor):
@@ -312,7 +312,9 @@ class Reads:
         if isinstance(thing, TensorHolder):
             title = f"{key} of the {'optimizer' if thing.borrows else 'module'} {name!r}"
         make = functools.partial(guards.attribute, thing, key, title, where)
-        self._reach(self._add((id(thing), key), make).value, path, where)
+        place = self._add((id(thing), key), make)
+        place.counted &= key not in self._names  # what user code reads may be set past the class
+        self._reach(place.value, path, where)
 
     def _matters(self, thing: Any, key: str, value: Any) -> bool:
         """Whether an attribute is the user's, and not a number that nobody asks for."""

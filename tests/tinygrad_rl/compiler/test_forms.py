@@ -142,6 +142,22 @@ def test_hooks_of_an_argument_select_the_form():
     assert seen == [[6.0, 6.0], [2.0, 2.0]]
 
 
+def test_a_compiled_method_sees_its_own_object():
+    class Agent:
+        scale = 2.0
+
+        @tg.jit
+        def step(self, x):
+            return x * self.scale
+
+    a, b = Agent(), Agent()
+    assert a.step(X).tolist() == b.step(X).tolist() == [2.0, 4.0]
+    a.scale = 3.0
+    assert (a.step(X).tolist(), b.step(X).tolist()) == ([3.0, 6.0], [2.0, 4.0])
+    Agent.scale = 4.0
+    assert (a.step(X).tolist(), b.step(X).tolist()) == ([3.0, 6.0], [4.0, 8.0])
+
+
 def test_a_place_that_is_gone_is_traced_anew_and_raises_as_python_does():
     config = Settings(scale=2.0)
     step = tg.jit(lambda x: x * config.scale)
