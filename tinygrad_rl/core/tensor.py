@@ -368,7 +368,11 @@ def _dtypes_in(data: Any) -> Iterator[np.dtype[Any]]:
 
 
 def from_numpy(array: np.ndarray[Any, Any]) -> Tensor:
-    """A tensor that shares the array's memory: what is written to one is seen in the other."""
+    """A tensor that shares the array's memory: what is written to one is seen in the other.
+
+    The memory may be anybody's (a mapped file, shared memory, another library's), and has to stay
+    where it is while the tensor is used. Mapped twice, it counts as two.
+    """
     if not isinstance(array, np.ndarray):
         raise TypeError(f"from_numpy takes a NumPy array, not {type(array).__name__}")
     return wrap(as_array(array))
