@@ -4,7 +4,7 @@
         loss = -critic(obs, actor(obs)).mean()
 
 `no_grad` stops recording altogether. `frozen` only takes `requires_grad` off some leaves for a
-while: what is computed with them is recorded, but not *for* them.
+while: what is computed with them is recorded, but not *for* them. Both are the thread's own.
 """
 
 import functools
@@ -13,7 +13,7 @@ from collections.abc import Callable
 from threading import get_ident
 from typing import Any
 
-from tinygrad_rl.core import Cut, CutKind, Tensor, caller, mode, set_requires_grad
+from tinygrad_rl.core import Cut, CutKind, Frozen, caller, freeze, mode, unfreeze
 from tinygrad_rl.tree import collect_tensors
 
 
@@ -113,6 +113,7 @@ class frozen:
 
     Put the *forward* pass inside the block. `backward` may come after it: what required a gradient
     was recorded at the call. Each tensor gets its own flag back at the end, also on exceptions.
+    Other threads notice nothing: they get gradients for the same tensors meanwhile.
 
     Parameters
     ----------
@@ -135,14 +136,22 @@ class frozen:
             raise RuntimeError(
                 "frozen() takes leaves (parameters); use detach() on the result of an op"
             )
-        self._before: list[list[tuple[Tensor, bool, tuple[Cut, ...]]]] = []
+        self._open: dict[int, list[list[Frozen]]] = {}  # by thread, as they may share this object
 
     def __enter__(self) -> None:
-        self._before.append([(t, t.requires_grad, t.cuts) for t in self._tensors])
         cuts = (Cut(CutKind.FROZEN, "inside a frozen() block", caller()),)
-        for t in self._tensors:
-            set_requires_grad(t, False, cuts)
+        block: list[Frozen] = []
+        self._open.setdefault(get_ident(), []).append(block)
+        try:
+            for t in self._tensors:
+                block.append(freeze(t, cuts))
+        except BaseException:
+            self.__exit__()
+            raise
 
     def __exit__(self, *exc: object) -> None:
-        for t, flag, cuts in self._before.pop():
-            set_requires_grad(t, flag, cuts)
+        blocks = self._open.get(get_ident())
+        if not blocks:  # a generator that began in one thread and is closed in another
+            blocks = next(b for b in list(self._open.values()) if b)
+        for frozen_leaf in blocks.pop():
+            unfreeze(frozen_leaf)

@@ -22,7 +22,16 @@ from tinygrad_rl.compiler.program import Program, Value
 from tinygrad_rl.compiler.schedule import make_plan
 from tinygrad_rl.compiler.source import Source
 from tinygrad_rl.compiler.tracing import Outside, Result, Trace, TraceError
-from tinygrad_rl.core import Changes, Tensor, caller, end_of_history, set_grad, storage_of, wrap
+from tinygrad_rl.core import (
+    Changes,
+    Tensor,
+    caller,
+    end_of_history,
+    frozen_anywhere,
+    set_grad,
+    storage_of,
+    wrap,
+)
 from tinygrad_rl.kernels import gemm
 from tinygrad_rl.kernels.cache import load
 from tinygrad_rl.kernels.pool import Pooled, get_num_threads
@@ -61,7 +70,7 @@ class Compiled:
             phases = len(self.plan.phases) + 1
             self._function = Pooled(self._function, phases, self.plan.parts)
         self.file = Path(str(module.__file__))
-        self._changes_seen = Changes.count
+        self._changes_seen = -1
         self._lay_out(source)
         self._place_results()
         self._writes = _Writes(traced)
@@ -118,10 +127,11 @@ class Compiled:
 
     def fits(self, tensors: Sequence[Tensor]) -> bool:
         """Whether flags and gradients are as they were when this form was traced."""
-        if self._changes_seen != Changes.count:
+        if self._changes_seen != Changes.count or frozen_anywhere:
+            count = -1 if frozen_anywhere else Changes.count  # -1: another thread sees other flags
             if any(t.requires_grad is not flag for t, flag in self.trace.flags):
                 return False
-            self._changes_seen = Changes.count
+            self._changes_seen = count
         return all(_found(leaf, tensors).accumulated is None for leaf in self.trace.absent) and all(
             _found(leaf, tensors).accumulated is not None for leaf in self.trace.incoming
         )

@@ -16,11 +16,13 @@ Read `tensor.py`, then `node.py`, `op.py` and the kinds of op in `kinds.py` and 
 # ruff: noqa: F401, I001  (what the package offers, packed)
 
 from tinygrad_rl.core import refusals
-from tinygrad_rl.core.context import Changes, Observer, Where, at, caller, frames, is_inside
-from tinygrad_rl.core.context import mode, next_in_sequence, place, user_frame, warn, watching
+from tinygrad_rl.core.context import Changes, Observer, Where, at, caller, frames, frozen_anywhere
+from tinygrad_rl.core.context import is_inside, mode, next_in_sequence, place, user_frame, warn
+from tinygrad_rl.core.context import watching
 from tinygrad_rl.core.cuts import Cut, CutKind, Line
 from tinygrad_rl.core.dtypes import DTYPES, NUMBA
 from tinygrad_rl.core.elements import Elementwise, weak, zero
+from tinygrad_rl.core.freezing import Frozen, freeze, frozen_here, unfreeze
 from tinygrad_rl.core.hooks import register_hook, retain_grad
 from tinygrad_rl.core.index import Index
 from tinygrad_rl.core.kinds import Composite, Copy, Kernel, Product, Reduction, normalize_axes

@@ -14,6 +14,7 @@ from tinygrad_rl.core.context import (
     Where,
     at,
     caller,
+    frozen_anywhere,
     mode,
     next_in_sequence,
     warn,
@@ -47,14 +48,14 @@ class Bare:
     """
 
     # Not advertised, but named for the engine to read; written through the functions below.
-    # `_flag` and `accumulated` are `requires_grad` and `grad` as core sees them: no call, no
-    # observer.
+    # `_flag`, `_cuts` and `accumulated` are `requires_grad`, `cuts` and `grad` as core sees them:
+    # no call, no observer, no `frozen` block.
     __slots__ = (
         "__weakref__",
         "_array",
+        "_cuts",
         "_flag",
         "accumulated",
-        "cuts",
         "hooks",
         "node",
         "op",
@@ -63,7 +64,7 @@ class Bare:
     _array: np.ndarray[Any, Any]
     _flag: bool
     accumulated: "Tensor | None"
-    cuts: tuple[Cut, ...]  # where its paths were cut, for messages
+    _cuts: tuple[Cut, ...]  # where its paths were cut, for messages
     hooks: list[Any] | None  # of a leaf; a result's are on its node
     node: "Node | None"
     op: "Op | None"  # the op that made it, recorded or not
@@ -95,7 +96,7 @@ class Tensor(Bare):
             observer.on_create(t)
         if requires_grad is not False:
             _check_flag(t, requires_grad)
-            _set_flag(t, bool(requires_grad))
+            set_slot_flag(t, bool(requires_grad))
         return t
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -128,6 +129,8 @@ class Tensor(Bare):
     @property
     def requires_grad(self) -> bool:
         """Whether gradients are computed. Settable on leaves; a result has it iff an input had."""
+        if frozen_anywhere and (blocks := mode.frozen.get(id(self))):
+            return blocks[-1].flag
         return self._flag
 
     @requires_grad.setter
@@ -141,7 +144,7 @@ class Tensor(Bare):
                 "recorded already): use detach() to get a constant, or frozen() around the forward "
                 "pass"
             )
-        if flag == self._flag:
+        if flag == self.requires_grad:
             return  # nothing is set, so nothing is recorded
         kind = CutKind.UNFROZEN if flag else CutKind.FROZEN
         cut = Cut(kind, f"requires_grad set to {bool(flag)}", caller(), next_in_sequence())
@@ -152,6 +155,13 @@ class Tensor(Bare):
         """Set `requires_grad` in place and return the tensor."""
         self.requires_grad = flag
         return self
+
+    @property
+    def cuts(self) -> tuple[Cut, ...]:
+        """Where paths to this tensor were cut, and its flag set."""
+        if frozen_anywhere and (blocks := mode.frozen.get(id(self))):
+            return blocks[-1].cuts
+        return self._cuts
 
     @property
     def is_leaf(self) -> bool:
@@ -244,7 +254,7 @@ class Tensor(Bare):
         else:
             values = np.array2string(self._array, separator=", ", prefix="Tensor(", precision=6)
         parts = [values, f"shape={self.shape}", f"dtype={self.dtype}"]
-        if self._flag:
+        if self.requires_grad:
             parts.append("requires_grad=True")
         if self.node is not None:
             parts.append(f"op={self.node.op.name}")
@@ -268,7 +278,7 @@ class Tensor(Bare):
             )
         _reading(self, "copy.deepcopy")
         copied = memo[id(self)] = wrap(self._array.copy())
-        set_history(copied, history_of(self))
+        set_history(copied, History(None, self.requires_grad, self.op, self.cuts))
         if self.accumulated is not None:
             set_grad(copied, wrap(self.accumulated._array.copy()))
         return copied
@@ -323,7 +333,7 @@ def wrap(array: np.ndarray[Any, Any]) -> Tensor:
     t._array = array
     t.node = t.accumulated = t.hooks = t.op = t.storage = None
     t._flag = False
-    t.cuts = ()
+    t._cuts = ()
     t.__class__ = Tensor
     return t  # type: ignore[return-value]
 
@@ -427,31 +437,40 @@ class History(NamedTuple):
 
 def history_of(tensor: Tensor) -> History:
     """What `set_history` gives to another tensor, or back to this one."""
-    return History(tensor.node, tensor._flag, tensor.op, tensor.cuts)
+    return History(tensor.node, tensor._flag, tensor.op, tensor._cuts)
 
 
 def set_history(tensor: Tensor, history: History) -> None:
     """Give a tensor the history of another one, whatever it had, without a word to observers."""
     _set_node(tensor, history.node)
-    _set_flag(tensor, history.requires_grad)
+    set_slot_flag(tensor, history.requires_grad)
     _set_op(tensor, history.op)
     _set_cuts(tensor, history.cuts)
 
 
 def set_requires_grad(tensor: Tensor, flag: bool, cuts: tuple[Cut, ...]) -> None:
-    """Set the flag of a leaf and the cuts that say why; observers and compiled functions hear."""
-    Changes.count += 1
+    """Set the flag of a leaf and the cuts that say why; observers and compiled functions hear.
+
+    Inside a `frozen` block it is set for this thread, until the block ends.
+    """
     for observer in mode.observers:
         observer.on_flag(tensor)
-    _set_flag(tensor, flag)
-    _set_cuts(tensor, cuts)
+    if blocks := mode.frozen.get(id(tensor)):
+        blocks[-1].flag, blocks[-1].cuts = flag, cuts
+        if flag and not tensor._flag:  # `record` looks there, and asks further only if it is set
+            blocks[-1].lent = True
+            set_slot_flag(tensor, True)
+    else:
+        set_slot_flag(tensor, flag)
+        _set_cuts(tensor, cuts)
+    Changes.count += 1  # afterwards: another thread must not look before, and then no more
 
 
 def with_node(node: "Node", array: np.ndarray[Any, Any], storage: Storage | None = None) -> Tensor:
     """A tensor whose history is this node: what it made, made anew."""
     t = wrap(array)
     _set_node(t, node)
-    _set_flag(t, True)
+    set_slot_flag(t, True)
     _set_storage(t, storage)
     return t
 
@@ -476,6 +495,6 @@ set_grad: Callable[[Tensor, Tensor | None], None] = vars(Bare)["accumulated"].__
 """Set `.grad` unchecked, without a word to observers."""
 
 # A slot's own setter is as fast as an assignment and does not ask the guard.
-_set_flag, _set_cuts, _set_node, _set_op, _set_storage = [
-    vars(Bare)[slot].__set__ for slot in ("_flag", "cuts", "node", "op", "storage")
+set_slot_flag, _set_cuts, _set_node, _set_op, _set_storage = [
+    vars(Bare)[slot].__set__ for slot in ("_flag", "_cuts", "node", "op", "storage")
 ]
