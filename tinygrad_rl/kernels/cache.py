@@ -17,7 +17,6 @@ import os
 import shutil
 import sys
 import tempfile
-import threading
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -33,13 +32,12 @@ import numba
 import numpy as np
 
 from tinygrad_rl.files import write_atomically
+from tinygrad_rl.kernels.forks import compiling
 
 try:
     import fcntl
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
-
-_lock = threading.RLock()
 
 
 @cache
@@ -94,10 +92,11 @@ def load(source: str, stem: str, names: Mapping[str, Any] | None = None) -> Modu
     names : objects that the module finds among its globals; the source must identify them, since
         the cache knows only the source.
     """
-    _load_blas_alone()
     digest = hashlib.sha256(f"{_environment()}\n{source}".encode()).hexdigest()[:20]
     name = f"{stem}_{digest}"
-    with _lock:
+    with compiling:
+        _load_blas_alone()
+        np.ma  # noqa: B018  (imported at its first use, which Numba makes when others may fork)
         if name in sys.modules:
             return sys.modules[name]
         path = cache_dir() / f"{name}.py"
