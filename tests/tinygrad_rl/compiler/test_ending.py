@@ -56,14 +56,19 @@ ENDINGS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("times", TIMES)
 @pytest.mark.parametrize("ending", ENDINGS)
-def test_a_process_ends_promptly_and_says_nothing(ending, times):
+def test_a_process_ends_promptly_and_says_nothing(ending):
     code, status, words = ENDINGS[ending]
-    for _ in range(times):
-        done = run(START + code)
-        assert done.returncode == status, done.stderr
-        assert words in done.stderr if words else done.stderr == ""
+    done = run(START + code)
+    assert done.returncode == status, done.stderr
+    assert words in done.stderr if words else done.stderr == ""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ending", [e for e in ENDINGS if "thread" in e or "interrupted" in e])
+def test_it_does_so_every_time_while_threads_are_inside(ending):
+    for _ in range(20):
+        test_a_process_ends_promptly_and_says_nothing(ending)
 
 
 def run(text):
