@@ -4,7 +4,7 @@
         loss = -critic(obs, actor(obs)).mean()
 
 `no_grad` stops recording altogether. `frozen` only takes `requires_grad` off some leaves for a
-while: what is computed with them is recorded, but not *for* them.
+while: what is computed with them is recorded, but not *for* them. Both are the thread's own.
 """
 
 import functools
@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from threading import get_ident
 from typing import Any
 
-from tinygrad_rl.core import Cut, CutKind, Tensor, caller, mode, set_requires_grad
+from tinygrad_rl.core import Cut, CutKind, Frozen, Tensor, caller, freeze, mode, unfreeze
 from tinygrad_rl.spelling import kind
 from tinygrad_rl.tree import collect_tensors, replaced
 
@@ -119,6 +119,7 @@ class frozen:
 
     Put the *forward* pass inside the block. `backward` may come after it: what required a gradient
     was recorded at the call. Each tensor gets its own flag back at the end, also on exceptions.
+    Other threads notice nothing: they get gradients for the same tensors meanwhile.
 
     Parameters
     ----------
@@ -133,7 +134,7 @@ class frozen:
     def __init__(self, *modules_or_tensors: Any) -> None:
         # Modules are asked again when the block begins: they may have grown until then.
         self._given = replaced(modules_or_tensors, Iterator, list)
-        self._before: list[list[tuple[Tensor, bool, tuple[Cut, ...]]]] = []
+        self._open: dict[int, list[list[Frozen]]] = {}  # by thread, as they may share this object
         self._collected()
 
     def _collected(self) -> list[Tensor]:
@@ -151,12 +152,20 @@ class frozen:
 
     def __enter__(self) -> None:
         tensors = self._collected()
-        self._before.append([(t, t.requires_grad, t.cuts) for t in tensors])
         cut = Cut(CutKind.FROZEN, "inside a frozen() block", caller())
-        for t in tensors:
-            unfrozen = [c for c in t.cuts if c.kind is CutKind.UNFROZEN]
-            set_requires_grad(t, False, (cut, *unfrozen))
+        block: list[Frozen] = []
+        self._open.setdefault(get_ident(), []).append(block)
+        try:
+            for t in tensors:
+                unfrozen = [c for c in t.cuts if c.kind is CutKind.UNFROZEN]
+                block.append(freeze(t, (cut, *unfrozen)))
+        except BaseException:
+            self.__exit__()
+            raise
 
     def __exit__(self, *exc: object) -> None:
-        for t, flag, cuts in self._before.pop():
-            set_requires_grad(t, flag, cuts)
+        blocks = self._open.get(get_ident())
+        if not blocks:  # a generator that began in one thread and is closed in another
+            blocks = next(b for b in list(self._open.values()) if b)
+        for frozen_leaf in blocks.pop():
+            unfreeze(frozen_leaf)

@@ -28,13 +28,13 @@ class TensorHolder(ABC):
     borrows: ClassVar[bool] = False
 
     def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
         if not isinstance(getattr(type(self), name, None), property):  # which counts by itself
             Changes.count += 1
-        super().__setattr__(name, value)
 
     def __delattr__(self, name: str) -> None:
-        Changes.count += 1
         super().__delattr__(name)
+        Changes.count += 1
 
     @abstractmethod
     def named_parameters(self) -> Iterator[tuple[str, Tensor]]:

@@ -10,7 +10,7 @@ Numba function, and counts what was written.
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
@@ -23,7 +23,16 @@ from tinygrad_rl.compiler.program import Program, Value
 from tinygrad_rl.compiler.schedule import make_plan
 from tinygrad_rl.compiler.source import Source
 from tinygrad_rl.compiler.tracing import Outside, Result, Trace
-from tinygrad_rl.core import Changes, Tensor, caller, end_of_history, set_grad, storage_of, wrap
+from tinygrad_rl.core import (
+    Changes,
+    Tensor,
+    caller,
+    end_of_history,
+    frozen_anywhere,
+    set_grad,
+    storage_of,
+    wrap,
+)
 from tinygrad_rl.kernels import gemm
 from tinygrad_rl.kernels.cache import load, release
 from tinygrad_rl.kernels.pool import Pooled, get_num_threads
@@ -63,10 +72,11 @@ class Compiled:
             phases = len(self.plan.phases) + 1
             self._function = Pooled(self._function, phases, self.plan.parts)
         self.file = Path(str(self._module.__file__))
-        self._changes_seen = Changes.count
+        self._changes_seen = -1
         self._lay_out(source)
         self._place_results()
         self._writes = _Writes(traced)
+        self._lent = [lent for v in traced.program.states if (lent := _Lent.of(v))]
         self._build = prepared(traced.result, Result, self._result)
 
     def _lay_out(self, source: Source) -> None:
@@ -123,10 +133,10 @@ class Compiled:
     def fits(self, tensors: Sequence[Tensor]) -> bool:
         """Whether everything is as it was when this form was traced."""
         count = Changes.count
-        if self._changes_seen != count:
+        if self._changes_seen != count or frozen_anywhere:
             if not self.trace.guards.hold() or self._changed_setting():
                 return False
-            self._changes_seen = count
+            self._changes_seen = -1 if frozen_anywhere else count  # -1: others see other flags
         elif not self.trace.guards.hold(everything=False):
             return False
         return all(_found(leaf, tensors).accumulated is None for leaf in self.trace.absent) and all(
@@ -170,6 +180,8 @@ class Compiled:
         given: list[Any] = tensors
         if self.trace.incoming:
             given = [*tensors, *[_found(leaf, tensors).accumulated for leaf in self.trace.incoming]]
+        for lent in self._lent:
+            lent.check()
         for buffer, k in self._staged:
             array = given[k]._array
             if self._writes.may_touch(array):
@@ -251,14 +263,19 @@ class _Writes:
         self._starts = [first for first, _, _ in self.ranges]
         self._read = sorted((*_bounds(v), v.name) for v in program.states if v.nbytes)
         self._names = [v.name for v in program.inputs]
-        self._owners = {id(_owner(s.array)) for s in states}
+        owners = [_owner(s.array) for s in states]
+        self._owners = {id(owner) for owner in owners}
+        # Memory that is not NumPy's own may come under another name: only addresses tell.
+        self._foreign = not all(map(_is_numpys, owners))
         if self.inputs and not self.ranges:
             self.ranges = [(0, 0, "")]
 
     def may_touch(self, array: Array) -> bool:
         """Whether an array might lie in memory that is written: a quick look at who owns it."""
-        owner = array if array.base is None else array.base
-        return id(owner) in self._owners or not (type(owner) is np.ndarray and owner.base is None)
+        if self._foreign:
+            return True
+        owner = array if array.flags.owndata else array.base
+        return id(owner) in self._owners or not _is_numpys(owner)
 
     def check(self, given: Sequence[Tensor], positions: Sequence[int]) -> None:
         """Refuse arguments that share memory with what is written under another name."""
@@ -296,10 +313,54 @@ class _Writes:
 
 
 def _owner(array: Array) -> Any:
-    """What the array's memory belongs to."""
-    while array.base is not None:
-        array = array.base
-    return array
+    """What the array's memory belongs to: the last array, or what that was made on."""
+    owner: Any = array
+    while isinstance(owner, np.ndarray) and owner.base is not None:
+        owner = owner.base
+    return owner
+
+
+def _is_numpys(owner: Any) -> bool:
+    """Whether this is an array that NumPy has allocated, so that nothing else lies in it."""
+    return type(owner) is np.ndarray and owner.flags.owndata
+
+
+class _Lent(NamedTuple):
+    """Memory of a state whose owner may close or move it, such as a mapped file."""
+
+    name: str
+    owner: Any
+    place: tuple[int, int]
+
+    @classmethod
+    def of(cls, v: Value) -> "_Lent | None":
+        """The memory of this state, if it is such."""
+        owner = _owner(v.array)
+        if isinstance(owner, np.ndarray):
+            return None
+        try:
+            return cls(v.name, owner, _place(owner))
+        except (TypeError, ValueError, BufferError):  # it does not lend by Python's rules
+            return None
+
+    def check(self) -> None:
+        """Refuse to go on when it is not there any more: machine code would crash."""
+        try:
+            there = _place(self.owner) == self.place
+        except (ValueError, BufferError):
+            there = False
+        if not there:
+            kind = type(self.owner).__name__
+            raise RuntimeError(
+                f"the memory of {self.name} belongs to a {kind} that was closed or moved since the "
+                "jitted function was compiled: make the tensor anew, and jit the function again"
+            )
+
+
+def _place(owner: Any) -> tuple[int, int]:
+    """Address and size of what an object lends by Python's buffer protocol."""
+    array = np.frombuffer(owner, np.uint8)
+    return array.ctypes.data, array.nbytes
 
 
 def _bounds(v: Value) -> tuple[int, int]:

@@ -9,8 +9,10 @@ Here is decided which compiled form fits a call; what one is made of stands in `
 
 import functools
 import inspect
+import os
 import threading
 import types
+import weakref
 from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -72,6 +74,10 @@ def jit(function: Callable[..., Any]) -> "Jitted":
     Gradients that a call leaves in the `.grad` of parameters stay there until the next call, which
     may write over them: copy one that you want to keep.
 
+    Threads may call it at the same time: calls of one function take turns. Different functions that
+    write to the same tensors don't, nor does a fork wait for what another thread is just writing:
+    there a lock is yours to take. A fork does wait for another thread that compiles.
+
     Parameters
     ----------
     function : takes and returns tensors, also in tuples, lists and dicts; NumPy arrays may be
@@ -107,6 +113,7 @@ class Jitted:
         self._warned: set[str] = set()
         self._hits = self._traces = 0
         self._lock = threading.RLock()
+        _jitted.add(self)
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         return self if instance is None else types.MethodType(self, instance)
@@ -146,7 +153,7 @@ class Jitted:
         compiled = Compiled(trace(self._function, args, kwargs))
         compiled.used = self._hits
         self._drop_oldest()
-        self._entries.setdefault(key, []).insert(0, compiled)
+        self._entries[key] = [compiled, *self._entries.get(key, ())]
         self._last_key = key
         self._traces += 1
         self._reasons.append(reason)
@@ -159,7 +166,7 @@ class Jitted:
         if len(forms) < MAX_FORMS:
             return
         _, key, form = min(forms, key=lambda entry: entry[0])
-        self._entries[key].remove(form)
+        self._entries[key] = [kept for kept in self._entries[key] if kept is not form]
         if not self._entries[key]:
             del self._entries[key]
         form.release()
@@ -211,6 +218,23 @@ class Jitted:
         if self._last is None:
             raise RuntimeError("nothing is compiled yet: call the function once")
         return self._last
+
+    def renew_lock(self) -> None:
+        """Make a lock that nobody holds."""
+        self._lock = threading.RLock()
+
+
+_jitted: weakref.WeakSet[Jitted] = weakref.WeakSet()
+
+
+def _renew_locks() -> None:
+    """In a child process, where the threads that were inside do not exist."""
+    for jitted in _jitted:
+        jitted.renew_lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_locks)
 
 
 # -- arguments -------------------------------------------------------------------------------------

@@ -29,6 +29,7 @@ from tinygrad_rl.core import (
     Where,
     at,
     caller,
+    frozen_here,
     history_of,
     mode,
     next_in_sequence,
@@ -36,6 +37,8 @@ from tinygrad_rl.core import (
     register_hook,
     set_grad,
     set_history,
+    set_requires_grad,
+    unfreeze,
     watching,
     wrap,
 )
@@ -119,6 +122,7 @@ class _Recorder(Observer):
         self.values: dict[int, Value] = {}
         self.alive: list[Tensor] = []  # so that no id is used twice
         self.start = next_in_sequence()
+        self.blocks = frozen_here()
         self.arguments: dict[int, tuple[int, Tensor]] = {}  # by the id of the leaf in its place
         self.aliases: dict[int, Tensor] = {}  # these leaves by the ids of the arguments
         self.inputs: list[Value] = []
@@ -272,6 +276,8 @@ class _Recorder(Observer):
         """Refuse what is left behind outside and can't be left behind again by later calls."""
         if mode.grad is not grad_mode:
             raise TraceError("a jitted function can't leave grad mode changed: use `with`")
+        if frozen_here().keys() != self.blocks.keys():
+            raise TraceError("a jitted function can't leave a frozen() block open, or end another")
         for tensor, *_ in self.backup:
             if tensor.node is not None and tensor.node.sequence > self.start:
                 raise TraceError(
@@ -281,6 +287,9 @@ class _Recorder(Observer):
 
     def undo(self) -> None:
         """Give every tensor from outside its values, gradient and flag back, as nothing was."""
+        for key, frozen in frozen_here().items():
+            if key not in self.blocks:
+                unfreeze(frozen)
         for tensor, array, history, version in reversed(self.backup):
             tensor._array[...] = array
             set_history(tensor, history)
@@ -293,7 +302,7 @@ class _Recorder(Observer):
         for tensor, flag, _ in self.flags.values():
             self.last_flags[id(tensor)] = tensor.requires_grad
             if tensor.requires_grad is not flag and self._is_outside(tensor):
-                set_history(tensor, History(tensor.node, flag, tensor.op, tensor.cuts))
+                set_requires_grad(tensor, flag, tensor.cuts)
 
     def outside(self, tensor: Tensor) -> Outside | None:
         """Where a later call finds this tensor, when it is one from outside."""
@@ -330,11 +339,12 @@ class _Recorder(Observer):
         tree = replaced(result, Tensor, returned)
         leaves = [first for first in self.first_grads.values() if self._is_outside(first[0])]
         grads: list[tuple[Outside, Value | Outside | None]] = []
-        for leaf, before, _ in self.first_grads.values():
+        for leaf, before, writing in self.first_grads.values():
             if before is not None and id(leaf) in outer:
                 outer[id(before)] = f"grad_{outer[id(leaf)]}"
             g = self.last_grads[id(leaf)]
-            if g is before or not self._is_outside(leaf):
+            forgotten = writing and g is None  # also by calls that find one there
+            if (g is before and not forgotten) or not self._is_outside(leaf):
                 continue
             where = self._leaf(leaf)
             left: Value | Outside | None = None if g is None else self.outside(g)

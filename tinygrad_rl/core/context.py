@@ -11,6 +11,7 @@ from types import CodeType, FrameType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tinygrad_rl.core.freezing import Frozen
     from tinygrad_rl.core.node import Node
     from tinygrad_rl.core.op import Op
     from tinygrad_rl.core.tensor import Tensor
@@ -27,9 +28,16 @@ class Mode(threading.local):
     records_cuts: bool = True  # whether results without history say where their paths were cut
     interpret: bool = False  # compute elementwise ops by NumPy: a trace shall compile nothing
     observers: tuple["Observer", ...] = ()
+    frozen: dict[int, list["Frozen"]]  # by the id of the leaf, the innermost block's last
+
+    def __init__(self) -> None:
+        self.frozen = {}
 
 
 mode = Mode()
+
+frozen_anywhere: dict[int, "Frozen"] = {}
+"""The leaves that any thread has frozen: while there are none, nobody has to ask his thread."""
 
 
 class Changes:

@@ -17,7 +17,8 @@ from tinygrad_rl.core.context import mode
 from tinygrad_rl.core.dtypes import NUMBA, Size
 from tinygrad_rl.core.node import Rule, record
 from tinygrad_rl.core.op import Array, Op
-from tinygrad_rl.core.tensor import Tensor, as_tensor, constant
+from tinygrad_rl.core.operands import as_tensor, constant
+from tinygrad_rl.core.tensor import Tensor
 from tinygrad_rl.derive import Scalar, parse_text
 from tinygrad_rl.kernels import loops
 from tinygrad_rl.spelling import argument

@@ -18,9 +18,9 @@ class HookHandle:
 
     def remove(self) -> None:
         """Take the hook off; harmless when it is off already."""
-        Changes.count += 1
         if self._hook in self._hooks:
             self._hooks.remove(self._hook)
+        Changes.count += 1
 
 
 @method("register_hook")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_rl.core.context import Where, caller, mode, next_in_sequence
+from tinygrad_rl.core.context import Where, caller, frozen_anywhere, mode, next_in_sequence
 from tinygrad_rl.core.cuts import Cut, CutKind
 from tinygrad_rl.core.storage import Storage
 from tinygrad_rl.core.tensor import Bare, Tensor, storage_of, with_node, wrap
@@ -75,14 +75,14 @@ def record(
     out.node = out.accumulated = out.hooks = None
     out.op = op
     out._flag = False
-    out.cuts = ()
+    out._cuts = ()
     needs = tuple([t._flag for t in inputs])
     required = True in needs
     if required and mode.grad and op.differentiable:
         _remember(op, inputs, params, out, needs)
-    elif required or any([t.cuts for t in inputs]):  # noqa: C419 (faster than a generator)
+    elif required or any([t._cuts for t in inputs]):  # noqa: C419 (faster than a generator)
         if mode.records_cuts:
-            out.cuts = _cuts(op, inputs, required)
+            out._cuts = _cuts(op, inputs, required)
     out.__class__ = Tensor
     if mode.observers:
         for observer in mode.observers:
@@ -93,6 +93,12 @@ def record(
 def _remember(
     op: "Op", inputs: Sequence[Tensor], params: dict[str, Any], out: Bare, needs: tuple[bool, ...]
 ) -> None:
+    if frozen_anywhere:
+        needs = tuple([t.requires_grad for t in inputs])
+        if True not in needs:
+            if mode.records_cuts:
+                out._cuts = _cuts(op, inputs, False)
+            return
     plan = op.plans.get(needs)
     if plan is None:
         plan = op.plans[needs] = op.plan(needs)
@@ -136,7 +142,11 @@ def _remember(
     node.hooks = node.retained = node.released = node.unflagged = None
     if len(plan.positions) < len(needs):
         # To warn of a leaf whose flag is set too late; weak, so that no array is kept alive.
-        node.unflagged = [weakref.ref(t) for t in inputs if not t._flag and t.node is None]
+        node.unflagged = [
+            weakref.ref(t)
+            for t in inputs
+            if t.node is None and not (t.requires_grad if frozen_anywhere else t._flag)
+        ]
     out.node = node
     out._flag = True
 
@@ -171,7 +181,10 @@ def _own(value: Any) -> Any:
 
 def _cuts(op: "Op", inputs: Sequence[Tensor], required: bool) -> tuple[Cut, ...]:
     """Crumbs for a result without history: the lines where its paths were cut, no arrays."""
-    cuts = dict.fromkeys(cut for t in inputs for cut in t.cuts if cut.kind is not CutKind.UNFROZEN)
+    if frozen_anywhere:
+        required = any([t.requires_grad for t in inputs])  # noqa: C419 (as above)
+    found = [cut for t in inputs for cut in (t.cuts if frozen_anywhere else t._cuts)]
+    cuts = dict.fromkeys(cut for cut in found if cut.kind is not CutKind.UNFROZEN)
     if required:
         if not mode.grad:
             cut = Cut(CutKind.NO_GRAD, f"{op.name} was called with grad mode off", caller())

@@ -12,7 +12,8 @@ import numpy as np
 
 from tinygrad_rl.core.cuts import CutKind
 from tinygrad_rl.core.node import GradPlan, Rule, record
-from tinygrad_rl.core.tensor import DTYPES, Tensor, as_tensor, storage_of
+from tinygrad_rl.core.operands import as_tensor
+from tinygrad_rl.core.tensor import DTYPES, Tensor, storage_of
 
 Array = np.ndarray[Any, Any]
 Signature = tuple[tuple[str, ...], tuple[str, ...], bool]

@@ -2,7 +2,6 @@
 
 from collections import UserList, deque
 from collections.abc import Callable, Iterator
-from functools import lru_cache
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -14,13 +13,14 @@ from tinygrad_rl.core.context import (
     Observer,
     at,
     caller,
+    frozen_anywhere,
     mode,
     next_in_sequence,
     warn,
 )
 from tinygrad_rl.core.cuts import Cut, CutKind
 from tinygrad_rl.core.dtypes import DTYPES, Size
-from tinygrad_rl.core.storage import FOREIGN, Storage
+from tinygrad_rl.core.storage import Storage
 
 if TYPE_CHECKING:
     from tinygrad_rl.core.node import Node
@@ -37,14 +37,14 @@ class Bare:
     """
 
     # Not advertised, but named for the engine to read; written through the functions below.
-    # `_flag` and `accumulated` are `requires_grad` and `grad` as core sees them: no call, no
-    # observer.
+    # `_flag`, `_cuts` and `accumulated` are `requires_grad`, `cuts` and `grad` as core sees them:
+    # no call, no observer, no `frozen` block.
     __slots__ = (
         "__weakref__",
         "_array",
+        "_cuts",
         "_flag",
         "accumulated",
-        "cuts",
         "hooks",
         "node",
         "op",
@@ -53,7 +53,7 @@ class Bare:
     _array: np.ndarray[Any, Any]
     _flag: bool
     accumulated: "Tensor | None"
-    cuts: tuple[Cut, ...]  # where its paths were cut, for messages
+    _cuts: tuple[Cut, ...]  # where its paths were cut, for messages
     hooks: list[Any] | None  # of a leaf; a result's are on its node
     node: "Node | None"
     op: "Op | None"  # the op that made it, recorded or not
@@ -86,7 +86,7 @@ class Tensor(Bare):
             observer.on_create(t)
         if requires_grad is not False:
             _check_flag(t, requires_grad)
-            _set_flag(t, bool(requires_grad))
+            set_slot_flag(t, bool(requires_grad))
         return t
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -122,6 +122,8 @@ class Tensor(Bare):
     @property
     def requires_grad(self) -> bool:
         """Whether gradients are computed. Settable on leaves; a result has it iff an input had."""
+        if frozen_anywhere and (blocks := mode.frozen.get(id(self))):
+            return blocks[-1].flag
         return self._flag
 
     @requires_grad.setter
@@ -135,7 +137,7 @@ class Tensor(Bare):
                 "recorded already): use detach() to get a constant, or frozen() around the forward "
                 "pass"
             )
-        if flag == self._flag:
+        if flag == self.requires_grad:
             return  # nothing is set, so nothing is recorded
         kind = CutKind.UNFROZEN if flag else CutKind.FROZEN
         cut = Cut(kind, f"requires_grad set to {bool(flag)}", caller(), next_in_sequence())
@@ -147,6 +149,13 @@ class Tensor(Bare):
         """Set `requires_grad` in place and return the tensor."""
         self.requires_grad = flag
         return self
+
+    @property
+    def cuts(self) -> tuple[Cut, ...]:
+        """Where paths to this tensor were cut, and its flag set."""
+        if frozen_anywhere and (blocks := mode.frozen.get(id(self))):
+            return blocks[-1].cuts
+        return self._cuts
 
     @property
     def is_leaf(self) -> bool:
@@ -251,7 +260,7 @@ class Tensor(Bare):
         else:
             values = np.array2string(self._array, separator=", ", prefix="Tensor(", precision=6)
         parts = [values, f"shape={self.shape}", f"dtype={self.dtype}"]
-        if self._flag:
+        if self.requires_grad:
             parts.append("requires_grad=True")
         if self.node is not None:
             parts.append(f"op={self.node.op.name}")
@@ -275,7 +284,7 @@ class Tensor(Bare):
             )
         _reading(self, "copy.deepcopy")
         copied = memo[id(self)] = wrap(self._array.copy())
-        set_history(copied, history_of(self))
+        set_history(copied, History(None, self.requires_grad, self.op, self.cuts))
         if self.accumulated is not None:
             set_grad(copied, wrap(self.accumulated._array.copy()))
         return copied
@@ -327,7 +336,7 @@ def wrap(array: np.ndarray[Any, Any], storage: Storage | None = None) -> Tensor:
     t.storage = storage
     t.node = t.accumulated = t.hooks = t.op = None
     t._flag = False
-    t.cuts = ()
+    t._cuts = ()
     t.__class__ = Tensor
     return t  # type: ignore[return-value]
 
@@ -377,43 +386,6 @@ def _dtypes_in(data: Any) -> Iterator[np.dtype[Any]]:
         yield data.dtype
 
 
-def from_numpy(array: np.ndarray[Any, Any]) -> Tensor:
-    """A tensor that shares the array's memory: what is written to one is seen in the other.
-
-    What a gradient needs of a constant's values is copied when an op is called with it. A tensor
-    that requires a gradient itself is not copied: if its values have changed before `backward`,
-    that is an error.
-    """
-    if not isinstance(array, np.ndarray):
-        raise TypeError(
-            f"from_numpy takes a NumPy array, not {type(array).__name__}: write `tg.Tensor(data)` "
-            "for a copy"
-        )
-    return wrap(as_array(array), Storage(FOREIGN))
-
-
-@lru_cache(maxsize=4096)
-def _constant(text: str, dtype: np.dtype[Any]) -> Tensor:
-    value = np.array(
-        float(text) if dtype.kind == "f" else int(text) if dtype.kind != "b" else text == "True"
-    )
-    value = value.astype(dtype)
-    value.flags.writeable = False  # shared by all who use this number; a literal to the compiler
-    return wrap(value)
-
-
-def constant(value: float, dtype: np.dtype[Any]) -> Tensor:
-    """A Python number as a 0-d tensor; keyed by its text, since 0.0 and -0.0 are equal."""
-    return _constant(repr(value), dtype)
-
-
-def as_tensor(value: Any) -> Tensor:
-    """The tensor itself, or a constant made of an array (on its memory), list or number."""
-    if type(value) is Tensor:
-        return value
-    return from_numpy(value) if isinstance(value, np.ndarray) else wrap(as_array(value))
-
-
 def method(*names: str) -> Callable[[Any], Any]:
     """Make a function of a tensor a method of Tensor too, under each of the names."""
 
@@ -447,31 +419,40 @@ class History(NamedTuple):
 
 def history_of(tensor: Tensor) -> History:
     """What `set_history` gives to another tensor, or back to this one."""
-    return History(tensor.node, tensor._flag, tensor.op, tensor.cuts)
+    return History(tensor.node, tensor._flag, tensor.op, tensor._cuts)
 
 
 def set_history(tensor: Tensor, history: History) -> None:
     """Give a tensor the history of another one, whatever it had, without a word to observers."""
     _set_node(tensor, history.node)
-    _set_flag(tensor, history.requires_grad)
+    set_slot_flag(tensor, history.requires_grad)
     _set_op(tensor, history.op)
     _set_cuts(tensor, history.cuts)
 
 
 def set_requires_grad(tensor: Tensor, flag: bool, cuts: tuple[Cut, ...]) -> None:
-    """Set the flag of a leaf and the cuts that say why; observers and compiled functions hear."""
-    Changes.count += 1
+    """Set the flag of a leaf and the cuts that say why; observers and compiled functions hear.
+
+    Inside a `frozen` block it is set for this thread, until the block ends.
+    """
     for observer in mode.observers:
         observer.on_flag(tensor)
-    _set_flag(tensor, flag)
-    _set_cuts(tensor, cuts)
+    if blocks := mode.frozen.get(id(tensor)):
+        blocks[-1].flag, blocks[-1].cuts = flag, cuts
+        if flag and not tensor._flag:  # `record` looks there, and asks further only if it is set
+            blocks[-1].lent = True
+            set_slot_flag(tensor, True)
+    else:
+        set_slot_flag(tensor, flag)
+        _set_cuts(tensor, cuts)
+    Changes.count += 1  # afterwards: another thread must not look before, and then no more
 
 
 def with_node(node: "Node", array: np.ndarray[Any, Any], storage: Storage | None = None) -> Tensor:
     """A tensor whose history is this node: what it made, made anew."""
     t = wrap(array, storage)
     _set_node(t, node)
-    _set_flag(t, True)
+    set_slot_flag(t, True)
     return t
 
 
@@ -493,6 +474,6 @@ set_grad: Callable[[Tensor, Tensor | None], None] = vars(Bare)["accumulated"].__
 """Set `.grad` unchecked, without a word to observers."""
 
 # A slot's own setter is as fast as an assignment and does not ask the guard.
-_set_flag, _set_cuts, _set_node, _set_op, _set_storage = [
-    vars(Bare)[slot].__set__ for slot in ("_flag", "cuts", "node", "op", "storage")
+set_slot_flag, _set_cuts, _set_node, _set_op, _set_storage = [
+    vars(Bare)[slot].__set__ for slot in ("_flag", "_cuts", "node", "op", "storage")
 ]

@@ -25,7 +25,6 @@ import importlib.util
 import linecache
 import os
 import sys
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cache
@@ -43,6 +42,7 @@ from numba.core.errors import NumbaError
 
 from tinygrad_rl.files import write_atomically
 from tinygrad_rl.kernels import seal
+from tinygrad_rl.kernels.forks import compiling
 from tinygrad_rl.kernels.place import cache_dir, give_up, say_warnings
 
 try:
@@ -50,7 +50,6 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
-_lock = threading.RLock()
 _users: dict[str, int] = {}
 """How many users a loaded module has, by its name."""
 
@@ -87,10 +86,11 @@ def load(source: str, stem: str, names: Mapping[str, Any] | None = None) -> Modu
     -------
     ModuleType : the same one for the same source, until each call's module is released.
     """
-    _load_blas_alone()
     digest = hashlib.sha256(f"{_environment()}\n{source}".encode()).hexdigest()[:20]
     name = f"{stem}_{digest}"
-    with _lock:
+    with compiling:
+        _load_blas_alone()
+        np.ma  # noqa: B018  (imported at its first use, which Numba makes when others may fork)
         module = sys.modules.get(name)
         if module is None:
             module = _loaded(name, source.encode(), names or {})
@@ -107,7 +107,7 @@ def release(module: ModuleType) -> None:
     loading stay.
     """
     name = module.__name__
-    with _lock:
+    with compiling:
         if sys.modules.get(name) is not module:  # it was released before
             return
         _users[name] -= 1

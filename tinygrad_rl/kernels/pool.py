@@ -17,6 +17,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from typing import Any
 
@@ -32,9 +33,10 @@ from tinygrad_rl.kernels.cache import load
 _SIZE = ir.IntType(64)
 _LINE = 16
 """Numbers between what two threads write to, so that they are not on one line of a cache."""
-_OPEN, _FUNCTION, _MEMORY, _BASE, _FAILED = 0, 1, 2, 3, 4
+_OPEN, _FUNCTION, _MEMORY, _BASE, _FAILED, _TAKEN = 0, 1, 2, 3, 4, 5
 """Places in the control block: the phase that may be worked on (counted over all calls), the
-function's address, its argument, the count when the call began, and a part that failed."""
+function's address, its argument, the count when the call began, a part that failed, and whether a
+call is under way."""
 _CLAIMED, _DONE = _LINE, 2 * _LINE
 """Behind these, one number for each part: the phase that somebody took, and that is finished."""
 _STRIDE = 2 * _LINE
@@ -148,7 +150,14 @@ def _claim(control, part, ticket):
 
 @njit
 def run(control, function, memory, phases, parts):
-    """Run all phases; the number of a part that failed, counted through the phases, or -1."""
+    """Run all phases; the number of a part that failed, counted through the phases, or -1.
+
+    -2 when another thread's call is under way, and nothing is done. That this is found out here,
+    and forgotten here at the end, is what an interrupted thread can't miss.
+    """
+    if not _replace(control, _TAKEN, 0, 1):
+        return -2
+    failed = -1
     base = _read(control, _OPEN)
     control[_FUNCTION], control[_MEMORY], control[_BASE] = function, memory, base
     control[_FAILED] = -1
@@ -167,8 +176,10 @@ def run(control, function, memory, phases, parts):
                 if looks % 64 == 0:
                     _yield()
         if control[_FAILED] >= 0:
-            return phase * parts + control[_FAILED]
-    return -1
+            failed = phase * parts + control[_FAILED]
+            break
+    _publish(control, _TAKEN, 0)
+    return failed
 
 
 @njit
@@ -225,11 +236,11 @@ class _Workers:
 
     def __init__(self, parts: int) -> None:
         self.control = _new_control(parts)
-        self.lock = threading.Lock()
         self.wake = [threading.Event() for _ in range(1, parts)]
         for part, event in enumerate(self.wake, 1):
             name = f"tinygrad_rl part {part}"
-            threading.Thread(None, self._work, name, (part, event), daemon=True).start()
+            with suppress(RuntimeError):  # no more threads to be had: the work is done without
+                threading.Thread(None, self._work, name, (part, event), daemon=True).start()
 
     def _work(self, part: int, event: threading.Event) -> None:
         work = _machine_code().work
@@ -268,15 +279,13 @@ class Pooled:
         """Run all of it; an exception in any part is raised, after that part's phase."""
         run, parts = _machine_code().run, self._parts
         count = min(get_num_threads(), parts) - 1
-        workers = _workers(parts) if count else None
-        if workers is not None and workers.lock.acquire(blocking=False):
-            try:
-                for event in workers.wake[:count]:
-                    event.set()
-                failed = run(workers.control, self._address, memory, self._phases, parts)
-            finally:
-                workers.lock.release()
-        else:  # another thread has them: do it alone
+        failed = -2
+        if count:
+            workers = _workers(parts)
+            for event in workers.wake[:count]:
+                event.set()
+            failed = run(workers.control, self._address, memory, self._phases, parts)
+        if failed == -2:  # another thread has the workers: do it alone
             failed = run(_new_control(parts), self._address, memory, self._phases, parts)
         if failed >= 0:  # once more by way of Python, which then knows the exception
             self._function(memory, *divmod(failed, parts))

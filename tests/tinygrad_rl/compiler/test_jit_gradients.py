@@ -241,3 +241,17 @@ def test_gradients_are_named_after_what_they_are_the_gradient_of():
     names = [i.out.name for i in f.program().instructions]
     assert {"hidden", "loss", "grad_hidden", "grad_W", "grad_b"} <= set(names)
     assert names.index("grad_hidden") < names.index("grad_W")
+
+
+def test_a_gradient_is_forgotten_also_when_there_was_none_at_the_first_call():
+    w, v = weights(2, seed=1), weights(2, seed=2)
+
+    @tg.jit
+    def step(x):
+        w.grad = v.grad = None
+        (v * x).sum().backward()
+
+    step(tg.ones(2, dtype=np.float64))
+    w.grad = tg.ones(2, dtype=np.float64)
+    step(tg.ones(2, dtype=np.float64))
+    assert w.grad is None and v.grad is not None
