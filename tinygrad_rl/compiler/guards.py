@@ -12,8 +12,9 @@ optimizers were counted, they are looked at one by one, and numbers by their val
 
 import functools
 import operator
+import threading
 import types
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -117,6 +118,8 @@ class Guards:
     ----------
     places : what its code could read.
     settings : the tensors that it could get at.
+    usable : whether a later call may find everything as it was; not what the function itself
+        changes.
     """
 
     places: list[Place] = field(default_factory=list)
@@ -127,12 +130,13 @@ class Guards:
         self._spoiled: Place | None = None
         self._spoiled = self.changed()
         self._cells: list[tuple[Place, types.CellType]] = []
+        self.usable = self._spoiled is None
         self._test = self._make_test([p for p in self.places if not p.counted])
         self._counted = self._make_test([p for p in self.places if p.counted])
 
     def hold(self, everything: bool = True) -> bool:
         """Whether everything holds what it held, or everything that is not counted."""
-        if self._spoiled is not None:
+        if not self.usable:
             return False
         try:
             if self._test() and (not everything or self._counted()):
@@ -260,7 +264,7 @@ def attribute(thing: Any, key: str, name: str, where: Where | None) -> Place:
     if value is ABSENT or "__getattribute__" in _written(type(thing)):
         return place
     if not key.isidentifier():  # a layer of a Sequential
-        place.test, place.objects = f"{{0}}[{key!r}] is {{value}}", (vars(thing),)
+        place.test, place.objects = f"{{0}}[{_literal(key)}] is {{value}}", (vars(thing),)
         return place
     binds = hasattr(type(value), "__get__")
     function = isinstance(value, types.FunctionType)
@@ -294,45 +298,55 @@ def attribute_names(thing: TensorHolder, name: str, where: Where | None) -> Plac
 
 def contents(thing: Any, name: str, where: Where | None) -> Place:
     """The items of a list, set or dictionary, in order."""
-    if isinstance(thing, dict):
+    if isinstance(thing, (dict, types.MappingProxyType)):
         read: Callable[[], Any] = functools.partial(_items, thing)
         test = "same_items([*{0}, *{0}.values()], {value})"
     else:
         read = functools.partial(tuple, thing)
         test = "same_items({0}, {value})"
     place = Place(f"the contents of {name}", where, read, read(), test, (thing,))
-    items = list(thing.items() if isinstance(thing, dict) else enumerate(thing))
+    keys = list(thing) if isinstance(thing, dict) else list(range(len(place.value)))
+    items = place.value[-len(keys) :] if keys else ()
     if (
         type(thing) in (list, dict)
-        and len(thing) <= _FEW
-        and not any(isinstance(v, (*_ATOMS, float)) for _, v in items)
-        and all(isinstance(k, (int, str)) for k, _ in items)
+        and len(keys) <= _FEW
+        and not any(isinstance(item, (*_ATOMS, float)) for item in items)
+        and (type(thing) is list or all(type(k) is str for k in keys))
     ):  # without a call
-        tests = [f"{{0}}[{k!r}] is {{{n}}}" for n, (k, _) in enumerate(items, 1)]
-        place.test = " and ".join([f"len({{0}}) == {len(thing)}", *tests])
-        place.objects = (thing, *[v for _, v in items])
+        start = "[*{0}] == {1}" if type(thing) is dict else f"len({{0}}) == {len(keys)}"
+        tests = [f"{{0}}[{_literal(k)}] is {{{n}}}" for n, k in enumerate(keys, 2)]
+        place.test = " and ".join([start, *tests])
+        place.objects = (thing, keys, *items)
     return place
 
 
-def _items(mapping: dict[Any, Any]) -> tuple[Any, ...]:
+def _literal(key: Any) -> str:
+    """A key as it is written in a test, where braces have a meaning."""
+    return repr(key).replace("{", "{{").replace("}", "}}")
+
+
+def _items(mapping: Mapping[Any, Any]) -> tuple[Any, ...]:
     return (*mapping, *mapping.values())
 
 
-def values(array: np.ndarray[Any, Any], name: str, where: Where | None) -> Place:
-    """The values of a NumPy array, which can be written in place."""
+def values(array: Any, name: str, where: Where | None) -> Place:
+    """The values of a NumPy array or another buffer, which can be written in place."""
     read = functools.partial(_bits, array)
     remedy = "make it a tensor outside, with from_numpy(): its values are read at each call"
-    if array.nbytes > _LARGE:
+    size = memoryview(array).nbytes
+    if size > _LARGE:
         warn(
-            f"a jitted function compares the NumPy array {name!r} at each call, "
-            f"{array.nbytes / 1e6:.1f} MB: {remedy}"
+            f"a jitted function compares the values of {name!r} at each call, {size / 1e6:.1f} MB: "
+            f"{remedy}"
         )
     test = "{0}() == {value}"
     return Place(f"the values of {name}", where, read, read(), test, remedy=remedy)
 
 
-def _bits(array: np.ndarray[Any, Any]) -> tuple[Any, ...]:
-    return array.shape, array.dtype, array.tobytes()
+def _bits(array: Any) -> tuple[Any, ...]:
+    if isinstance(array, np.ndarray):
+        return array.shape, array.dtype, array.tobytes()
+    return (memoryview(array).tobytes(),)
 
 
 def called(get: Callable[[], Any], name: str, where: Where | None) -> Place:
@@ -383,7 +397,7 @@ def _attributes(thing: Any) -> dict[str, Any]:
     try:
         attributes = object.__getattribute__(thing, "__dict__")
     except AttributeError:
-        return {}
+        return vars(thing) if isinstance(thing, threading.local) else {}
     return attributes if isinstance(attributes, dict) else {}
 
 

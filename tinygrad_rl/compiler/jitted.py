@@ -136,6 +136,8 @@ class Jitted:
             for compiled in self._entries.get(key, ()):
                 if compiled.fits(tensors):
                     compiled.used = self._hits = self._hits + 1
+                    if compiled is not self._last:  # to be looked at first from now on
+                        self._entries[key].sort(key=lambda form: -form.used)
                     break
             else:
                 compiled = self._compile(key, args, kwargs, tensors)
@@ -153,7 +155,11 @@ class Jitted:
         compiled = Compiled(trace(self._function, args, kwargs))
         compiled.used = self._hits
         self._drop_oldest()
-        self._entries[key] = [compiled, *self._entries.get(key, ())]
+        forms = self._entries.get(key, ())
+        self._entries[key] = [compiled, *[form for form in forms if form.trace.guards.usable]]
+        for form in forms:
+            if not form.trace.guards.usable:
+                form.release()
         self._last_key = key
         self._traces += 1
         self._reasons.append(reason)

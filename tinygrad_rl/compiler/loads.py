@@ -73,6 +73,10 @@ def loads(code: CodeType) -> Loads:
         elif i.opname == "IMPORT_NAME":
             found.modules.setdefault(name, where)
         whole |= i.opname == "MATCH_CLASS"
+    for inner in code.co_consts:
+        for name, where in loads(inner).cells.items() if isinstance(inner, CodeType) else ():
+            if name in code.co_freevars:  # handed on to a function inside
+                found.cells.setdefault(name, where)
     if found.globals.keys() & _BY_NAME:
         for name in code.co_consts:
             if isinstance(name, str) and name.isidentifier():

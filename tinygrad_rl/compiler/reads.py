@@ -45,6 +45,7 @@ _NOTHING_INSIDE = (
 )
 _LISTS = (list, set, frozenset, tuple, bytearray, collections.deque, array.array)
 _GENERATORS = (np.random.Generator, np.random.RandomState, np.random.BitGenerator, random.Random)
+_VIEWS: Any = (type({}.keys()), type({}.values()), type({}.items()))
 _FIELD: type = type(vars(collections.namedtuple("_", "field"))["field"])
 _RANDOM = (
     "random numbers drawn inside a jitted function would be the same at every call ({}): draw them "
@@ -106,7 +107,9 @@ class Reads:
         self._reach(function, getattr(function, "__name__", type(function).__name__), None)
         for name, value in arguments_of(function, args, kwargs):
             for leaf in leaves(value):
-                if not isinstance(leaf, Tensor):
+                if isinstance(leaf, Tensor):
+                    self._reach_hooks(leaf, name, None)
+                else:
                     self._reach(leaf, name, None)
 
     # What the interpreter tells us.
@@ -195,14 +198,18 @@ class Reads:
         self._alive[id(thing)] = thing
         if isinstance(thing, Tensor):
             self._settings.append(setting(thing))
+            self._reach_hooks(thing, name, where)
         elif isinstance(thing, np.ndarray):
             self._add(("values", id(thing)), lambda: guards.values(thing, name, where))
+            for k, value in enumerate(thing.flat if thing.dtype == object else ()):
+                self._reach(value, f"{name}.flat[{k}]", where)
         elif isinstance(thing, _GENERATORS):
             self._add_generator(thing, name, where)
         elif isinstance(thing, types.FunctionType):
             self._functions.setdefault(thing.__code__, []).append((thing, where))
             if thing.__code__ in self._codes or is_inside(thing.__code__):
                 self._look_inside(thing, where)
+            self._watch(thing, name, where)
         elif isinstance(thing, types.ModuleType):
             if _library(thing.__name__) not in ("tinygrad_rl", *_COMPILED):
                 self._watch(thing, name, where)
@@ -211,6 +218,10 @@ class Reads:
                 self._watch(thing, name, where)
         elif not self._reach_around(thing, name, where):
             self._reach_instance(thing, name, where)
+
+    def _reach_hooks(self, tensor: Tensor, name: str, where: Where | None) -> None:
+        for hook in tensor.hooks or ():
+            self._reach(hook, f"a hook of {name}", where)
 
     def _reach_around(self, thing: Any, name: str, where: Where | None) -> bool:
         """What only leads on to others: a bound method, a property, a reference."""
@@ -228,6 +239,10 @@ class Reads:
             get = thing if isinstance(thing, weakref.ref) else functools.partial(thing.get, ABSENT)
             place = self._add(("called", id(thing)), lambda: guards.called(get, name, where))
             parts = (place.value,)
+        elif isinstance(thing, weakref.ProxyTypes):
+            parts = (thing.__init__.__self__,)
+        elif isinstance(thing, _VIEWS):
+            parts = (thing.mapping,)
         elif type(thing).__name__ in ("builtin_function_or_method", "cython_function_or_method"):
             parts = (getattr(thing, "__self__", None),)
         else:
@@ -238,7 +253,7 @@ class Reads:
 
     def _reach_instance(self, thing: Any, name: str, where: Where | None) -> None:
         kind = type(thing)
-        if isinstance(thing, dict):
+        if isinstance(thing, (dict, types.MappingProxyType)):
             place = self._add(("contents", id(thing)), lambda: guards.contents(thing, name, where))
             for key, value in zip(thing, place.value[len(thing) :], strict=True):
                 self._reach(value, f"{name}[{key!r}]", where)
@@ -255,6 +270,8 @@ class Reads:
                     "result as an argument"
                 )
                 raise self._refusal
+        elif _is_buffer(thing):
+            self._add(("values", id(thing)), lambda: guards.values(thing, name, where))
         if isinstance(thing, TensorHolder):
             self._watch(thing, name, where)
         elif _library(kind.__module__) == "tinygrad_rl":
@@ -381,6 +398,14 @@ def _library(module: Any, among: Set[str] = _LIBRARIES) -> str:
     if package.startswith("namedtuple_"):  # code that it generated
         return "collections"
     return package if package in among else ""
+
+
+def _is_buffer(thing: Any) -> bool:
+    try:
+        memoryview(thing)
+    except TypeError:
+        return False
+    return True
 
 
 def _is_ours(frame: types.FrameType) -> bool:
