@@ -74,6 +74,7 @@ def _flatten(value: Any, keys: tuple[str, ...], tensors: dict[str, Array]) -> li
     if not isinstance(value, (Tensor, np.ndarray, np.generic)):
         raise TypeError(f"{name!r} is a {type(value).__name__}, which can't be saved")
     try:
+        value = value.detach() if isinstance(value, Tensor) else value
         array = np.array(as_array(value), order="C")
     except TypeError as error:
         raise TypeError(f"{name!r}: {error}") from None

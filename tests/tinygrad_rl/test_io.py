@@ -56,6 +56,14 @@ def test_one_tensor_alone_and_tensors_that_are_not_contiguous(path: Path) -> Non
     loaded["t"].zero_()  # memory of its own, and writable
 
 
+def test_parameters_and_results_are_saved_as_values(path: Path) -> None:
+    w = tg.Tensor([1.0, 2.0], requires_grad=True)
+    tg.save(path, {"w": w, "twice": w * 2})
+    state = tg.load(path)
+    assert (state["w"].tolist(), state["twice"].tolist()) == ([1.0, 2.0], [2.0, 4.0])
+    assert not state["w"].requires_grad
+
+
 def test_the_safetensors_package_reads_dotted_names(path: Path) -> None:
     tg.save(path, STATE)
     arrays = safetensors.numpy.load_file(path)

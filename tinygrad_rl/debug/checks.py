@@ -175,7 +175,7 @@ def check_op(
 
 def _rounded(x: Any) -> Array:
     """Floats as float64 that float32 can represent: both precisions see the same values."""
-    array = as_array(x)
+    array = as_array(x.detach() if isinstance(x, Tensor) else x)
     return array.astype(np.float32).astype(np.float64) if array.dtype.kind == "f" else array
 
 
