@@ -32,13 +32,17 @@ from tinygrad_rl.core import Tensor, Where, at, is_inside
 from tinygrad_rl.naming import arguments_of
 from tinygrad_rl.tree import TensorHolder, leaves
 
-_COMPILED = ("numpy", "scipy", "numba", "llvmlite")
+_OPAQUE = (
+    *("numpy", "scipy", "numba", "llvmlite"),
+    *("pytest", "_pytest", "pluggy", "hypothesis", "coverage", "IPython", "ipykernel", "debugpy"),
+)
+"""What is not looked into: compiled libraries, and the tools that run the user's code."""
 _MUTED = {
     *("numba", "llvmlite", "importlib", "_frozen_importlib", "_frozen_importlib_external"),
     *("warnings", "logging", "linecache"),
 }
 """Who works for the engine, or tells the user something."""
-_LIBRARIES = {*sys.stdlib_module_names, *_COMPILED, "tinygrad_rl"}
+_LIBRARIES = {*sys.stdlib_module_names, *_OPAQUE, "tinygrad_rl"}
 _NOTHING_INSIDE = (
     *(int, float, complex, str, bytes, type(None), type(...), range, slice, np.generic, np.dtype),
     *(np.ufunc, types.CodeType),
@@ -211,7 +215,7 @@ class Reads:
                 self._look_inside(thing, where)
             self._watch(thing, name, where)
         elif isinstance(thing, types.ModuleType):
-            if _library(thing.__name__) not in ("tinygrad_rl", *_COMPILED):
+            if _library(thing.__name__) not in ("tinygrad_rl", *_OPAQUE):
                 self._watch(thing, name, where)
         elif isinstance(thing, type):
             if not _library(thing.__module__):
@@ -276,7 +280,7 @@ class Reads:
             self._watch(thing, name, where)
         elif _library(kind.__module__) == "tinygrad_rl":
             self._reach(getattr(thing, "__wrapped__", None), name, where)
-        elif kind.__module__ != "builtins" and _library(kind.__module__) not in _COMPILED:
+        elif kind.__module__ != "builtins" and _library(kind.__module__) not in _OPAQUE:
             self._watch(thing, name, where)
 
     def _look_inside(self, function: types.FunctionType, where: Where | None) -> None:
