@@ -27,6 +27,7 @@ from tinygrad_rl.core import (
     Changes,
     Tensor,
     caller,
+    common_writer,
     end_of_history,
     frozen_anywhere,
     set_grad,
@@ -139,9 +140,13 @@ class Compiled:
             self._changes_seen = -1 if frozen_anywhere else count  # -1: others see other flags
         elif not self.trace.guards.hold(everything=False):
             return False
-        return all(_found(leaf, tensors).accumulated is None for leaf in self.trace.absent) and all(
-            _found(leaf, tensors).accumulated is not None for leaf in self.trace.incoming
-        )
+        for leaf in self.trace.absent:  # loops are quicker than all(...)
+            if _found(leaf, tensors).accumulated is not None:
+                return False
+        for leaf in self.trace.incoming:  # noqa: SIM110 (as above)
+            if _found(leaf, tensors).accumulated is None:
+                return False
+        return True
 
     def _changed_setting(self) -> tuple[Tensor, str, Any, Any] | None:
         """A tensor whose flag or hooks are not what they were, and what these were and are."""
@@ -217,7 +222,7 @@ class Compiled:
         for leaf, g in self._grads:
             if isinstance(g, Tensor):
                 if g.storage is not None:
-                    g.storage.version += 1
+                    g.storage.wrote(None)
                 if isinstance(leaf, Tensor) and leaf.accumulated is g:
                     continue
             elif isinstance(g, int):
@@ -257,7 +262,10 @@ class _Writes:
     def __init__(self, traced: Trace) -> None:
         program = traced.program
         states = [s for s, _ in program.writes if s.kind == "state"]
-        self.storages = [storage_of(s.tensor) for s in states if s.tensor is not None]
+        storages = {
+            id(s): s for s in (storage_of(v.tensor) for v in states if v.tensor is not None)
+        }
+        self._writer = common_writer([*storages.values()]) if storages else None
         self.inputs = {program.inputs.index(s) for s, _ in program.writes if s.kind == "input"}
         self.ranges = sorted((*_bounds(s), s.name) for s in states if s.nbytes)
         self._starts = [first for first, _, _ in self.ranges]
@@ -302,14 +310,11 @@ class _Writes:
 
     def count(self, given: Sequence[Tensor]) -> None:
         """Count the writes, so that a gradient that needs the old values is refused."""
-        storages = self.storages
-        if self.inputs:
-            storages = [*storages, *[storage_of(given[k]) for k in self.inputs]]
-        if storages:
-            where = caller()
-            for storage in storages:
-                storage.version += 1
-                storage.changed = where
+        where = caller()
+        if self._writer is not None:
+            self._writer.wrote(where)
+        for k in self.inputs:
+            storage_of(given[k]).wrote(where)
 
 
 def _owner(array: Array) -> Any:

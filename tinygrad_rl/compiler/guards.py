@@ -10,10 +10,13 @@ identity, in one generated expression; only when that fails, or when settings of
 optimizers were counted, they are looked at one by one, and numbers by their value.
 """
 
+import ast
+import builtins
 import functools
 import operator
 import threading
 import types
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -129,65 +132,81 @@ class Guards:
         # What the function itself changes is another at each call, even if it is changed back.
         self._spoiled: Place | None = None
         self._spoiled = self.changed()
-        self._cells: list[tuple[Place, types.CellType]] = []
         self.usable = self._spoiled is None
-        self._test = self._make_test([p for p in self.places if not p.counted])
-        self._counted = self._make_test([p for p in self.places if p.counted])
+        self._test = _Test([p for p in self.places if not p.counted])
+        self._counted = _Test([p for p in self.places if p.counted])
 
     def hold(self, everything: bool = True) -> bool:
         """Whether everything holds what it held, or everything that is not counted."""
         if not self.usable:
             return False
         try:
-            if self._test() and (not everything or self._counted()):
+            if self._test.holds() and (not everything or self._counted.holds()):
                 return True
         except Exception:  # something is gone
             return False
         # Perhaps only made anew: 0.5 is 0.5. A list can have become the same list of others.
         if self.changed() is not None:
             return False
-        for place, cell in self._cells:
-            place.value = cell.cell_contents = place.now()
+        self._test.renew()
+        self._counted.renew()
         return True
 
     def changed(self) -> Place | None:
         """The first place that holds something else now, or did so when the trace was over."""
         return self._spoiled or next((p for p in self.places if not same(p.value, p.now())), None)
 
-    def _make_test(self, places: Sequence[Place]) -> Callable[[], bool]:
-        """One function that compares all places: a call of each `read` would take far longer."""
-        names: dict[int, str] = {}
-        values: list[Any] = []
 
-        def name(thing: Any) -> str:
-            if id(thing) not in names:
-                names[id(thing)] = f"o{len(names)}"
-                values.append(thing)
-            return names[id(thing)]
+class _Test:
+    """One function that compares all places: a call of each `read` would take far longer.
 
+    The objects are constants of its code. They could be variables that it closes over, but each
+    cell of these is one more place in memory to wait for.
+    """
+
+    def __init__(self, places: Sequence[Place]) -> None:
         different = {(p.test, *map(id, p.objects)): p for p in places}
-        tests = [
-            p.test.format(*map(name, p.objects), value=f"v{k}")
-            for k, p in enumerate(different.values())
+        self._places = list(different.values())
+        objects: list[Any] = [_same_items, *[p.value for p in self._places]]
+        number = {id(thing): k for k, thing in enumerate(objects) if k == 0}
+        tests = ["True"]
+        for k, place in enumerate(self._places, 1):
+            for thing in place.objects:
+                if id(thing) not in number:
+                    number[id(thing)] = len(objects)
+                    objects.append(thing)
+            names = [f"o{number[id(thing)]}" for thing in place.objects]
+            tests.append(place.test.format(*names, value=f"o{k}"))
+        source = " and ".join(tests).replace("same_items(", "o0(")
+        tree = _Numbered().visit(ast.parse(f"lambda: {source}", mode="eval"))
+        with warnings.catch_warnings():  # constants are seldom what is subscripted
+            warnings.simplefilter("ignore", SyntaxWarning)
+            outer = compile(ast.fix_missing_locations(tree), "<guards>", "eval")
+        code = next(c for c in outer.co_consts if isinstance(c, types.CodeType))
+        self._order = [next(iter(c)) if isinstance(c, frozenset) else None for c in code.co_consts]
+        kept = [
+            c if k is None else objects[k] for c, k in zip(code.co_consts, self._order, strict=True)
         ]
-        cells = [f"v{k}" for k in range(len(tests))]
-        made: dict[str, Any] = {}
-        parameters = ", ".join([*names.values(), *cells, "same_items"])
-        lines = [f"def make({parameters}):", " def test():"]
-        for start in range(0, len(tests), 500):  # a longer expression would nest too deep
-            chunk = " and ".join(tests[start : start + 500])
-            lines.append(f"  if not ({chunk}): return False")
-        exec("\n".join([*lines, "  return True", " return test"]), made)
-        test: types.FunctionType = made["make"](
-            *values, *[p.value for p in different.values()], _same_items
-        )
-        held = dict(zip(test.__code__.co_freevars, test.__closure__ or (), strict=True))
-        self._cells += [
-            (p, held[name])
-            for name, p in zip(cells, different.values(), strict=True)
-            if name in held
-        ]
-        return test
+        code = code.replace(co_consts=tuple(kept))
+        self.holds = types.FunctionType(code, {"__builtins__": builtins})
+
+    def renew(self) -> None:
+        """Compare with what the places hold now, from now on."""
+        constants = list(self.holds.__code__.co_consts)
+        for k, number in enumerate(self._order):
+            if number is not None and 0 < number <= len(self._places):
+                place = self._places[number - 1]
+                place.value = constants[k] = place.now()
+        self.holds.__code__ = self.holds.__code__.replace(co_consts=tuple(constants))
+
+
+class _Numbered(ast.NodeTransformer):
+    """Puts constants that are like no others in the place of the names o0, o1, ..."""
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        number = node.id.removeprefix("o")
+        placeholder: Any = frozenset([int(number)]) if number.isdigit() else None
+        return node if placeholder is None else ast.Constant(placeholder)
 
 
 def _same_items(things: Any, before: tuple[Any, ...]) -> bool:

@@ -223,7 +223,7 @@ class _Recorder(Observer):
         if key not in self.made:
             if key not in self.writes:
                 storage = target.storage
-                version = None if storage is None else (storage.version, storage.changed)
+                version = None if storage is None else storage.state()
                 self.backup.append((target, target._array.copy(), history_of(target), version))
             self.writes[key] = (self.writes[key][0] if key in self.writes else old, new)
         if target.storage is not None and target.storage.shared:
@@ -295,7 +295,7 @@ class _Recorder(Observer):
             set_history(tensor, history)
             storage = tensor.storage
             if storage is not None:
-                storage.version, storage.changed = version or (0, None)
+                storage.restore(version)
         for leaf, before, _ in self.first_grads.values():
             self.last_grads[id(leaf)] = leaf.accumulated
             set_grad(leaf, before)

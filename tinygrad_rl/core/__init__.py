@@ -30,6 +30,7 @@ from tinygrad_rl.core.moves import Gather, Scatter, View
 from tinygrad_rl.core.node import LOST, GradPlan, Node, Rule, changed_since, end_of_history, record
 from tinygrad_rl.core.op import REGISTRY, Op
 from tinygrad_rl.core.operands import as_tensor, constant, from_numpy
+from tinygrad_rl.core.storage import common_writer
 from tinygrad_rl.core.tensor import REFLECTED, History, Tensor, alias, as_array
 from tinygrad_rl.core.tensor import history_of, method, set_grad, set_history
 from tinygrad_rl.core.tensor import set_requires_grad, storage_of, touch_grad, with_node, wrap

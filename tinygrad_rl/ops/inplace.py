@@ -50,9 +50,7 @@ def assign_(target: Tensor, value: Any) -> Tensor:
     for observer in mode.observers:
         observer.on_assign(target, value)
     target._array[...] = value._array
-    storage = storage_of(target)
-    storage.version += 1
-    storage.changed = caller()
+    storage_of(target).wrote(caller())
     if mode.grad and (history or target.node is not None):
         if history and target.node is not None:
             value.node.retained, target.node.retained = target.node.retained, None
