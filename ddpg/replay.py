@@ -47,7 +47,7 @@ class Replay:
         # Scalars get a column of their own, so that they meet Q's (B, 1) without broadcasting.
         widths = (obs_dim, act_dim, 1, obs_dim, 1)
         ends = np.cumsum(widths).tolist()
-        self._parts = [slice(end - width, end) for end, width in zip(ends, widths, strict=True)]
+        self._parts = tuple(slice(b - width, b) for b, width in zip(ends, widths, strict=True))
         self._rows = np.zeros((capacity, ends[-1]), dtype=np.float32)
         self._table = tg.from_numpy(self._rows)
         # A row before it is checked, and where in it the parts lie.

@@ -74,6 +74,7 @@ class Compiled:
             self._function = Pooled(self._function, phases, self.plan.parts)
         self.file = Path(str(self._module.__file__))
         self._changes_seen = -1
+        self._holds = traced.guards.hold_uncounted
         self._lay_out(source)
         self._place_results()
         self._writes = _Writes(traced)
@@ -121,6 +122,7 @@ class Compiled:
         final = dict(zip(self.trace.program.outputs, self.plan.program.outputs, strict=True))
         self._results = {v: self._array_of(final[v]) for v in self.trace.program.outputs}
         self._grads: list[tuple[Outside, Any]] = []
+        self._kept_grads: list[tuple[Tensor, Tensor]] = []
         placed: set[Value] = set()
         for leaf, g in self.trace.grads:
             left: Any = self._results[g] if isinstance(g, Value) else g
@@ -128,8 +130,9 @@ class Compiled:
                 # A parameter's gradient stays in its place, and every call writes over it. Others
                 # get copies: an argument's, and one that is equal to another leaf's.
                 placed.add(final[g])
-                left = wrap(left)
-            self._grads.append((leaf, left))
+                self._kept_grads.append((leaf, wrap(left)))
+            else:
+                self._grads.append((leaf, left))
 
     def fits(self, tensors: Sequence[Tensor]) -> bool:
         """Whether everything is as it was when this form was traced."""
@@ -138,7 +141,7 @@ class Compiled:
             if not self.trace.guards.hold() or self._changed_setting():
                 return False
             self._changes_seen = -1 if frozen_anywhere else count  # -1: others see other flags
-        elif not self.trace.guards.hold(everything=False):
+        elif not self._holds():
             return False
         for leaf in self.trace.absent:  # loops are quicker than all(...)
             if _found(leaf, tensors).accumulated is not None:
@@ -200,8 +203,7 @@ class Compiled:
         for k, array, copy in copies:
             if k in self._writes.inputs:
                 array[...] = copy
-        if self._grads:
-            self._leave_grads(tensors)
+        self._leave_grads(tensors)
         for leaf, flag in self.trace.new_flags:
             _found(leaf, tensors).requires_grad = flag
         return self._build(tensors)
@@ -219,15 +221,15 @@ class Compiled:
 
     def _leave_grads(self, tensors: Sequence[Tensor]) -> None:
         """Set the `.grad` of leaves as the function would have."""
+        for parameter, kept in self._kept_grads:
+            if kept.storage is not None:
+                kept.storage.wrote(None)
+            if parameter.accumulated is not kept:
+                set_grad(parameter, kept)
         for leaf, g in self._grads:
-            if isinstance(g, Tensor):
-                if g.storage is not None:
-                    g.storage.wrote(None)
-                if isinstance(leaf, Tensor) and leaf.accumulated is g:
-                    continue
-            elif isinstance(g, int):
+            if isinstance(g, int):
                 g = tensors[g]
-            elif g is not None:
+            elif isinstance(g, np.ndarray):
                 g = wrap(g.copy())
             set_grad(_found(leaf, tensors), g)
 

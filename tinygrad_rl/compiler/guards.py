@@ -135,15 +135,25 @@ class Guards:
         self.usable = self._spoiled is None
         self._test = _Test([p for p in self.places if not p.counted])
         self._counted = _Test([p for p in self.places if p.counted])
+        self._quick = self._test.holds if self.usable else lambda: False
 
-    def hold(self, everything: bool = True) -> bool:
-        """Whether everything holds what it held, or everything that is not counted."""
+    def hold_uncounted(self) -> bool:
+        """Whether everything holds what it held, when no change was counted."""
+        try:
+            if self._quick():
+                return True
+        except Exception:  # something is gone
+            return False
+        return self.hold()
+
+    def hold(self) -> bool:
+        """Whether everything holds what it held."""
         if not self.usable:
             return False
         try:
-            if self._test.holds() and (not everything or self._counted.holds()):
+            if self._quick() and self._counted.holds():
                 return True
-        except Exception:  # something is gone
+        except Exception:  # as above
             return False
         # Perhaps only made anew: 0.5 is 0.5. A list can have become the same list of others.
         if self.changed() is not None:

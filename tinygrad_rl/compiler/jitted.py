@@ -126,9 +126,11 @@ class Jitted:
         if kwargs or not {*map(type, args)} <= _TENSORS:
             args, kwargs = _as_tensors(args), _as_tensors(kwargs)
             tensors = tensors_in((args, kwargs))
+            of_args = _signature(args)
         else:
             tensors = list(args)
-        key: tuple[Any, ...] = (mode.grad, _signature(args), _signature(kwargs) if kwargs else ())
+            of_args = (tuple, *[_of_tensor(t) for t in args])
+        key: tuple[Any, ...] = (mode.grad, of_args, _signature(kwargs) if kwargs else ())
         if len(tensors) > 1 and len({id(t) for t in tensors}) < len(tensors):
             tensors, pattern = _once(tensors)
             key = (*key, pattern)
@@ -261,12 +263,7 @@ def _signature(tree: Any) -> Any:
     """What of an argument selects the compiled form."""
     kind = type(tree)
     if kind is Tensor:
-        # A result of an op is not treated as a leaf: gradients can't be left in it.
-        leaf = tree.node is None
-        if tree.hooks:
-            hooks = map(_Same, tree.hooks)
-            return tree._array.shape, tree._array.dtype, tree.requires_grad, leaf, *hooks
-        return tree._array.shape, tree._array.dtype, tree.requires_grad, leaf
+        return _of_tensor(tree)
     if isinstance(tree, (tuple, list)):
         return (kind, *[_signature(v) for v in tree])
     if isinstance(tree, dict):
@@ -274,6 +271,14 @@ def _signature(tree: Any) -> Any:
     if kind in (int, bool, str, float, Size, type(None)):
         return kind, repr(tree)
     return kind, _Same(tree)
+
+
+def _of_tensor(t: Tensor) -> Any:
+    # A result of an op is not treated as a leaf: gradients can't be left in it.
+    array, leaf = t._array, t.node is None
+    if t.hooks:
+        return array.shape, array.dtype, t.requires_grad, leaf, *map(_Same, t.hooks)
+    return array.shape, array.dtype, t.requires_grad, leaf
 
 
 class _Same:
