@@ -15,6 +15,7 @@ import collections
 import contextvars
 import functools
 import gc
+import os
 import random
 import sys
 import types
@@ -37,6 +38,7 @@ _OPAQUE = (
     *("pytest", "_pytest", "pluggy", "hypothesis", "coverage", "IPython", "ipykernel", "debugpy"),
 )
 """What is not looked into: compiled libraries, and the tools that run the user's code."""
+_STANDARD = os.path.dirname(os.__file__)
 _MUTED = {
     *("numba", "llvmlite", "importlib", "_frozen_importlib", "_frozen_importlib_external"),
     *("warnings", "logging", "linecache"),
@@ -401,7 +403,14 @@ def _library(module: Any, among: Set[str] = _LIBRARIES) -> str:
     package = str(module).partition(".")[0]
     if package.startswith("namedtuple_"):  # code that it generated
         return "collections"
-    return package if package in among else ""
+    return package if package in among and not _is_namesake(package) else ""
+
+
+@functools.cache
+def _is_namesake(package: str) -> bool:
+    """Whether a file of the user's, such as `code.py`, has a name of the standard library."""
+    file = getattr(sys.modules.get(package), "__file__", None)
+    return package in sys.stdlib_module_names and not (file or _STANDARD).startswith(_STANDARD)
 
 
 def _is_buffer(thing: Any) -> bool:

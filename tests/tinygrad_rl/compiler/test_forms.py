@@ -296,3 +296,15 @@ def test_an_exception_in_a_trace_leaves_nothing_behind():
     assert weight.tolist() == [1.0, 1.0]
     assert rng.bit_generator.state == before
     assert sys.getprofile() is None
+
+
+def test_a_file_that_is_named_like_a_standard_module_is_the_users(tmp_path, monkeypatch):
+    (tmp_path / "antigravity.py").write_text("scale = 2.0\ndef step(x):\n    return x * scale\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "antigravity", raising=False)
+    import antigravity
+
+    step = tg.jit(antigravity.step)
+    step(X)
+    monkeypatch.setattr(antigravity, "scale", 3.0)
+    assert step(X).tolist() == [3.0, 6.0]
