@@ -199,7 +199,7 @@ class Reads:
 
     def _reach(self, thing: Any, name: str, where: Where | None) -> None:
         """Look into something that user code can get at."""
-        if isinstance(thing, _NOTHING_INSIDE) or id(thing) in self._alive or thing is sys.modules:
+        if _is_plain(thing) or id(thing) in self._alive or thing is sys.modules:
             return
         self._alive[id(thing)] = thing
         if isinstance(thing, Tensor):
@@ -288,6 +288,7 @@ class Reads:
     def _look_inside(self, function: types.FunctionType, where: Where | None) -> None:
         """What a function that runs closes over, and its defaults."""
         name = function.__name__
+        where = where or (function.__code__, -1)
         if not is_inside(function.__code__):
             for key in ("__code__", "__defaults__", "__kwdefaults__"):
                 value = getattr(function, key)
@@ -342,13 +343,13 @@ class Reads:
     def _matters(self, thing: Any, key: str, value: Any) -> bool:
         """Whether an attribute is the user's, and not a number that nobody asks for."""
         if isinstance(thing, types.ModuleType) and _library(thing.__name__):
-            return not (callable(value) or isinstance(value, (types.ModuleType, *_NOTHING_INSIDE)))
+            return not (callable(value) or isinstance(value, types.ModuleType) or _is_plain(value))
         if not isinstance(thing, TensorHolder):
             return not isinstance(value, _FIELD)
         if key not in vars(thing) and guards.is_ours(type(thing), key):
             return False
         asked = key in self._names or key in self._inner
-        return asked or not isinstance(value, _NOTHING_INSIDE)
+        return asked or not _is_plain(value)
 
     def _add_operators(self) -> None:
         """The methods that ran without being called by their names: `__call__`, `__enter__`."""
@@ -411,6 +412,11 @@ def _is_namesake(package: str) -> bool:
     """Whether a file of the user's, such as `code.py`, has a name of the standard library."""
     file = getattr(sys.modules.get(package), "__file__", None)
     return package in sys.stdlib_module_names and not (file or _STANDARD).startswith(_STANDARD)
+
+
+def _is_plain(thing: Any) -> bool:
+    """Whether there is nothing inside; a user's class of numbers may have attributes."""
+    return isinstance(thing, _NOTHING_INSIDE) and type(thing).__module__ in ("builtins", "numpy")
 
 
 def _is_buffer(thing: Any) -> bool:
