@@ -74,7 +74,7 @@ class Compiled:
             self._function = Pooled(self._function, phases, self.plan.parts)
         self.file = Path(str(self._module.__file__))
         self._changes_seen = -1
-        self._holds = traced.guards.hold_uncounted
+        self._quick = traced.guards.quick
         self._lay_out(source)
         self._place_results()
         self._writes = _Writes(traced)
@@ -141,8 +141,13 @@ class Compiled:
             if not self.trace.guards.hold() or self._changed_setting():
                 return False
             self._changes_seen = -1 if frozen_anywhere else count  # -1: others see other flags
-        elif not self._holds():
-            return False
+        else:
+            try:
+                held = self._quick()
+            except Exception:  # a place is gone
+                held = False
+            if not held and not self.trace.guards.hold():
+                return False
         for leaf in self.trace.absent:  # loops are quicker than all(...)
             if _found(leaf, tensors).accumulated is not None:
                 return False

@@ -123,6 +123,8 @@ class Guards:
     settings : the tensors that it could get at.
     usable : whether a later call may find everything as it was; not what the function itself
         changes.
+    quick : whether all that is not counted holds the very things that it held; raises where a
+        place is gone. Else `hold` knows.
     """
 
     places: list[Place] = field(default_factory=list)
@@ -135,25 +137,16 @@ class Guards:
         self.usable = self._spoiled is None
         self._test = _Test([p for p in self.places if not p.counted])
         self._counted = _Test([p for p in self.places if p.counted])
-        self._quick = self._test.holds if self.usable else lambda: False
-
-    def hold_uncounted(self) -> bool:
-        """Whether everything holds what it held, when no change was counted."""
-        try:
-            if self._quick():
-                return True
-        except Exception:  # something is gone
-            return False
-        return self.hold()
+        self.quick = self._test.holds if self.usable else lambda: False
 
     def hold(self) -> bool:
         """Whether everything holds what it held."""
         if not self.usable:
             return False
         try:
-            if self._quick() and self._counted.holds():
+            if self.quick() and self._counted.holds():
                 return True
-        except Exception:  # as above
+        except Exception:  # something is gone
             return False
         # Perhaps only made anew: 0.5 is 0.5. A list can have become the same list of others.
         if self.changed() is not None:

@@ -51,7 +51,6 @@ MAX_FORMS = 64
 """How many compiled forms of a function are kept; a new one then takes the place of that which was
 not used for longest."""
 
-_TENSORS = {Tensor}
 _REPEATED = 8
 """After so many traces in a row that one thing caused, a warning names it."""
 
@@ -120,17 +119,21 @@ class Jitted:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the compiled form for these arguments, made first where there is none yet."""
+        key: tuple[Any, ...]
         if mode.observers:
             # Whoever watches ops (another trace, a FLOP count, an explanation) wants to see them.
             return self._function(*args, **kwargs)
-        if kwargs or not {*map(type, args)} <= _TENSORS:
+        of_args: list[Any] = [tuple]
+        for argument in () if kwargs else args:
+            if type(argument) is not Tensor:
+                break
+            of_args.append(_of_tensor(argument))
+        if len(of_args) > len(args):  # the usual call: all of them are tensors
+            tensors, key = list(args), (mode.grad, tuple(of_args), ())
+        else:
             args, kwargs = _as_tensors(args), _as_tensors(kwargs)
             tensors = tensors_in((args, kwargs))
-            of_args = _signature(args)
-        else:
-            tensors = list(args)
-            of_args = (tuple, *[_of_tensor(t) for t in args])
-        key: tuple[Any, ...] = (mode.grad, of_args, _signature(kwargs) if kwargs else ())
+            key = (mode.grad, _signature(args), _signature(kwargs) if kwargs else ())
         if len(tensors) > 1 and len({id(t) for t in tensors}) < len(tensors):
             tensors, pattern = _once(tensors)
             key = (*key, pattern)
