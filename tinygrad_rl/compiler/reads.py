@@ -95,6 +95,7 @@ class Reads:
         self._places: dict[Any, Place] = {}
         self._names: dict[str, Where | None] = {}  # attributes that user code loads
         self._inner: set[str] = set()  # those that our own code loads
+        self._held: set[str] = set()  # those that modules and optimizers have, of all that can be
         self._asked: dict[str, Where] = {}
         self._any = False
         self._codes: set[types.CodeType] = set()
@@ -168,9 +169,10 @@ class Reads:
     def _add_inner_names(self, names: Sequence[str]) -> None:
         new = {*names} - self._inner
         self._inner |= new
-        for found in list(self._objects):
-            if isinstance(found[0], TensorHolder):
-                self._look(*found, new)
+        if known := new & self._held:
+            for found in list(self._objects):
+                if isinstance(found[0], TensorHolder):
+                    self._look(*found, known)
 
     def _is_inner(self, code: types.CodeType) -> bool:
         """Whether the function was made by code that ran, which has its variables."""
@@ -314,6 +316,7 @@ class Reads:
         if isinstance(thing, TensorHolder):
             key = (id(thing), "attributes")
             self._add(key, lambda: guards.attribute_names(thing, name, where))
+            self._held.update(vars(thing), *map(vars, type(thing).__mro__))
         names = {*self._names}
         if isinstance(thing, TensorHolder):  # our code reads it too, and what it holds by any name
             names |= {*self._inner, *vars(thing)}
