@@ -1,6 +1,6 @@
 """Guards: what Python held when a function was traced, and whether it still does.
 
-    guards = Guards(places, tensors)
+    guards = Guards(places, settings)
     guards.hold()                         # False: the compiled form would be stale
     guards.changed()                      # the Place that differs
 
@@ -107,7 +107,7 @@ class Reason:
     what: str
     before: str = ""
     now: str = ""
-    remedy: str = ""
+    remedy: str = "set it once, before the calls"
 
     def __str__(self) -> str:
         return f"{self.what}: {self.before} -> {self.now}" if self.now else self.what

@@ -73,8 +73,8 @@ class Storage:
 
 
 def common_writer(storages: Sequence[Storage]) -> Writer:
-    """The writer of exactly these storages, the same one whoever asks."""
-    for writer in storages[0].writers if storages else ():
+    """The writer of exactly these storages, at least one, the same whoever asks."""
+    for writer in storages[0].writers:
         if writer.size == len(storages) and all(writer in s.writers for s in storages):
             return writer
     writer = Writer(len(storages))
