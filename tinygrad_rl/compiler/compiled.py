@@ -138,7 +138,7 @@ class Compiled:
         """Whether everything is as it was when this form was traced."""
         count = Changes.count
         if self._changes_seen != count or frozen_anywhere:
-            if not self.trace.guards.hold() or self._changed_setting():
+            if not self.trace.guards.hold():
                 return False
             self._changes_seen = -1 if frozen_anywhere else count  # -1: others see other flags
         else:
@@ -156,15 +156,6 @@ class Compiled:
                 return False
         return True
 
-    def _changed_setting(self) -> tuple[Tensor, str, Any, Any] | None:
-        """A tensor whose flag or hooks are not what they were, and what these were and are."""
-        for t, flag, hooks in self.trace.guards.settings:
-            if t.requires_grad is not flag:
-                return t, "requires_grad", flag, t.requires_grad
-            if hooks != tuple(t.hooks or ()):
-                return t, "the hooks", len(hooks), len(t.hooks or ())
-        return None
-
     def why_not(self, tensors: Sequence[Tensor]) -> Reason:
         """What differs: a place in Python, a flag, a gradient."""
         program, incoming, absent = self.trace.program, self.trace.incoming, self.trace.absent
@@ -173,7 +164,7 @@ class Compiled:
             names.setdefault(id(leaf), v.name.removeprefix("grad_"))
         if place := self.trace.guards.changed():
             return place.reason()
-        if setting := self._changed_setting():
+        if setting := self.trace.guards.changed_setting():
             t, what, before, now = setting
             return Reason(f"{what} of {names.get(id(t), 'a tensor')}", str(before), str(now))
         for asked, was in ((absent, "None"), (incoming, "there")):

@@ -145,7 +145,7 @@ class Guards:
             return False
         try:
             if self.quick() and self._counted.holds():
-                return True
+                return self.changed_setting() is None
         except Exception:  # something is gone
             return False
         # Perhaps only made anew: 0.5 is 0.5. A list can have become the same list of others.
@@ -153,7 +153,16 @@ class Guards:
             return False
         self._test.renew()
         self._counted.renew()
-        return True
+        return self.changed_setting() is None
+
+    def changed_setting(self) -> tuple[Tensor, str, Any, Any] | None:
+        """A tensor whose flag or hooks are not what they were, and what these were and are."""
+        for t, flag, hooks in self.settings:
+            if t.requires_grad is not flag:
+                return t, "requires_grad", flag, t.requires_grad
+            if hooks != tuple(t.hooks or ()):
+                return t, "the hooks", len(hooks), len(t.hooks or ())
+        return None
 
     def changed(self) -> Place | None:
         """The first place that holds something else now, or did so when the trace was over."""

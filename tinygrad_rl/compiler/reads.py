@@ -16,7 +16,6 @@ import contextvars
 import functools
 import gc
 import os
-import random
 import sys
 import types
 import weakref
@@ -27,6 +26,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_rl.compiler import guards
+from tinygrad_rl.compiler.draws import GENERATORS, Draws
 from tinygrad_rl.compiler.guards import ABSENT, Guards, Place, Setting, TraceError, setting
 from tinygrad_rl.compiler.loads import Loads, loads
 from tinygrad_rl.core import Tensor, Where, at, is_inside
@@ -50,7 +50,6 @@ _NOTHING_INSIDE = (
     *(np.ufunc, types.CodeType),
 )
 _LISTS = (list, set, frozenset, tuple, bytearray, collections.deque, array.array)
-_GENERATORS = (np.random.Generator, np.random.RandomState, np.random.BitGenerator, random.Random)
 _VIEWS: Any = (type({}.keys()), type({}.values()), type({}.items()))
 _FIELD: type = type(vars(collections.namedtuple("_", "field"))["field"])
 _RANDOM = (
@@ -103,14 +102,11 @@ class Reads:
         self._objects: list[tuple[Any, str, Where | None]] = []
         self._functions: dict[types.CodeType, list[tuple[types.FunctionType, Where | None]]] = {}
         self._builtins: dict[int, tuple[dict[str, Any], set[str]]] = {}
-        self._generators: list[tuple[str, Where | None, Callable[[], None], Any, Any]] = []
+        self._draws = Draws()
         self._settings: list[Setting] = []
         self._entropy: str | None = None
         self._muted: types.FrameType | None = None  # nothing is read for the function inside it
         self._refusal: TraceError | None = None
-        hidden: dict[str, Any] = {"numpy.random": np.random.rand, "random": random.random}
-        for module, draw in hidden.items():
-            self._add_generator(draw.__self__, module, None)
         self._reach(function, getattr(function, "__name__", type(function).__name__), None)
         for name, value in arguments_of(function, args, kwargs):
             for leaf in leaves(value):
@@ -211,8 +207,8 @@ class Reads:
             self._add(("values", id(thing)), lambda: guards.values(thing, name, where))
             for k, value in enumerate(thing.flat if thing.dtype == object else ()):
                 self._reach(value, f"{name}.flat[{k}]", where)
-        elif isinstance(thing, _GENERATORS):
-            self._add_generator(thing, name, where)
+        elif isinstance(thing, GENERATORS):
+            self._draws.watch(thing, name, where)
         elif isinstance(thing, types.FunctionType):
             self._functions.setdefault(thing.__code__, []).append((thing, where))
             if thing.__code__ in self._codes or is_inside(thing.__code__):
@@ -370,28 +366,12 @@ class Reads:
         """Raise when a generator is not where it was; and set it back."""
         if self._refusal is not None:  # the function may have caught it
             raise self._refusal
-        drawn = [g for g in self._generators if not guards.same(g[3], _state(g[4]))]
-        for _, _, restore, _, _ in drawn:
-            restore()
-        if drawn:
-            name, where, *_ = max(drawn, key=lambda g: g[1] is not None)
-            where = where or self._names.get("random")
-            raise TraceError(_RANDOM.format(f"of {name}, {at(where)}"))
+        drawn = self._draws.undo()
+        if drawn is not None:
+            name, where = drawn
+            raise TraceError(_RANDOM.format(f"of {name}, {at(where or self._names.get('random'))}"))
         if self._entropy is not None:
             raise TraceError(_RANDOM.format(self._entropy))
-
-    def _add_generator(self, generator: Any, name: str, where: Where | None) -> None:
-        if isinstance(generator, random.SystemRandom):
-            return  # draws from the operating system, see `on_event`
-        restore: Callable[[], None]
-        if isinstance(generator, random.Random):
-            restore = functools.partial(generator.setstate, generator.getstate())
-        elif isinstance(generator, np.random.RandomState):
-            restore = functools.partial(generator.set_state, generator.get_state())
-        else:
-            bits = getattr(generator, "bit_generator", generator)
-            restore = functools.partial(setattr, bits, "state", bits.state)
-        self._generators.append((name, where, restore, _state(generator), generator))
 
     def guards(self) -> Guards:
         """All places and tensors that were found."""
@@ -444,18 +424,3 @@ def _user_line(frame: types.FrameType) -> str:
     while user and (_library(user.f_globals.get("__name__")) or is_inside(user.f_code)):
         user = user.f_back
     return f"{user.f_code.co_filename}:{user.f_lineno}" if user else "?"
-
-
-def _state(generator: Any) -> Any:
-    """Where a generator of random numbers stands, as something that can be compared."""
-    if isinstance(generator, random.Random):
-        return generator.getstate()
-    if isinstance(generator, np.random.RandomState):
-        return _frozen(generator.get_state(legacy=False))
-    return _frozen(getattr(generator, "bit_generator", generator).state)
-
-
-def _frozen(state: Any) -> Any:
-    if isinstance(state, dict):
-        return tuple((key, _frozen(value)) for key, value in state.items())
-    return state.tobytes() if isinstance(state, np.ndarray) else state

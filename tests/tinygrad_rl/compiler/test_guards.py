@@ -10,7 +10,6 @@ import pytest
 
 import tinygrad_rl as tg
 from tinygrad_rl.compiler import guards
-from tinygrad_rl.compiler.compiled import Compiled
 
 
 class Row(NamedTuple):
@@ -96,7 +95,6 @@ def test_what_cannot_be_known_before_is_refused(row):
 def test_without_guards_the_rows_are_stale(monkeypatch):
     """The table would show a compiled function that looks at nothing."""
     monkeypatch.setattr(guards.Guards, "hold", lambda self: True)
-    monkeypatch.setattr(Compiled, "_changed_setting", lambda self: None)
 
     def is_stale(row: Row) -> bool:
         try:
