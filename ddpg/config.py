@@ -89,6 +89,8 @@ class TrainConfig:
     """Environment steps between evaluations; 0 turns them off."""
     eval_episodes: int = 10
     """Episodes of one evaluation, always from the same start states."""
+    checkpoint_every: int = 0
+    """Environment steps between checkpoints; 0 makes one with each evaluation."""
     threads: int = 1
     """Threads of an update; more than 1 pays off, and is used, only for wide networks."""
     ddpg: DDPGConfig = field(default_factory=DDPGConfig)
@@ -97,7 +99,7 @@ class TrainConfig:
         is_id = "the id of a gymnasium environment", lambda v: isinstance(v, str) and v != "", None
         _check(self, is_id, "env_id")
         _check(self, _integer(at_least=1), "total_timesteps", "eval_episodes", "threads")
-        _check(self, _integer(at_least=0), "seed", "eval_every")
+        _check(self, _integer(at_least=0), "seed", "eval_every", "checkpoint_every")
         _check(self, ("a DDPGConfig", lambda v: isinstance(v, DDPGConfig), None), "ddpg")
 
 
