@@ -76,6 +76,7 @@ class DDPG:
         obs_dim = observation_size(observation_space)
         self._low, self._high = action_bounds(action_space)
         self._obs_shape, act_dim = (obs_dim,), len(self._low)
+        self._low32, self._high32 = _float32_inside(self._low, self._high)
 
         actor_seed, critic_seed, noise_seed, warmup_seed, sampling_seed = rng.spawn(seed, 5)
         init = rng.generator(actor_seed)
@@ -200,6 +201,17 @@ class DDPG:
         return self._run_policy(tg.from_numpy(row[None])).numpy()[0]
 
     def _inside_bounds(self, action: np.ndarray) -> np.ndarray:
-        """Clip: noise leaves the bounds, and so does rounding, by a bit. A NaN stays one."""
-        clipped = np.minimum(np.maximum(action, self._low), self._high)
-        return clipped.astype(self._low.dtype, copy=False)
+        """Clip: noise leaves the bounds, and so does rounding, by a bit. A NaN stays one.
+
+        What comes out are float32 values, of whatever dtype: the replay stores what was done.
+        """
+        clipped = np.minimum(np.maximum(action, self._low32), self._high32)
+        return clipped.astype(np.float32).astype(self._low.dtype, copy=False)
+
+
+def _float32_inside(low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The float32 nearest to each bound that does not lie outside."""
+    low32, high32 = low.astype(np.float32), high.astype(np.float32)
+    low32 = np.where(low32 < low, np.nextafter(low32, np.float32(np.inf)), low32)
+    high32 = np.where(high32 > high, np.nextafter(high32, np.float32(-np.inf)), high32)
+    return low32, high32

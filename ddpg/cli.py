@@ -62,9 +62,9 @@ class Train:
         except TrainingError as error:
             raise TrainingError(f"{error}; {run_dir} keeps the run up to there") from error
         reached = f", mean return {log.evaluations[-1]['mean']:,.1f}" if log.evaluations else ""
-        end = "interrupted after" if log.interrupted else "finished"
+        end = "interrupted after" if log.stopped_by else "finished"
         print(f"{run_dir}: {end} {log.steps:,} steps{reached}")
-        return EXIT_INTERRUPTED if log.interrupted else 0
+        return 128 + log.stopped_by if log.stopped_by else 0
 
 
 @dataclass(frozen=True)

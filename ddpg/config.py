@@ -129,7 +129,12 @@ def config_from_dict(values: Mapping[str, Any]) -> TrainConfig:
     return TrainConfig(**{name: values[name] for name in values if name in run}, ddpg=ddpg)
 
 
-def read_config(path: Path) -> TrainConfig:
+def config_text(config: TrainConfig) -> str:
+    """The text of a `config.json`."""
+    return json.dumps(config_to_dict(config), indent=2) + "\n"
+
+
+def read_config(path: Path, sealed: bool = False) -> TrainConfig:
     """The configuration that a `config.json` holds.
 
     Raises

@@ -1,4 +1,4 @@
-"""The two ways in which this package says no.
+"""The ways in which this package says no.
 
 Everything else that escapes is a bug, and the command line shows its traceback.
 """
@@ -16,3 +16,7 @@ class TrainingError(RuntimeError):
 
     The command line prints it in one line and exits with status 1.
     """
+
+
+class DivergedError(TrainingError):
+    """The networks, or what their optimizers remember, are no longer finite."""

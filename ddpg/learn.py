@@ -4,14 +4,23 @@
         print(step.number, step.updates, step.episode)
 
 This is where the agent meets the environment; what is done with the result is the caller's affair.
+
+Every episode starts from a seed of its own, made of the run's seed and the episode's number. So the
+place of an environment is known without looking into it: its episode, and the actions since. A run
+that goes on elsewhere keeps a `Place` and finds the way back with `retrace`.
 """
 
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import NamedTuple
 
+import numpy as np
+
+from ddpg import rng
 from ddpg.agent import DDPG
-from ddpg.errors import TrainingError
+from ddpg.errors import DivergedError, TrainingError, UsageError
+from ddpg.replay import Transition
 from ddpg.spaces import Env
 
 
@@ -30,7 +39,36 @@ class Step(NamedTuple):
     episode: Episode | None
 
 
-def learn(agent: DDPG, env: Env, total_steps: int, seed: int) -> Iterator[Step]:
+@dataclass
+class Place:
+    """Where learning is; with the agent, all that `learn` needs to go on.
+
+    Attributes
+    ----------
+    step : environment steps done.
+    episode : number of the present episode, from 0.
+    length, total_reward : what there is of it; undiscounted.
+    action : chosen for the next step and not carried out, because the environment failed; or None.
+    obs : the last observation; None before the episode's first.
+    """
+
+    step: int = 0
+    episode: int = 0
+    length: int = 0
+    total_reward: float = 0.0
+    action: np.ndarray | None = None
+    obs: np.ndarray | None = None
+
+    def next_episode(self) -> None:
+        """The present episode is over, or given up."""
+        self.episode += 1
+        self.length, self.total_reward = 0, 0.0
+        self.action = self.obs = None
+
+
+def learn(
+    agent: DDPG, env: Env, total_steps: int, seed: rng.Seed, place: Place | None = None
+) -> Iterator[Step]:
     """Algorithm 1 of Lillicrap et al. 2015; yields after each environment step.
 
     Parameters
@@ -38,44 +76,115 @@ def learn(agent: DDPG, env: Env, total_steps: int, seed: int) -> Iterator[Step]:
     agent : learns; its `warmup_steps` and `updates_per_step` say when.
     env : used by nobody else.
     total_steps : environment steps, numbered from 1.
-    seed : of the environment; later episodes go on from there.
+    seed : of the environment; each episode starts from a seed made of this and its number.
+    place : where to go on, from the beginning by default; kept up to date.
 
     Raises
     ------
-    TrainingError : for a NaN or infinite observation or reward, or a loss that is no longer finite.
+    TrainingError : for an environment that raises, or a NaN or infinite observation or reward;
+        agent and place are as after the step before, but for `place.action`.
+    DivergedError : for a loss that is no longer finite; the agent is lost.
     """
-    obs, _ = env.reset(seed=seed)
-    agent.noise.reset()
-    total_reward, length = 0.0, 0
-    for number in range(1, total_steps + 1):
-        action = agent.explore(obs)
-        next_obs, step_reward, terminated, truncated, _ = env.step(action)
-        reward = float(step_reward)
+    place = Place() if place is None else place
+    while place.step < total_steps:
+        number = place.step + 1
+        if place.obs is None:
+            place.obs = _reset(env, seed, place.episode, f"step {number}")
+            agent.noise.reset()
+        if place.action is None:
+            place.action = _explore(agent, place.obs, number)
+        next_obs, reward, terminated, truncated = _step(env, place.action, f"step {number}")
         try:
             # Not `terminated or truncated`: a time limit cuts the episode, not the future.
-            agent.replay.add(obs, action, reward, next_obs, terminated)
+            agent.replay.add(place.obs, place.action, reward, next_obs, terminated)
         except ValueError as error:
             raise TrainingError(f"step {number}: the environment's {error}") from error
-        total_reward, length = total_reward + reward, length + 1
+        place.obs, place.action = next_obs, None
+        place.step, place.length = number, place.length + 1
+        place.total_reward += reward
 
         updates = []
         if number > agent.config.warmup_steps:
             updates = [agent.update() for _ in range(agent.config.updates_per_step)]
             _check_finite(updates[-1], number)
 
-        obs, episode = next_obs, None
+        episode = None
         if terminated or truncated:
-            episode = Episode(total_reward, length)
-            obs, _ = env.reset()
-            agent.noise.reset()
-            total_reward, length = 0.0, 0
+            episode = Episode(place.total_reward, place.length)
+            place.next_episode()
         yield Step(number, updates, episode)
+
+
+def retrace(env: Env, seed: rng.Seed, place: Place, transitions: list[Transition]) -> str | None:
+    """Bring `env` to `place`, by the actions of its present episode, and set `place.obs`.
+
+    Parameters
+    ----------
+    env : a new one.
+    seed : as given to `learn`.
+    transitions : those of the present episode, `place.length` of them.
+
+    Returns
+    -------
+    str or None : what came out otherwise than it had, in words; then the environment can't be
+        replayed, and only a new episode can follow.
+    """
+    obs = _reset(env, seed, place.episode, f"replayed episode {place.episode + 1}")
+    for number, (before, action, reward, after, _) in enumerate(transitions, start=1):
+        where = f"step {number} of episode {place.episode + 1}"
+        if not np.array_equal(obs.astype(np.float32), before):
+            return f"the observation before {where} was {before}, and is now {obs}"
+        action = action.astype(env.action_space.dtype)
+        obs, got, terminated, truncated = _step(env, action, f"replayed {where}")
+        if np.float32(got) != reward:
+            return f"the reward of {where} was {reward}, and is now {got}"
+        if not np.array_equal(obs.astype(np.float32), after):
+            return f"the observation after {where} was {after}, and is now {obs}"
+        if terminated or truncated:
+            return f"{where} now ends the episode"
+    place.obs = obs
+    return None
+
+
+def _reset(env: Env, seed: rng.Seed, episode: int, where: str) -> np.ndarray:
+    try:
+        # A copy: the environment may give the same array again and again, with other values.
+        obs = np.array(env.reset(seed=rng.as_integer(rng.child(seed, 0, episode)))[0])
+        finite = bool(np.isfinite(obs).all())
+    except Exception as error:
+        raise _raised(where, "reset", error) from error
+    if not finite:
+        raise TrainingError(f"{where}: the environment's first observation is {obs}, not finite")
+    return obs
+
+
+def _step(env: Env, action: np.ndarray, where: str) -> tuple[np.ndarray, float, bool, bool]:
+    try:
+        # Copies: what is stored must not change when the environment writes into its arrays.
+        obs, reward, terminated, truncated, _ = env.step(action.copy())
+        return np.array(obs), float(reward), terminated, bool(truncated)
+    except Exception as error:
+        raise _raised(where, "step", error) from error
+
+
+def _raised(where: str, method: str, error: Exception) -> TrainingError:
+    said = " ".join(str(error).split())
+    return TrainingError(
+        f"{where}: the environment's {method} raised {type(error).__name__}: {said}"
+    )
+
+
+def _explore(agent: DDPG, obs: np.ndarray, number: int) -> np.ndarray:
+    try:
+        return agent.explore(obs)
+    except UsageError as error:
+        raise TrainingError(f"step {number}: the environment's {error}") from error
 
 
 def _check_finite(metrics: dict[str, float], step: int) -> None:
     for name, value in metrics.items():
         if not math.isfinite(value):
-            raise TrainingError(
+            raise DivergedError(
                 f"step {step}: {name} is {value}: the networks diverged; "
                 "a smaller --critic-lr or --actor-lr may help"
             )

@@ -29,6 +29,16 @@ class Batch(NamedTuple):
     terminated: tg.Tensor
 
 
+class Transition(NamedTuple):
+    """One transition as it is stored: float32, and whether `next_obs` has no future."""
+
+    obs: np.ndarray
+    action: np.ndarray
+    reward: np.float32
+    next_obs: np.ndarray
+    terminated: bool
+
+
 class Replay:
     """The last `capacity` transitions, in a float32 table that is allocated once.
 
@@ -42,8 +52,7 @@ class Replay:
 
     def __init__(self, obs_dim: int, act_dim: int, capacity: int) -> None:
         self.capacity = capacity
-        self._size = 0
-        self._next_row = 0
+        self._added = 0
         # Scalars get a column of their own, so that they meet Q's (B, 1) without broadcasting.
         widths = (obs_dim, act_dim, 1, obs_dim, 1)
         ends = np.cumsum(widths).tolist()
@@ -55,7 +64,7 @@ class Replay:
         self._incoming_parts = [self._incoming[part] for part in self._parts]
 
     def __len__(self) -> int:
-        return self._size
+        return min(self._added, self.capacity)
 
     def add(
         self,
@@ -91,9 +100,39 @@ class Replay:
         # Compared this way round, a NaN fails too.
         if not np.abs(self._incoming).max() <= _LARGEST:
             raise self._not_finite()
-        self._rows[self._next_row] = self._incoming
-        self._next_row = (self._next_row + 1) % self.capacity
-        self._size = min(self._size + 1, self.capacity)
+        self.add_row(self._incoming)
+
+    @property
+    def width(self) -> int:
+        """Numbers in a row of the table."""
+        return self._rows.shape[1]
+
+    def add_row(self, row: np.ndarray) -> None:
+        """Store a transition that is known to be right, (width,), as `last_row` gave it."""
+        self._rows[self._added % self.capacity] = row
+        self._added += 1
+
+    def last_row(self) -> np.ndarray:
+        """The row of the transition that was added last, (width,)."""
+        return self._rows[(self._added - 1) % self.capacity]
+
+    def transitions(self, rows: np.ndarray) -> list[Transition]:
+        """What rows of the table mean: (n, width), as `last_row` gave them."""
+        return [
+            Transition(obs, action, reward[0], next_obs, bool(terminated[0]))
+            for obs, action, reward, next_obs, terminated in zip(
+                *(rows[:, part] for part in self._parts), strict=True
+            )
+        ]
+
+    def restore(self, rows: np.ndarray) -> None:
+        """Be as after adding all of `rows`, (n, width), and nothing else; each in its place."""
+        self._added = len(rows)
+        first, lap = max(0, len(rows) - self.capacity), len(rows) % self.capacity
+        lap_starts = len(rows) - lap
+        self._rows[:lap] = rows[lap_starts:]
+        if first < lap_starts:
+            self._rows[first % self.capacity :][: lap_starts - first] = rows[first:lap_starts]
 
     def sample_indices(self, rng: np.random.Generator, count: int) -> np.ndarray:
         """Rows of `count` transitions, uniformly and with replacement: int64, shape (count,).
@@ -102,9 +141,9 @@ class Replay:
         ------
         UsageError : if nothing was stored yet.
         """
-        if self._size == 0:
+        if self._added == 0:
             raise UsageError("the replay is empty: add transitions before the first update")
-        return rng.integers(self._size, size=count, dtype=np.int64)
+        return rng.integers(len(self), size=count, dtype=np.int64)
 
     def gather(self, index: tg.Tensor) -> Batch:
         """The transitions at `index`, an int64 tensor of shape (B,)."""

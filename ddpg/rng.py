@@ -24,6 +24,12 @@ def spawn(seed: Seed, count: int) -> list[np.random.SeedSequence]:
     return np.random.SeedSequence(seed.entropy, spawn_key=seed.spawn_key).spawn(count)
 
 
+def child(seed: Seed, *key: int) -> np.random.SeedSequence:
+    """The descendant of `seed` at `key`: as independent as spawned ones, found by its numbers."""
+    parent = seed if isinstance(seed, np.random.SeedSequence) else np.random.SeedSequence(seed)
+    return np.random.SeedSequence(parent.entropy, spawn_key=(*parent.spawn_key, *key))
+
+
 def as_integer(seed: np.random.SeedSequence) -> int:
     """A seed for those who take nothing but an integer, as gymnasium's `reset(seed=...)`."""
     return int(seed.generate_state(1, np.uint32)[0])

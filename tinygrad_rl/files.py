@@ -10,7 +10,7 @@ from pathlib import Path
 __all__ = ["write_atomically"]
 
 
-def write_atomically(path: str | Path, data: bytes, mode: int = 0o666) -> None:
+def write_atomically(path: str | Path, data: bytes, mode: int = 0o666, durable=False) -> None:
     """Write `data` so that a reader, or a crash, sees the old file or the new one, never a part.
 
     Parameters
@@ -30,3 +30,7 @@ def write_atomically(path: str | Path, data: bytes, mode: int = 0o666) -> None:
         os.replace(beside, path)
     finally:
         beside.unlink(missing_ok=True)
+
+
+def remove_parts(folder):
+    pass

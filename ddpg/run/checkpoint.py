@@ -1,84 +1,203 @@
-"""A run on disk: its configuration, its tables, its networks.
+"""The agent of a run on disk, and the checkpoint from which the run goes on.
 
-    runs/p1/
-      config.json           every setting, flat, named as the flags are
-      metrics.csv           a row per training episode
-      evaluations.csv       a row per evaluation
-      learning_curve.png    both, drawn
-      model.safetensors     the agent's state, without the replay
+    save_agent(agent, run_dir / folder.MODEL)      # networks, optimizers, generators
+    agent, config = load_agent(run_dir)            # to look at, to evaluate
 
-Whole files are written by the engine's `write_atomically` and `save`: a reader finds the old one or
-the new one and never half of one, and a model that was damaged on disk is noticed. Tables grow by
-whole lines. Nothing is pickled.
+A checkpoint is saved in this order: transitions and tables, which only grow; then, at once, the
+state that says how much of them counts. Killed anywhere, a run has the state before or this one,
+and what belongs to it. Only what is new is written, but for the agent.
 """
 
-import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 import tinygrad_rl as tg
-from ddpg.agent import DDPG
+from ddpg.agent import DDPG, METRICS
 from ddpg.config import TrainConfig, config_to_dict, read_config
 from ddpg.errors import UsageError
-from ddpg.spaces import make_env
-from tinygrad_rl import files
+from ddpg.learn import Place
+from ddpg.run import folder
+from ddpg.run.log import RunLog
+from ddpg.run.transitions import Transitions
+from ddpg.run.versions import installed
+from ddpg.spaces import Env, make_env
 
-CONFIG = "config.json"
-METRICS_TABLE = "metrics.csv"
-EVALUATIONS_TABLE = "evaluations.csv"
-CURVE = "learning_curve.png"
-MODEL = "model.safetensors"
-
-
-def create_run(run_dir: Path, config: TrainConfig) -> None:
-    """Make the folder and put the configuration into it.
-
-    Raises
-    ------
-    UsageError : if it already holds a run, or is no folder.
-    """
-    if run_dir.exists() and not run_dir.is_dir():
-        raise UsageError(f"{run_dir} is a file, not a folder for a run")
-    held = [n for n in (CONFIG, METRICS_TABLE, EVALUATIONS_TABLE, MODEL) if (run_dir / n).exists()]
-    if held:
-        raise UsageError(
-            f"{run_dir} already holds a run ({held[0]}); name another folder with --run-dir, "
-            "or remove this one"
-        )
-    try:
-        run_dir.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"the folder {run_dir} cannot be made: {error.strerror}") from error
-    text = json.dumps(config_to_dict(config), indent=2) + "\n"
-    files.write_atomically(run_dir / CONFIG, text.encode())
+FREE = {"total_timesteps", "threads", "checkpoint_every"}
+"""Settings that may change when a run goes on: what was learned so far does not depend on them."""
 
 
-def save_agent(agent: DDPG, run_dir: Path) -> None:
+def save_agent(agent: DDPG, path: Path) -> None:
     """Write the agent's state; other programs find `actor.mlp.0.weight` and so on in it."""
-    tg.save(run_dir / MODEL, agent.state_dict())
+    tg.save(path, agent.state_dict())
 
 
-def load_agent(run_dir: Path) -> tuple[DDPG, TrainConfig]:
+def load_agent(run_dir: Path, best: bool = False) -> tuple[DDPG, TrainConfig]:
     """The agent that a run folder holds, without its replay, and the run's configuration.
+
+    Parameters
+    ----------
+    run_dir : the run's folder.
+    best : the agent with the best evaluation instead of the last one.
 
     Raises
     ------
     UsageError : if the folder or one of its files is missing, damaged, or of another network size.
     """
-    if not run_dir.is_dir():
-        raise UsageError(f"there is no run folder {run_dir}")
-    config = read_config(run_dir / CONFIG)
+    folder.check_run(run_dir)
+    config = read_config(run_dir / folder.CONFIG, sealed=True)
     env = make_env(config.env_id)
     agent = DDPG(env.observation_space, env.action_space, config.ddpg, config.seed)
     env.close()
-    path = run_dir / MODEL
+    path = run_dir / (folder.BEST if best else folder.MODEL)
+    missing = "no evaluation was made yet" if best else "the run ended before its first save"
+    _give_to(agent, _load(path, f"{missing}; ddpg train --resume {run_dir}"), path)
+    return agent, config
+
+
+@dataclass
+class Checkpoint:
+    """Everything that is needed to go on.
+
+    Attributes
+    ----------
+    place : of the environment.
+    log, transitions : at the rows that belong to it.
+    versions : of the packages that wrote it.
+    """
+
+    place: Place
+    log: RunLog
+    transitions: Transitions
+    versions: dict[str, str]
+
+    def save(self, agent: DDPG, config: TrainConfig, run_dir: Path) -> None:
+        """Write it all; the state last.
+
+        Raises
+        ------
+        OSError : if that can't be done; the checkpoint before is still there.
+        """
+        state = {
+            "agent": agent.state_dict(),
+            "config": config_to_dict(config),
+            "place": {k: v for k, v in asdict(self.place).items() if k != "obs"},
+            "log": self.log.save(),
+            "transitions": self.transitions.save(),
+            "versions": self.versions,
+        }
+        tg.save(run_dir / folder.STATE, state)
+
+    def close(self) -> None:
+        """No more of anything."""
+        self.log.close()
+        self.transitions.close()
+
+
+def begin(agent: DDPG, env: Env, run_dir: Path) -> Checkpoint:
+    """That of a run which has not begun; whatever lies in its tables is forgotten."""
+    transitions = Transitions(run_dir / folder.TRANSITIONS, agent.replay.width)
+    return Checkpoint(Place(), RunLog(run_dir), transitions, installed(env))
+
+
+def load(agent: DDPG, env: Env, config: TrainConfig, run_dir: Path) -> Checkpoint:
+    """Read the checkpoint, give the agent its state and its replay, and write nothing.
+
+    Raises
+    ------
+    UsageError : if a file is missing or damaged, or belongs to another run; it names the file.
+    """
+    path = run_dir / folder.STATE
+    state = _load(path, "the run was not saved yet")
     try:
-        state = tg.load(path)
+        _check(state, _FORM, "")
+        _check_action(state["place"]["action"], env)
+    except UsageError as error:
+        raise UsageError(f"{path}: {error}") from error
+    if wrong := different(config, state["config"]):
+        raise UsageError(f"{path} belongs to another run than {folder.CONFIG}: {wrong[0]} differs")
+    place = Place(**state["place"] | {"action": _array(state["place"]["action"])})
+    if state["transitions"]["count"] != place.step or place.length > place.step:
+        raise UsageError(f"{path}: its transitions are not those of {place.step:,} steps")
+    log = RunLog(run_dir, state["log"])
+    transitions = Transitions(
+        run_dir / folder.TRANSITIONS, agent.replay.width, **state["transitions"]
+    )
+    _give_to(agent, state["agent"], path)
+    agent.replay.restore(transitions.rows())
+    return Checkpoint(place, log, transitions, state["versions"])
+
+
+def different(config: TrainConfig, saved: Mapping[str, Any]) -> list[str]:
+    """Names of settings that decide a run's bits and are not as saved."""
+    now = config_to_dict(config)
+    return [name for name in sorted({*now, *saved} - FREE) if now.get(name) != saved.get(name)]
+
+
+def _load(path: Path, missing: str) -> Any:
+    try:
+        return tg.load(path)
     except FileNotFoundError as error:
-        raise UsageError(f"{path} does not exist: the run ended before its first save") from error
+        raise UsageError(f"{path} does not exist: {missing}") from error
     except (OSError, ValueError) as error:
-        raise UsageError(f"the model cannot be loaded: {error}") from error
+        raise UsageError(f"{path} cannot be loaded: {error}") from error
+
+
+def _give_to(agent: DDPG, state: Any, path: Path) -> None:
     try:
         agent.load_state_dict(state)
     except (KeyError, TypeError, ValueError) as error:
-        raise UsageError(f"{path} does not fit {CONFIG}: {error.args[0]}") from error
-    return agent, config
+        raise UsageError(f"{path} does not fit {folder.CONFIG}: {error.args[0]}") from error
+
+
+COUNT, NUMBER, ANYTHING = "a count", "a finite number", "anything"
+_PLACE = dict.fromkeys(("step", "episode", "length"), COUNT)
+_TABLE = dict.fromkeys(("length", "checksum"), COUNT)
+_TABLES = {folder.METRICS_TABLE: _TABLE, folder.EVALUATIONS_TABLE: _TABLE}
+_FORM: dict[str, Any] = {
+    "agent": ANYTHING,  # it checks its own
+    "config": {str: ANYTHING},  # compared with the run's
+    "place": _PLACE | {"total_reward": NUMBER, "action": ANYTHING},  # the action: as the space says
+    "log": _TABLES | {"updates": COUNT, "sums": dict.fromkeys(METRICS, NUMBER)},
+    "transitions": {"count": COUNT, "checksums": [COUNT]},
+    "versions": {str: str},
+}
+
+
+def _check(value: Any, form: Any, name: str) -> None:
+    """Hold a nested value against `_FORM`."""
+    if isinstance(form, dict):
+        if not isinstance(value, dict):
+            raise UsageError(f"{name or 'the state'} must be a dict, got {value!r:.60}")
+        any_key = form.get(str)
+        if any_key is None and (wrong := set(value) ^ set(form)):
+            raise UsageError(f"entries missing or unknown: {sorted(wrong)}")
+        for key, entry in value.items():
+            _check(entry, form.get(key, any_key), f"{name}.{key}" if name else key)
+    elif isinstance(form, list):
+        if not isinstance(value, list):
+            raise UsageError(f"{name} must be a list, got {value!r:.60}")
+        for index, entry in enumerate(value):
+            _check(entry, form[0], f"{name}.{index}")
+    elif not _is(value, form):
+        raise UsageError(f"{name} must be {'text' if form is str else form}, got {value!r:.60}")
+
+
+def _is(value: Any, form: Any) -> bool:
+    if form is COUNT:
+        return type(value) is int and 0 <= value < 1 << 63
+    if form is NUMBER:
+        return type(value) is float and np.isfinite(value)
+    return form is ANYTHING or type(value) is form
+
+
+def _check_action(action: Any, env: Env) -> None:
+    if action is not None and not env.action_space.contains(_array(action)):
+        raise UsageError(f"place.action is none of the environment's: {action!r:.60}")
+
+
+def _array(value: Any) -> np.ndarray | None:
+    return value.numpy().copy() if isinstance(value, tg.Tensor) else None

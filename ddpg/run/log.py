@@ -1,14 +1,18 @@
 """What a run has produced so far: its two tables, in memory and on disk, and its progress bar."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from contextlib import ExitStack, closing
 from pathlib import Path
+from signal import Signals
+from typing import Any
 
 import numpy as np
 
 from ddpg.agent import METRICS
 from ddpg.learn import Step
-from ddpg.run.checkpoint import EVALUATIONS_TABLE, METRICS_TABLE
+from ddpg.run.folder import EVALUATIONS_TABLE, METRICS_TABLE
 from ddpg.run.progress import TrainProgress
+from ddpg.run.tables import Table
 
 EPISODE_COLUMNS = ("step", "episode", "return", "length", "updates", *METRICS)
 """Of `metrics.csv`: the step that ended the episode, its number from 1, its undiscounted return
@@ -21,46 +25,80 @@ EVALUATION_COLUMNS = ("step", "mean", "std", "min", "max", "episodes")
 class RunLog:
     """Collects steps and evaluations, writes each row into the run's folder at once, and shows it.
 
+    Parameters
+    ----------
+    run_dir : the run's folder.
+    saved : as `save` gave it; a new run by default.
+
     Attributes
     ----------
     episodes, evaluations : the rows so far.
     steps : environment steps so far.
-    interrupted : whether the user ended the run early.
+    stopped_by : the signal that ended the run early, or None.
+
+    Raises
+    ------
+    UsageError : if the tables are not what `saved` says; they are left as they were.
     """
 
-    def __init__(self, run_dir: Path, progress: TrainProgress) -> None:
-        self.episodes: list[dict[str, float]] = []
-        self.evaluations: list[dict[str, float]] = []
+    def __init__(self, run_dir: Path, saved: Mapping[str, Any] | None = None) -> None:
+        saved = {} if saved is None else saved
         self.steps = 0
-        self.interrupted = False
-        self._progress = progress
-        self._updates: list[dict[str, float]] = []
-        self._episode_table = Table(run_dir / METRICS_TABLE, EPISODE_COLUMNS)
-        self._evaluation_table = Table(run_dir / EVALUATIONS_TABLE, EVALUATION_COLUMNS)
+        self.stopped_by: Signals | None = None
+        self._progress: TrainProgress | None = None
+        self._updates = saved.get("updates", 0)
+        self._sums = dict.fromkeys(METRICS, 0.0) | saved.get("sums", {})
+        with ExitStack() as stack:
+            self._episode_table, self._evaluation_table = (
+                stack.enter_context(closing(Table(run_dir / name, columns, **saved.get(name, {}))))
+                for name, columns in _TABLES.items()
+            )
+            self._opened = stack.pop_all()
+        self.episodes, self.evaluations = self._episode_table.rows, self._evaluation_table.rows
+
+    def begin(self, progress: TrainProgress, steps: int) -> None:
+        """Write from now on, after `steps`: what the tables hold beyond is cut off."""
+        self._progress, self.steps = progress, steps
+        self._episode_table.keep()
+        self._evaluation_table.keep()
 
     def close(self) -> None:
         """No more rows."""
-        self._episode_table.close()
-        self._evaluation_table.close()
+        self._opened.close()
+
+    def save(self) -> dict[str, Any]:
+        """What a `RunLog` that goes on needs; the tables are on the disk when this returns."""
+        return {
+            "updates": self._updates,
+            "sums": dict(self._sums),
+            METRICS_TABLE: self._episode_table.save(),
+            EVALUATIONS_TABLE: self._evaluation_table.save(),
+        }
 
     def step(self, step: Step) -> None:
         """Take in one environment step."""
         self.steps = step.number
-        self._updates += step.updates
+        for metrics in step.updates:
+            self._updates += 1
+            for name, value in metrics.items():
+                self._sums[name] += value
         if step.episode is not None:
             row = {
                 "step": step.number,
                 "episode": len(self.episodes) + 1,
                 "return": step.episode.total_reward,
                 "length": step.episode.length,
-                "updates": len(self._updates),
-                **_means(self._updates),
+                "updates": self._updates,
+                **self._means(),
             }
-            self.episodes.append(row)
             self._episode_table.append(row)
-            self._updates.clear()
-            self._progress.episode(step.episode.total_reward)
-        self._progress.step(step.number)
+            self._forget()
+            self._show().episode(step.episode.total_reward)
+        self._show().step(step.number)
+
+    def given_up(self) -> None:
+        """The present episode will not end: its updates belong to no row."""
+        self._forget()
 
     def evaluation(self, step: int, returns: np.ndarray) -> None:
         """Take in the returns of one evaluation, shape (episodes,)."""
@@ -72,37 +110,26 @@ class RunLog:
             "max": float(returns.max()),
             "episodes": len(returns),
         }
-        self.evaluations.append(row)
         self._evaluation_table.append(row)
-        self._progress.evaluation(step, row["mean"], row["std"])
+        self._show().evaluation(step, row["mean"], row["std"])
+
+    def is_best(self) -> bool:
+        """Whether no evaluation before the last one had a mean as high."""
+        *before, last = [row["mean"] for row in self.evaluations]
+        return all(last > mean for mean in before)
+
+    def _show(self) -> TrainProgress:
+        assert self._progress is not None, "begin first"
+        return self._progress
+
+    def _means(self) -> dict[str, float]:
+        if not self._updates:
+            return dict.fromkeys(METRICS, float("nan"))
+        return {name: total / self._updates for name, total in self._sums.items()}
+
+    def _forget(self) -> None:
+        self._updates = 0
+        self._sums = dict.fromkeys(METRICS, 0.0)
 
 
-def _means(updates: list[dict[str, float]]) -> dict[str, float]:
-    if not updates:
-        return dict.fromkeys(METRICS, float("nan"))
-    return {name: float(np.mean([update[name] for update in updates])) for name in METRICS}
-
-
-class Table:
-    """A CSV file that grows by whole lines: a killed run leaves a table that can be read."""
-
-    def __init__(self, path: Path, columns: Sequence[str]) -> None:
-        self._columns = tuple(columns)
-        self._file = path.open("w", encoding="utf-8", newline="\n")
-        self._write(self._columns)
-
-    def close(self) -> None:
-        """No more lines."""
-        self._file.close()
-
-    def append(self, row: Mapping[str, float]) -> None:
-        """Add one line; `row` has a number for each column."""
-        self._write([_cell(row[name]) for name in self._columns])
-
-    def _write(self, cells: Sequence[str]) -> None:
-        self._file.write(",".join(cells) + "\n")
-        self._file.flush()
-
-
-def _cell(value: float) -> str:
-    return str(value) if isinstance(value, int) else f"{value:.8g}"
+_TABLES = {METRICS_TABLE: EPISODE_COLUMNS, EVALUATIONS_TABLE: EVALUATION_COLUMNS}

@@ -1,19 +1,22 @@
-"""What a run asks of its process: how many threads it may use, and to hear of Ctrl-C.
+"""What a run asks of its process: how many threads it may use, and to hear when it shall stop.
 
-with limited_threads(1), stop_on_ctrl_c(console) as stop:
-    while not stop.is_set(): ...
+with limited_threads(1), stop_on_signals(console) as stop:
+    while stop.signal is None: ...
 """
 
-import signal
+import signal as signals
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from types import FrameType
 
 from rich.console import Console
 from threadpoolctl import threadpool_limits
 
 import tinygrad_rl as tg
+
+_NAMES = ("SIGINT", "SIGTERM", "SIGHUP")
 
 
 @contextmanager
@@ -28,26 +31,54 @@ def limited_threads(threads: int) -> Iterator[None]:
         tg.set_num_threads(before)
 
 
-@contextmanager
-def stop_on_ctrl_c(console: Console) -> Iterator[threading.Event]:
-    """Gives an event that the first Ctrl-C sets; a second one interrupts at once.
+@dataclass
+class Stop:
+    """Whether the process was told to stop, and how.
 
-    The user is told on `console` that the request was heard. Restores the previous handling
-    afterwards. Outside of the main thread Python delivers no signals: the event is never set.
+    Attributes
+    ----------
+    signal : the first signal that said so, or None.
     """
-    stop = threading.Event()
+
+    signal: signals.Signals | None = None
+
+
+@contextmanager
+def stop_on_signals(console: Console) -> Iterator[Stop]:
+    """Gives a `Stop` that Ctrl-C, SIGTERM and SIGHUP set; a second Ctrl-C interrupts at once.
+
+    The user is told on `console` that the request was heard; after SIGHUP nobody is there to be
+    told anything. Signals that the process was started to ignore, as by `nohup`, stay ignored.
+    Restores the previous handling afterwards. Outside of the main thread Python delivers no
+    signals: nothing is ever set.
+    """
+    stop = Stop()
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return
 
     def on_signal(number: int, frame: FrameType | None) -> None:
-        if stop.is_set():
+        if stop.signal is not None and number == signals.SIGINT:
             raise KeyboardInterrupt
-        stop.set()
-        console.print("stopping after this step; Ctrl-C again to stop at once")
+        if stop.signal is None:
+            stop.signal = signals.Signals(number)
+            with suppress(OSError):
+                console.print(_HEARD[stop.signal.name])
+        console.quiet |= stop.signal.name == "SIGHUP"
 
-    previous = signal.signal(signal.SIGINT, on_signal)
+    heard = [getattr(signals, name) for name in _NAMES if hasattr(signals, name)]
+    previous = {s: signals.getsignal(s) for s in heard if signals.getsignal(s) != signals.SIG_IGN}
     try:
+        for number in previous:
+            signals.signal(number, on_signal)
         yield stop
     finally:
-        signal.signal(signal.SIGINT, previous)
+        for number, handler in previous.items():
+            signals.signal(number, handler)
+
+
+_HEARD = {
+    "SIGINT": "saving after this step; Ctrl-C again to stop at once, without saving",
+    "SIGTERM": "saving after this step, then stopping (SIGTERM)",
+    "SIGHUP": "saving after this step, then stopping (SIGHUP)",
+}

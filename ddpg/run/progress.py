@@ -13,6 +13,17 @@ from rich.text import Text
 _REDRAW_SECONDS = 0.2
 
 
+class ProgressConsole(Console):
+    """Standard error; when nobody reads it any more, what is computed goes on in silence."""
+
+    def __init__(self) -> None:
+        super().__init__(stderr=True)
+
+    def on_broken_pipe(self) -> None:
+        """No exit, as would be usual."""
+        self.quiet = True
+
+
 class _LiveBar:
     """A bar that is drawn while it is entered, on a terminal only, and not too often."""
 
@@ -48,7 +59,7 @@ class TrainProgress(_LiveBar):
     If the console is no terminal, only evaluations are printed.
     """
 
-    def __init__(self, total_steps: int, console: Console) -> None:
+    def __init__(self, total_steps: int, done: int, console: Console) -> None:
         super().__init__(
             console,
             TextColumn("{task.completed:,.0f}/{task.total:,.0f}"),
@@ -59,8 +70,10 @@ class TrainProgress(_LiveBar):
             _Speed(),
         )
         self._console = console
-        self._task = self._bar.add_task("", total=total_steps, episode="-", evaluation="-", note="")
-        self._steps = 0
+        self._task = self._bar.add_task(
+            "", total=total_steps, completed=done, episode="-", evaluation="-", note=""
+        )
+        self._steps = done
 
     def __exit__(self, *error: object) -> None:
         self._bar.update(self._task, completed=self._steps)
@@ -72,9 +85,13 @@ class TrainProgress(_LiveBar):
         if self._is_due():
             self._bar.update(self._task, completed=step, note="", refresh=True)
 
-    def compiling(self) -> None:
-        """The next step takes its time, once."""
-        self._bar.update(self._task, completed=self._steps, note="compiling", refresh=True)
+    def note(self, text: str) -> None:
+        """What comes before the next step takes its time, once."""
+        self._bar.update(self._task, completed=self._steps, note=text, refresh=True)
+
+    def say(self, text: str) -> None:
+        """A line that stays."""
+        self._console.print(text, highlight=False, soft_wrap=True)
 
     def episode(self, episode_return: float) -> None:
         """A training episode ended."""

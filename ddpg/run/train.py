@@ -1,32 +1,36 @@
-"""A training run: learn, evaluate now and then, and write everything down.
+"""A training run: learn, evaluate now and then, write everything down, and go on after an end.
 
     train(TrainConfig(total_timesteps=10_000), Path("runs/p1"))
+    resume(Path("runs/p1"))
 
-The same configuration gives the same files, byte for byte; no file holds a time of day.
+The same configuration gives the same files, byte for byte, however often the run was interrupted;
+no file holds a time of day.
 """
 
-from contextlib import ExitStack, closing
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 from rich.console import Console
 
 from ddpg import rng
 from ddpg.agent import DDPG
-from ddpg.config import TrainConfig
-from ddpg.learn import learn
-from ddpg.run import checkpoint, plots
-from ddpg.run.evaluate import evaluate
+from ddpg.config import TrainConfig, config_to_dict, read_config
+from ddpg.errors import UsageError
+from ddpg.run import checkpoint, folder
+from ddpg.run.checkpoint import Checkpoint
 from ddpg.run.log import RunLog
-from ddpg.run.process import limited_threads, stop_on_ctrl_c
-from ddpg.run.progress import TrainProgress
+from ddpg.run.loop import Loop, Parts
+from ddpg.run.process import limited_threads, stop_on_signals
+from ddpg.run.progress import ProgressConsole, TrainProgress
 from ddpg.spaces import make_env
 
 
 def train(config: TrainConfig, run_dir: Path, console: Console | None = None) -> RunLog:
     """Run `config` and keep everything in the folder `run_dir`.
 
-    Ctrl-C ends the run after the current step. What there is by then is kept, as it is when an
-    error ends the run.
+    Ctrl-C, SIGTERM and SIGHUP end the run after the current step; the run is saved then, as it is
+    when the environment fails. `resume` goes on.
 
     Parameters
     ----------
@@ -36,14 +40,84 @@ def train(config: TrainConfig, run_dir: Path, console: Console | None = None) ->
 
     Returns
     -------
-    RunLog : the run's tables, and whether it was interrupted.
+    RunLog : the run's tables, and which signal ended it early, if one did.
 
     Raises
     ------
     UsageError : for an unknown or unsupported environment, or a folder that already holds a run.
     TrainingError : as `learn`.
+    OSError : if the folder can't be written to any more; the last checkpoint is there.
     """
-    console = Console(stderr=True) if console is None else console
+    console, run_dir = _defaults(console, run_dir)
+    folder.check_new(run_dir)
+    with _made(config) as parts, folder.locked(run_dir):
+        folder.create(run_dir, config)
+        with closing(checkpoint.begin(parts.agent, parts.env, run_dir)) as point:
+            return _go_on(parts, run_dir, point, console)
+
+
+def resume(
+    run_dir: Path,
+    config: TrainConfig | None = None,
+    copy_to: Path | None = None,
+    console: Console | None = None,
+) -> RunLog:
+    """Go on with a run from its last checkpoint, bit for bit.
+
+    Parameters
+    ----------
+    run_dir : the run's folder.
+    config : its configuration, with another `total_timesteps`, `threads` or `checkpoint_every`;
+        as it is by default. A larger `total_timesteps` prolongs a run.
+    copy_to : a new folder for the rest of the run; `run_dir` then stays as it is.
+    console : where progress is shown; standard error by default.
+
+    Returns
+    -------
+    RunLog : as of `train`.
+
+    Raises
+    ------
+    UsageError : if there is no run, another process writes to it, one of its files is damaged, or
+        `config` is another run's; nothing is changed then.
+    TrainingError, OSError : as `train`.
+    """
+    console, run_dir = _defaults(console, run_dir)
+    folder.check_run(run_dir)
+    if copy_to is not None:
+        with folder.locked(run_dir, to_read=True), _opened(run_dir, config):
+            folder.copy(run_dir, copy_to.absolute())
+        return resume(copy_to, config, console=console)
+    with folder.locked(run_dir), _opened(run_dir, config) as (parts, point):
+        if config is not None:
+            folder.write_config(run_dir, config)
+        return _go_on(parts, run_dir, point, console)
+
+
+@contextmanager
+def _opened(run_dir: Path, config: TrainConfig | None) -> Iterator[tuple[Parts, Checkpoint]]:
+    """The parts of a run as its checkpoint has them, and the checkpoint; nothing is written."""
+    saved = read_config(run_dir / folder.CONFIG, sealed=True)
+    config = saved if config is None else config
+    if wrong := checkpoint.different(config, config_to_dict(saved)):
+        raise UsageError(f"{run_dir} was made with another {wrong[0]}, which can't be changed")
+    with _made(config) as parts, closing(_load(parts, run_dir)) as point:
+        if point.place.step > config.total_timesteps:
+            raise UsageError(
+                f"{run_dir} is at step {point.place.step:,} already, beyond --total-timesteps "
+                f"{config.total_timesteps:,}"
+            )
+        yield parts, point
+
+
+def _defaults(console: Console | None, run_dir: Path) -> tuple[Console, Path]:
+    # Absolute: an environment may change the directory.
+    return ProgressConsole() if console is None else console, run_dir.absolute()
+
+
+@contextmanager
+def _made(config: TrainConfig) -> Iterator[Parts]:
+    """Environments and agent, which say no before anything is written."""
     with ExitStack() as stack:
         env, evaluation_env = (
             stack.enter_context(closing(make_env(config.env_id))) for _ in range(2)
@@ -51,30 +125,16 @@ def train(config: TrainConfig, run_dir: Path, console: Console | None = None) ->
         stack.enter_context(limited_threads(config.threads))
         agent_seed, env_seed = rng.spawn(config.seed, 2)
         agent = DDPG(env.observation_space, env.action_space, config.ddpg, agent_seed)
-        checkpoint.create_run(run_dir, config)
-        progress = stack.enter_context(TrainProgress(config.total_timesteps, console))
-        log = stack.enter_context(closing(RunLog(run_dir, progress)))
-        stop = stack.enter_context(stop_on_ctrl_c(console))
-        try:
-            for step in learn(agent, env, config.total_timesteps, rng.as_integer(env_seed)):
-                log.step(step)
-                if step.number == config.ddpg.warmup_steps and config.ddpg.compile:
-                    progress.compiling()
-                if _evaluation_is_due(config, step.number):
-                    returns = evaluate(agent.act, evaluation_env, config.eval_episodes)
-                    log.evaluation(step.number, returns)
-                    checkpoint.save_agent(agent, run_dir)
-                if stop.is_set():
-                    log.interrupted = True
-                    break
-        finally:
-            checkpoint.save_agent(agent, run_dir)
-            plots.save_learning_curve(run_dir / checkpoint.CURVE, log.episodes, log.evaluations)
-    return log
+        yield Parts(config, env, evaluation_env, agent, env_seed)
 
 
-def _evaluation_is_due(config: TrainConfig, step: int) -> bool:
-    """Every `eval_every` steps and after the last one; never if that is 0."""
-    if config.eval_every == 0:
-        return False
-    return step % config.eval_every == 0 or step == config.total_timesteps
+def _load(parts: Parts, run_dir: Path) -> Checkpoint:
+    if not (run_dir / folder.STATE).exists():
+        return checkpoint.begin(parts.agent, parts.env, run_dir)
+    return checkpoint.load(parts.agent, parts.env, parts.config, run_dir)
+
+
+def _go_on(parts: Parts, run_dir: Path, point: Checkpoint, console: Console) -> RunLog:
+    progress = TrainProgress(parts.config.total_timesteps, point.place.step, console)
+    with progress, stop_on_signals(console) as stop:
+        return Loop(parts, run_dir, point, progress, stop).run()

@@ -8,7 +8,7 @@ from rich.console import Console
 from threadpoolctl import threadpool_info
 
 import tinygrad_rl as tg
-from ddpg.run.process import limited_threads, stop_on_ctrl_c
+from ddpg.run.process import limited_threads, stop_on_signals
 
 
 def blas_threads():
@@ -29,18 +29,18 @@ def test_outside_the_main_thread_nothing_is_changed():
     found = []
 
     def work():
-        with stop_on_ctrl_c(Console(file=io.StringIO())) as stop:
-            found.append((signal.getsignal(signal.SIGINT), stop.is_set()))
+        with stop_on_signals(Console(file=io.StringIO())) as stop:
+            found.append((signal.getsignal(signal.SIGINT), stop.signal))
 
     thread = threading.Thread(target=work)
     thread.start()
     thread.join()
-    assert found == [(signal.getsignal(signal.SIGINT), False)]
+    assert found == [(signal.getsignal(signal.SIGINT), None)]
 
 
 def test_the_request_is_acknowledged():
     stream = io.StringIO()
-    with stop_on_ctrl_c(Console(file=stream)) as stop:
+    with stop_on_signals(Console(file=stream)) as stop:
         os.kill(os.getpid(), signal.SIGINT)
-        assert stop.is_set()
-    assert "stopping after this step" in stream.getvalue()
+        assert stop.signal == signal.SIGINT
+    assert "saving after this step" in stream.getvalue()

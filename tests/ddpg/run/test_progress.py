@@ -10,7 +10,7 @@ from ddpg.run.progress import StageProgress, TrainProgress
 def show(width, is_terminal):
     stream = io.StringIO()
     console = Console(file=stream, width=width, force_terminal=is_terminal, color_system=None)
-    with TrainProgress(20_000, console) as progress:
+    with TrainProgress(20_000, 0, console) as progress:
         progress.episode(-1234.5)
         progress.evaluation(1000, -567.8, 90.1)
         for step in range(1, 2001):
@@ -29,9 +29,9 @@ def test_terminal_shows_return_speed_and_time_left_in_one_line_of_80():
 def test_compiling_is_announced_until_the_next_step():
     stream = io.StringIO()
     console = Console(file=stream, width=80, force_terminal=True, color_system=None)
-    with TrainProgress(20_000, console) as progress:
+    with TrainProgress(20_000, 0, console) as progress:
         progress.step(1000)
-        progress.compiling()
+        progress.note("compiling")
         before = len(stream.getvalue())
         assert "compiling" in stream.getvalue()
         time.sleep(0.25)

@@ -1,0 +1,74 @@
+"""The last finite agent: a run that diverges keeps what it had learned until then.
+
+That networks diverge is seen when it is too late: in the loss of the update after the one that
+broke them, or in their parameters. To keep a copy from before each update would slow all of them
+down; so one is kept now and then, and the updates since, which are known to the last bit, are made
+again until the one that broke it.
+"""
+
+from copy import deepcopy
+from typing import Any
+
+import numpy as np
+
+import tinygrad_rl as tg
+from ddpg.agent import DDPG
+
+EVERY = 250
+"""Steps between copies."""
+
+
+class LastFinite:
+    """Keeps a finite state of `agent`, not long ago.
+
+    Parameters
+    ----------
+    agent : as it is after `step` environment steps.
+    """
+
+    def __init__(self, agent: DDPG, step: int) -> None:
+        self._agent = agent
+        self._step, self._state = step, _copy(agent)
+
+    def keep(self, step: int) -> None:
+        """`step` steps are done, and the agent may be copied."""
+        if step % EVERY == 0 and is_finite(self._agent):
+            self._step, self._state = step, _copy(self._agent)
+
+    def restore(self, rows: np.ndarray) -> None:
+        """Bring the agent back to what it was after its last finite update.
+
+        Parameters
+        ----------
+        rows : all transitions of the run, up to the step that went wrong, as in its replay file.
+        """
+        agent, config = self._agent, self._agent.config
+        agent.load_state_dict(self._state)
+        agent.replay.restore(rows[: self._step])
+        for step, row in enumerate(rows[self._step :], start=self._step + 1):
+            agent.replay.add_row(row)
+            for _ in range(config.updates_per_step if step > config.warmup_steps else 0):
+                before = _copy(agent)
+                agent.update()
+                if not is_finite(agent):
+                    agent.load_state_dict(before)
+                    return
+
+
+def is_finite(agent: DDPG) -> bool:
+    """Whether all parameters are, and all that the optimizers remember."""
+    return _all_finite(agent.state_dict())
+
+
+def _copy(agent: DDPG) -> dict[str, Any]:
+    return deepcopy(agent.state_dict())
+
+
+def _all_finite(value: Any) -> bool:
+    if isinstance(value, dict):
+        return all(map(_all_finite, value.values()))
+    if isinstance(value, list | tuple):
+        return all(map(_all_finite, value))
+    if isinstance(value, tg.Tensor):
+        value = value.numpy()
+    return not isinstance(value, np.ndarray) or bool(np.isfinite(value).all())

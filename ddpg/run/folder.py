@@ -1,0 +1,179 @@
+"""The folder of a run: what is in it, who may write to it, and copies of it.
+
+    runs/p1/
+      config.json           every setting, flat, named as the flags are
+      metrics.csv           a row per training episode
+      evaluations.csv       a row per evaluation
+      learning_curve.png    both, drawn
+      model.safetensors     the agent after the last finite update, without the replay
+      best.safetensors      the agent with the best evaluation so far
+      checkpoint/           everything that is needed to go on
+        state.safetensors   the agent, the place of the environment, the lengths of the tables
+        replay.f32          every transition so far
+        best.safetensors    the best agent before a last evaluation that a longer run won't make
+        lock                held by the process that writes to the run
+
+Whole files are put in place at once: a reader finds the old one or the new one and never half of
+one. Tables and transitions grow at their ends. Nothing is pickled.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ddpg.config import TrainConfig, config_text
+from ddpg.errors import UsageError
+from tinygrad_rl import files
+
+try:
+    import fcntl
+except ImportError:  # pragma: no cover - no such locks on this system
+    fcntl = None  # type: ignore[assignment]
+
+CONFIG = "config.json"
+METRICS_TABLE = "metrics.csv"
+EVALUATIONS_TABLE = "evaluations.csv"
+CURVE = "learning_curve.png"
+MODEL = "model.safetensors"
+BEST = "best.safetensors"
+CHECKPOINT = "checkpoint"
+STATE = f"{CHECKPOINT}/state.safetensors"
+TRANSITIONS = f"{CHECKPOINT}/replay.f32"
+EARLIER_BEST = f"{CHECKPOINT}/best.safetensors"
+LOCK = f"{CHECKPOINT}/lock"
+
+_SIGNS = (CONFIG, METRICS_TABLE, EVALUATIONS_TABLE, MODEL, STATE)
+"""Files of which each shows that a folder holds a run."""
+
+
+def check_new(run_dir: Path) -> None:
+    """Refuse a folder that can't be that of a new run.
+
+    Raises
+    ------
+    UsageError : if it already holds a run, is no folder, or can't be looked into.
+    """
+    try:
+        if run_dir.exists() and not run_dir.is_dir():
+            raise UsageError(f"{run_dir} is a file, not a folder for a run")
+        held = [name for name in _SIGNS if (run_dir / name).exists()]
+    except (OSError, ValueError) as error:
+        raise _unusable(run_dir, error) from error
+    if held:
+        raise UsageError(
+            f"{run_dir} already holds a run ({held[0]}); go on with it by --resume {run_dir}, "
+            "name another folder with --run-dir, or remove this one"
+        )
+
+
+def check_run(run_dir: Path) -> None:
+    """Refuse a folder that holds no run.
+
+    Raises
+    ------
+    UsageError : saying so.
+    """
+    try:
+        if not run_dir.is_dir():
+            raise UsageError(f"there is no run folder {run_dir}")
+        if not (run_dir / CONFIG).exists():
+            raise UsageError(f"{run_dir} holds no run: {run_dir / CONFIG} does not exist")
+    except (OSError, ValueError) as error:
+        if isinstance(error, UsageError):
+            raise
+        raise _unusable(run_dir, error) from error
+
+
+@contextmanager
+def locked(run_dir: Path, to_read: bool = False) -> Iterator[None]:
+    """Be the only process that writes to the run while inside; makes the folder if there is none.
+
+    The lock goes with the process, however that ends. Where the file system knows no locks, there
+    is none.
+
+    Parameters
+    ----------
+    run_dir : the run's folder.
+    to_read : only keep others from writing; nothing is made, the folder may be read-only.
+
+    Raises
+    ------
+    UsageError : if another process holds it, or the folder can't be made or written to.
+    """
+    lock = run_dir / LOCK
+    if to_read and not lock.exists():
+        yield
+        return
+    try:
+        if not to_read:
+            lock.parent.mkdir(parents=True, exist_ok=True)
+        file = lock.open("r" if to_read else "a+", encoding="ascii")
+    except (OSError, ValueError) as error:
+        raise _unusable(run_dir, error) from error
+    with file:
+        _take(file.fileno(), run_dir)
+        if not to_read:
+            for folder in (run_dir, run_dir / CHECKPOINT):
+                files.remove_parts(folder)
+        yield
+
+
+def _take(file: int, run_dir: Path) -> None:
+    try:
+        if fcntl is not None:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise UsageError(
+            f"another process is writing to {run_dir}: wait until it has ended, or stop it"
+        ) from error
+    except OSError:
+        return
+
+
+def create(run_dir: Path, config: TrainConfig) -> None:
+    """Put the configuration into a new run's folder: from then on it is one.
+
+    Raises
+    ------
+    UsageError : as `check_new`.
+    """
+    check_new(run_dir)
+    write_config(run_dir, config)
+
+
+def write_config(run_dir: Path, config: TrainConfig) -> None:
+    """Write or replace `config.json`."""
+    files.write_atomically(run_dir / CONFIG, config_text(config).encode(), durable=True)
+
+
+def copy(source: Path, target: Path) -> None:
+    """Copy a run, so that the copy can be continued and the original stays as it is.
+
+    It appears under its name when it is complete.
+
+    Raises
+    ------
+    UsageError : if `target` exists, with anything in it, or can't be written.
+    """
+    beside = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        if target.exists() and (not target.is_dir() or any(target.iterdir())):
+            raise UsageError(f"{target} exists: name a new folder for the copy with --run-dir")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            shutil.copytree(source, beside, ignore=shutil.ignore_patterns("lock", ".*.part"))
+            beside.replace(target)
+        finally:
+            shutil.rmtree(beside, ignore_errors=True)
+    except (OSError, ValueError) as error:
+        if isinstance(error, UsageError):
+            raise
+        raise _unusable(target, error) from error
+
+
+def _unusable(run_dir: Path, error: OSError | ValueError) -> UsageError:
+    reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+    shown = str(run_dir) if len(str(run_dir)) <= 100 else f"{str(run_dir)[:97]}..."
+    return UsageError(f"the folder {shown!r} cannot be used for a run: {reason}")

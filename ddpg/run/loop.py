@@ -1,0 +1,213 @@
+"""What a run does with each step: write it down, evaluate, save, and end well.
+
+    Loop(parts, run_dir, point, progress, stop).run()
+
+Whatever is due at a step is done after it, and again where a run goes on from there and it is
+missing. So a run may end anywhere: by its last step, a signal, an environment that fails, networks
+that diverge, a full disk.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ddpg import rng
+from ddpg.agent import DDPG
+from ddpg.config import TrainConfig
+from ddpg.errors import DivergedError, TrainingError
+from ddpg.learn import learn, retrace
+from ddpg.run import folder, plots
+from ddpg.run.checkpoint import Checkpoint, save_agent
+from ddpg.run.evaluate import evaluate
+from ddpg.run.finite import LastFinite, is_finite
+from ddpg.run.hints import hint
+from ddpg.run.log import RunLog
+from ddpg.run.process import Stop
+from ddpg.run.progress import TrainProgress
+from ddpg.run.versions import differences, installed
+from ddpg.spaces import Env
+from tinygrad_rl import files
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a configuration makes."""
+
+    config: TrainConfig
+    env: Env
+    evaluation_env: Env
+    agent: DDPG
+    env_seed: rng.Seed
+
+
+class Loop:
+    """The rest of a run.
+
+    Parameters
+    ----------
+    parts : new ones, or an agent at the checkpoint.
+    run_dir : the run's folder, locked.
+    point : the checkpoint to go on from.
+    progress : where it is shown.
+    stop : tells when to stop early.
+    """
+
+    def __init__(
+        self, parts: Parts, run_dir: Path, point: Checkpoint, progress: TrainProgress, stop: Stop
+    ) -> None:
+        self._parts, self._run_dir, self._point = parts, run_dir, point
+        self._progress, self._stop = progress, stop
+        self._place, self._log = point.place, point.log
+        self._finite = LastFinite(parts.agent, point.place.step)
+        self._saved_at = -1
+        self._hinted = False
+
+    def run(self) -> RunLog:
+        """Learn until the end, or until stopped.
+
+        Raises
+        ------
+        TrainingError : as `learn`; the run is saved before.
+        OSError : if it can't be saved; the checkpoint before is still there.
+        """
+        try:
+            self._begin()
+            self._learn()
+            self._finish()
+        except DivergedError:
+            self._keep_last_finite()
+            raise
+        except TrainingError:
+            self._save()
+            raise
+        finally:
+            self._log.stopped_by = self._stop.signal
+        return self._log
+
+    def _begin(self) -> None:
+        """Bring folder and environment to the checkpoint, and do what was due there."""
+        earlier, best = self._run_dir / folder.EARLIER_BEST, self._run_dir / folder.BEST
+        if earlier.exists():
+            earlier.replace(best)
+        if not self._log.evaluations:
+            best.unlink(missing_ok=True)
+        self._log.begin(self._progress, self._place.step)
+        if self._place.step == 0:
+            return
+        self._tell_versions()
+        if self._place.length > 0:
+            self._retrace()
+        if not (self._log.evaluations and self._log.evaluations[-1]["step"] == self._place.step):
+            self._do_what_is_due()
+
+    def _tell_versions(self) -> None:
+        now = installed(self._parts.env)
+        if changed := differences(self._point.versions, now):
+            self._progress.say(
+                f"going on with other versions ({', '.join(changed)}): the rest of the run may "
+                "differ from one that was never interrupted, by rounding at first"
+            )
+        self._point.versions = now
+
+    def _retrace(self) -> None:
+        """Put the environment where it was, or begin a new episode where that can't be done."""
+        parts, place = self._parts, self._place
+        rows = self._point.transitions.rows()[-place.length :]
+        self._progress.note("replaying the episode")
+        transitions = parts.agent.replay.transitions(rows)
+        other = retrace(parts.env, parts.env_seed, place, transitions)
+        if other is not None:
+            self._progress.say(
+                f"this environment cannot be replayed ({other}): a new episode begins, and the "
+                "rest of the run is another than without the interruption"
+            )
+            place.next_episode()
+            self._log.given_up()
+
+    def _learn(self) -> None:
+        config, agent = self._parts.config, self._parts.agent
+        steps = learn(
+            agent, self._parts.env, config.total_timesteps, self._parts.env_seed, self._place
+        )
+        if self._place.step >= config.ddpg.warmup_steps:
+            self._tell_compiling()
+        for step in steps if self._stop.signal is None else ():
+            self._point.transitions.append(agent.replay.last_row())
+            self._log.step(step)
+            self._finite.keep(step.number)
+            if step.number == config.ddpg.warmup_steps:
+                self._tell_compiling()
+            self._do_what_is_due()
+            if self._stop.signal is not None:
+                break
+
+    def _tell_compiling(self) -> None:
+        if self._parts.config.ddpg.compile:
+            self._progress.note("compiling")
+
+    def _do_what_is_due(self) -> None:
+        config, step = self._parts.config, self._place.step
+        evaluation = config.eval_every > 0 and step % config.eval_every == 0
+        if evaluation:
+            self._evaluate()
+        if (step % config.checkpoint_every == 0) if config.checkpoint_every else evaluation:
+            self._save()
+
+    def _evaluate(self) -> None:
+        parts = self._parts
+        self._check_finite()
+        try:
+            returns = evaluate(
+                parts.agent.act,
+                parts.evaluation_env,
+                parts.config.eval_episodes,
+                tell=self._progress.say,
+            )
+        except TrainingError as error:
+            raise TrainingError(f"step {self._place.step}: {error}") from error
+        self._log.evaluation(self._place.step, returns)
+        if self._log.is_best():
+            save_agent(parts.agent, self._run_dir / folder.BEST)
+        if not self._hinted and (text := hint(self._log.episodes, self._log.evaluations)):
+            self._progress.say(text)
+            self._hinted = True
+
+    def _save(self) -> None:
+        """The checkpoint, then the model."""
+        if self._saved_at == self._place.step:
+            return
+        self._check_finite()
+        self._point.save(self._parts.agent, self._parts.config, self._run_dir)
+        save_agent(self._parts.agent, self._run_dir / folder.MODEL)
+        self._saved_at = self._place.step
+
+    def _check_finite(self) -> None:
+        if not is_finite(self._parts.agent):
+            raise DivergedError(
+                f"step {self._place.step}: the networks or their optimizers are no longer finite: "
+                "they diverged; a smaller --critic-lr or --actor-lr may help"
+            )
+
+    def _finish(self) -> None:
+        config = self._parts.config
+        self._save()
+        finished = self._place.step == config.total_timesteps
+        if finished and config.eval_every > 0 and config.total_timesteps % config.eval_every:
+            # A longer run would not evaluate here: the checkpoint does not know of it.
+            best = self._run_dir / folder.BEST
+            if best.exists():
+                earlier = self._run_dir / folder.EARLIER_BEST
+                files.write_atomically(earlier, best.read_bytes(), durable=True)
+            self._evaluate()
+        self._draw()
+
+    def _keep_last_finite(self) -> None:
+        transitions, agent = self._point.transitions, self._parts.agent
+        if transitions.count < self._place.step:
+            transitions.append(agent.replay.last_row())
+        self._finite.restore(transitions.rows())
+        save_agent(agent, self._run_dir / folder.MODEL)
+        self._draw()
+
+    def _draw(self) -> None:
+        curve = self._run_dir / folder.CURVE
+        plots.save_learning_curve(curve, self._log.episodes, self._log.evaluations)

@@ -1,0 +1,112 @@
+"""Tables of a run: CSV files that grow by whole lines, and go on where a checkpoint says.
+
+    table = Table(path, ("step", "return"))
+    table.append({"step": 200, "return": -1234.5})
+    saved = table.save()                              # its length, and a checksum of it
+    Table(path, ("step", "return"), **saved).rows     # what stood in it then
+
+What `rows` holds is what stands in the file, to its eight digits: a run that goes on from the file
+knows the same as one that was never interrupted.
+"""
+
+import os
+import zlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ddpg.errors import UsageError
+
+
+class Table:
+    """A table on disk; a killed run leaves one that can be read.
+
+    Parameters
+    ----------
+    path : the file; made if there is none.
+    columns : their names.
+    length, checksum : as `save` gave them; an empty table by default. `keep` cuts off what the file
+        has beyond.
+
+    Attributes
+    ----------
+    rows : a dict per line, numbers by column.
+
+    Raises
+    ------
+    UsageError : if the file does not begin with what these say; it is left as it was.
+    """
+
+    def __init__(
+        self, path: Path, columns: Sequence[str], length: int = 0, checksum: int = 0
+    ) -> None:
+        self._path, self._columns = path, tuple(columns)
+        self._length, self._checksum = length, checksum
+        self.rows = self._read()
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o666)
+
+    def keep(self) -> None:
+        """Cut off what stands behind `rows`, and go on from there."""
+        os.ftruncate(self._file, self._length)
+        if self._length == 0:
+            self._write(self._columns)
+
+    def close(self) -> None:
+        """No more lines."""
+        os.close(self._file)
+
+    def append(self, row: Mapping[str, float]) -> None:
+        """Add one line, at once; `row` has a number for each column.
+
+        Raises
+        ------
+        OSError : if the disk is full, for instance; the table ends with the line before.
+        """
+        cells = [_cell(row[name]) for name in self._columns]
+        self._write(cells)
+        self.rows.append(self._parsed(cells))
+
+    def save(self) -> dict[str, Any]:
+        """Everything is on the disk when this returns.
+
+        Returns
+        -------
+        dict : `length` in bytes, and `checksum`.
+        """
+        os.fsync(self._file)
+        return {"length": self._length, "checksum": self._checksum}
+
+    def _write(self, cells: Sequence[str]) -> None:
+        data = (",".join(cells) + "\n").encode("ascii")
+        try:
+            if (written := os.pwrite(self._file, data, self._length)) < len(data):
+                # What is left brings the reason why the first part was shorter.
+                os.pwrite(self._file, data[written:], self._length + written)
+        except OSError:
+            os.ftruncate(self._file, self._length)
+            raise
+        self._length += len(data)
+        self._checksum = zlib.crc32(data, self._checksum)
+
+    def _read(self) -> list[dict[str, float]]:
+        if self._length == 0:
+            return []
+        if not self._path.is_file():
+            raise UsageError(f"{self._path} is missing")
+        with self._path.open("rb") as file:
+            data = file.read(self._length)
+        if len(data) < self._length or zlib.crc32(data) != self._checksum:
+            raise UsageError(f"{self._path} is damaged: it does not begin as the run wrote it")
+        _, *lines = data.decode("ascii").splitlines()
+        return [self._parsed(line.split(",")) for line in lines]
+
+    def _parsed(self, cells: Sequence[str]) -> dict[str, float]:
+        return {name: _number(c) for name, c in zip(self._columns, cells, strict=True)}
+
+
+def _cell(value: float) -> str:
+    return str(value) if isinstance(value, int) else f"{value:.8g}"
+
+
+def _number(cell: str) -> float:
+    return int(cell) if cell.lstrip("-").isdigit() else float(cell)

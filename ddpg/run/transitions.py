@@ -1,0 +1,119 @@
+"""Every transition of a run, in one file that only grows: what its replay is made of again.
+
+    transitions = Transitions(path, width)
+    transitions.append(replay.last_row())     # in memory, for now
+    saved = transitions.save()                # now on disk; how many, and their checksums
+    Transitions(path, width, **saved).rows()
+
+The file is plain: rows of little-endian float32, `np.fromfile(path, "<f4").reshape(-1, width)`.
+How many of them count stands in the checkpoint, with a checksum of each block of them. What a
+killed process wrote behind them is written over.
+"""
+
+import os
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ddpg.errors import UsageError
+
+BLOCK = 4096
+"""Rows to a checksum."""
+_UNWRITTEN = 1 << 20
+"""Bytes that are kept in memory, at most, between two checkpoints."""
+
+
+class Transitions:
+    """The file, and what is still to be written to it.
+
+    Parameters
+    ----------
+    path : the file; made if there is none.
+    width : numbers in a row.
+    count, checksums : as `save` gave them; a new file by default.
+
+    Raises
+    ------
+    UsageError : if the file does not hold what these say; it is left as it was.
+    """
+
+    def __init__(
+        self, path: Path, width: int, count: int = 0, checksums: list[int] | None = None
+    ) -> None:
+        self._path, self._width = path, width
+        self._checksums = list(checksums or [])
+        self.count = count
+        self._new = bytearray()
+        self._check()
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o666)
+
+    def close(self) -> None:
+        """No more rows."""
+        os.close(self._file)
+
+    def append(self, row: np.ndarray) -> None:
+        """Add a row, (width,)."""
+        data = row.astype("<f4", copy=False).tobytes()
+        if self.count % BLOCK == 0:
+            self._checksums.append(0)
+        self._checksums[-1] = zlib.crc32(data, self._checksums[-1])
+        self.count += 1
+        self._new += data
+        if len(self._new) > _UNWRITTEN:
+            self._write()
+
+    def save(self) -> dict[str, Any]:
+        """Everything is on the disk, power loss included, when this returns.
+
+        Returns
+        -------
+        dict : `count` and `checksums`.
+
+        Raises
+        ------
+        OSError : if the disk is full, for instance; saving again later tries again.
+        """
+        self._write()
+        os.fsync(self._file)
+        return {"count": self.count, "checksums": list(self._checksums)}
+
+    def rows(self) -> np.ndarray:
+        """All of them, (count, width), as they lie in the file."""
+        self._write()
+        return _rows(self._path, self._width, self.count)
+
+    def _write(self) -> None:
+        """Where the next rows belong, not where the file ends: a failed attempt does no harm."""
+        place = self.count * self._width * 4 - len(self._new)
+        while self._new:
+            written = os.pwrite(self._file, self._new, place)
+            place += written
+            del self._new[:written]
+
+    def _check(self) -> None:
+        blocks = -(-self.count // BLOCK)
+        if self.count < 0 or len(self._checksums) != blocks:
+            raise UsageError(f"{self.count} transitions with {len(self._checksums)} checksums")
+        if self.count == 0:
+            return
+        size = self._path.stat().st_size if self._path.is_file() else 0
+        if (held := size // (4 * self._width)) < self.count:
+            raise UsageError(f"{self._path} is cut off: {held:,} of {self.count:,} transitions")
+        rows = _rows(self._path, self._width, self.count)
+        for start, checksum in zip(range(0, self.count, BLOCK), self._checksums, strict=True):
+            block = rows[start : start + BLOCK]
+            if zlib.crc32(block.tobytes()) != checksum:
+                raise UsageError(
+                    f"{self._path} is damaged: transitions {start + 1:,} to "
+                    f"{start + len(block):,} (wrong checksum)"
+                )
+            if not np.isfinite(block).all():
+                raise UsageError(f"{self._path} holds numbers that are not finite")
+
+
+def _rows(path: Path, width: int, count: int) -> np.ndarray:
+    if count == 0:
+        return np.zeros((0, width), dtype=np.float32)
+    return np.memmap(path, dtype="<f4", mode="r", shape=(count, width))
