@@ -159,6 +159,8 @@ def copy(source: Path, target: Path) -> None:
     """
     beside = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
+        if target.resolve().is_relative_to(source.resolve()):
+            raise UsageError(f"{target} lies in the run that it shall be a copy of")
         if target.exists() and (not target.is_dir() or any(target.iterdir())):
             raise UsageError(f"{target} exists: name a new folder for the copy with --run-dir")
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -78,6 +78,7 @@ class Loop:
             raise
         except TrainingError:
             self._save()
+            self._draw()
             raise
         finally:
             self._log.stopped_by = self._stop.signal

@@ -77,11 +77,15 @@ def test_episodes_are_reported_at_their_last_step():
     assert ended == {3: (-7.5, 3), 6: (-7.5, 3)}
 
 
-def test_only_the_first_episode_is_seeded():
-    """Seeding every episode would play the same one again and again."""
-    env = Corridor(length=2)
-    list(learn(make(env, warmup_steps=10), env, 5, seed=17))
-    assert env.seeds == [17, None, None]
+def test_every_episode_has_a_seed_of_its_own_made_of_the_runs():
+    """So an environment's place is its episode's number and the actions since."""
+    seeds = []
+    for seed in (17, 17, 18):
+        env = Corridor(length=2)
+        list(learn(make(env, warmup_steps=10), env, 5, seed=seed))
+        seeds.append(env.seeds)
+    assert seeds[0] == seeds[1] != seeds[2]
+    assert len(set(seeds[0])) == 3 and None not in seeds[0]
 
 
 def test_noise_is_reset_at_every_episode_start():

@@ -8,7 +8,8 @@ import safetensors.numpy
 import tinygrad_rl as tg
 from ddpg import DDPG, DDPGConfig, TrainConfig
 from ddpg.errors import UsageError
-from ddpg.run.checkpoint import CONFIG, MODEL, create_run, load_agent, save_agent
+from ddpg.run.checkpoint import load_agent, save_agent
+from ddpg.run.folder import BEST, CONFIG, MODEL, create
 from ddpg.spaces import make_env
 
 CONFIGURATION = TrainConfig(ddpg=DDPGConfig(hidden=(8, 4), buffer_size=100, compile=False))
@@ -26,8 +27,9 @@ def agent():
 
 @pytest.fixture
 def run_dir(tmp_path, agent):
-    create_run(tmp_path / "run", CONFIGURATION)
-    save_agent(agent, tmp_path / "run")
+    (tmp_path / "run").mkdir()
+    create(tmp_path / "run", CONFIGURATION)
+    save_agent(agent, tmp_path / "run" / MODEL)
     return tmp_path / "run"
 
 
@@ -65,7 +67,7 @@ def test_files_have_the_usual_permissions(run_dir):
 def test_same_state_same_bytes(agent, tmp_path):
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
-        save_agent(agent, tmp_path / name)
+        save_agent(agent, tmp_path / name / MODEL)
     assert (tmp_path / "a" / MODEL).read_bytes() == (tmp_path / "b" / MODEL).read_bytes()
 
 
@@ -76,33 +78,8 @@ def test_a_failed_save_leaves_the_old_model_and_nothing_beside_it(agent, run_dir
     before = {path.name: path.read_bytes() for path in run_dir.iterdir()}
     monkeypatch.setattr(os, "replace", fail)
     with pytest.raises(OSError, match="disk full"):
-        save_agent(agent, run_dir)
+        save_agent(agent, run_dir / MODEL)
     assert {path.name: path.read_bytes() for path in run_dir.iterdir()} == before
-
-
-@pytest.mark.parametrize("held", ["config.json", "metrics.csv", "model.safetensors"])
-def test_a_folder_with_a_run_is_refused_and_left_alone(tmp_path, held):
-    (tmp_path / held).write_text("mine")
-    with pytest.raises(UsageError, match=f"already holds a run \\({held}\\).*--run-dir"):
-        create_run(tmp_path, CONFIGURATION)
-    assert (tmp_path / held).read_text() == "mine"
-    assert len(list(tmp_path.iterdir())) == 1
-
-
-def test_a_file_in_the_folders_place_is_refused(tmp_path):
-    (tmp_path / "run").write_text("mine")
-    with pytest.raises(UsageError, match="is a file, not a folder"):
-        create_run(tmp_path / "run", CONFIGURATION)
-    with pytest.raises(UsageError, match="cannot be made: Not a directory"):
-        create_run(tmp_path / "run" / "below", CONFIGURATION)
-
-
-def test_folders_are_made_and_other_peoples_files_are_no_obstacle(tmp_path):
-    (tmp_path / "a").mkdir()
-    (tmp_path / "a" / "notes.txt").write_text("mine")
-    create_run(tmp_path / "a", CONFIGURATION)
-    create_run(tmp_path / "b" / "c", CONFIGURATION)
-    assert json.loads((tmp_path / "b" / "c" / CONFIG).read_text())["hidden"] == [8, 4]
 
 
 def test_missing_run_is_refused(tmp_path):
@@ -113,9 +90,11 @@ def test_missing_run_is_refused(tmp_path):
 
 
 def test_run_that_saved_nothing_is_refused(tmp_path):
-    create_run(tmp_path, CONFIGURATION)
-    with pytest.raises(UsageError, match="ended before its first save"):
+    create(tmp_path, CONFIGURATION)
+    with pytest.raises(UsageError, match=r"ended before its first save.*--resume"):
         load_agent(tmp_path)
+    with pytest.raises(UsageError, match=f"{BEST} does not exist: no evaluation"):
+        load_agent(tmp_path, best=True)
 
 
 def damage(path, how):
