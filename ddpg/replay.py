@@ -108,16 +108,16 @@ class Replay:
         return self._rows.shape[1]
 
     def add_row(self, row: np.ndarray) -> None:
-        """Store a transition that is known to be right, (width,), as `last_row` gave it."""
+        """Store a transition that is known to be right, (width,), as `last_rows` gave it."""
         self._rows[self._added % self.capacity] = row
         self._added += 1
 
-    def last_row(self) -> np.ndarray:
-        """The row of the transition that was added last, (width,)."""
-        return self._rows[(self._added - 1) % self.capacity]
+    def last_rows(self, count: int) -> np.ndarray:
+        """Rows of the transitions that were added last, (count, width), the newest at the end."""
+        return self._rows[np.arange(self._added - count, self._added) % self.capacity]
 
     def transitions(self, rows: np.ndarray) -> list[Transition]:
-        """What rows of the table mean: (n, width), as `last_row` gave them."""
+        """What rows of the table mean: (n, width), as `last_rows` gave them."""
         return [
             Transition(obs, action, reward[0], next_obs, bool(terminated[0]))
             for obs, action, reward, next_obs, terminated in zip(

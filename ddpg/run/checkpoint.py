@@ -9,6 +9,7 @@ and what belongs to it. Only what is new is written, but for the agent.
 """
 
 from collections.abc import Mapping
+from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -99,7 +100,7 @@ class Checkpoint:
 
 def begin(agent: DDPG, env: Env, run_dir: Path) -> Checkpoint:
     """That of a run which has not begun; whatever lies in its tables is forgotten."""
-    transitions = Transitions(run_dir / folder.TRANSITIONS, agent.replay.width)
+    transitions = Transitions(run_dir / folder.TRANSITIONS, agent.replay)
     return Checkpoint(Place(), RunLog(run_dir), transitions, installed(env))
 
 
@@ -122,12 +123,14 @@ def load(agent: DDPG, env: Env, config: TrainConfig, run_dir: Path) -> Checkpoin
     place = Place(**state["place"] | {"action": _array(state["place"]["action"])})
     if state["transitions"]["count"] != place.step or place.length > place.step:
         raise UsageError(f"{path}: its transitions are not those of {place.step:,} steps")
-    log = RunLog(run_dir, state["log"])
-    transitions = Transitions(
-        run_dir / folder.TRANSITIONS, agent.replay.width, **state["transitions"]
-    )
-    _give_to(agent, state["agent"], path)
-    agent.replay.restore(transitions.rows())
+    with ExitStack() as stack:
+        log = stack.enter_context(closing(RunLog(run_dir, state["log"])))
+        transitions = stack.enter_context(
+            closing(Transitions(run_dir / folder.TRANSITIONS, agent.replay, **state["transitions"]))
+        )
+        _give_to(agent, state["agent"], path)
+        agent.replay.restore(transitions.rows())
+        stack.pop_all()
     return Checkpoint(place, log, transitions, state["versions"])
 
 

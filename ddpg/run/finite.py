@@ -14,7 +14,7 @@ import numpy as np
 import tinygrad_rl as tg
 from ddpg.agent import DDPG
 
-EVERY = 250
+EVERY = 1000
 """Steps between copies."""
 
 
@@ -28,12 +28,14 @@ class LastFinite:
 
     def __init__(self, agent: DDPG, step: int) -> None:
         self._agent = agent
-        self._step, self._state = step, _copy(agent)
+        self._step, self._state = step, deepcopy(agent.state_dict())
 
     def keep(self, step: int) -> None:
         """`step` steps are done, and the agent may be copied."""
-        if step % EVERY == 0 and is_finite(self._agent):
-            self._step, self._state = step, _copy(self._agent)
+        if step % EVERY == 0 and step > self._agent.config.warmup_steps:
+            state = self._agent.state_dict()
+            if _all_finite(state):
+                self._step, self._state = step, deepcopy(state)
 
     def restore(self, rows: np.ndarray) -> None:
         """Bring the agent back to what it was after its last finite update.
@@ -48,7 +50,7 @@ class LastFinite:
         for step, row in enumerate(rows[self._step :], start=self._step + 1):
             agent.replay.add_row(row)
             for _ in range(config.updates_per_step if step > config.warmup_steps else 0):
-                before = _copy(agent)
+                before = deepcopy(agent.state_dict())
                 agent.update()
                 if not is_finite(agent):
                     agent.load_state_dict(before)
@@ -58,10 +60,6 @@ class LastFinite:
 def is_finite(agent: DDPG) -> bool:
     """Whether all parameters are, and all that the optimizers remember."""
     return _all_finite(agent.state_dict())
-
-
-def _copy(agent: DDPG) -> dict[str, Any]:
-    return deepcopy(agent.state_dict())
 
 
 def _all_finite(value: Any) -> bool:

@@ -132,7 +132,7 @@ class Loop:
         if self._place.step >= config.ddpg.warmup_steps:
             self._tell_compiling()
         for step in steps if self._stop.signal is None else ():
-            self._point.transitions.append(agent.replay.last_row())
+            self._point.transitions.append()
             self._log.step(step)
             self._finite.keep(step.number)
             if step.number == config.ddpg.warmup_steps:
@@ -204,7 +204,7 @@ class Loop:
     def _keep_last_finite(self) -> None:
         transitions, agent = self._point.transitions, self._parts.agent
         if transitions.count < self._place.step:
-            transitions.append(agent.replay.last_row())
+            transitions.append()
         self._finite.restore(transitions.rows())
         save_agent(agent, self._run_dir / folder.MODEL)
         self._draw()

@@ -1,9 +1,9 @@
 """Every transition of a run, in one file that only grows: what its replay is made of again.
 
-    transitions = Transitions(path, width)
-    transitions.append(replay.last_row())     # in memory, for now
-    saved = transitions.save()                # now on disk; how many, and their checksums
-    Transitions(path, width, **saved).rows()
+    transitions = Transitions(path, replay)
+    replay.add(...); transitions.append()
+    saved = transitions.save()                    # on the disk; how many, and their checksums
+    Transitions(path, replay, **saved).rows()
 
 The file is plain: rows of little-endian float32, `np.fromfile(path, "<f4").reshape(-1, width)`.
 How many of them count stands in the checkpoint, with a checksum of each block of them. What a
@@ -18,21 +18,24 @@ from typing import Any
 import numpy as np
 
 from ddpg.errors import UsageError
+from ddpg.replay import Replay
 
 BLOCK = 4096
 """Rows to a checksum."""
-_UNWRITTEN = 1 << 20
-"""Bytes that are kept in memory, at most, between two checkpoints."""
 
 
 class Transitions:
-    """The file, and what is still to be written to it.
+    """The file, and how far it is behind the replay.
 
     Parameters
     ----------
     path : the file; made if there is none.
-    width : numbers in a row.
+    replay : where the rows come from.
     count, checksums : as `save` gave them; a new file by default.
+
+    Attributes
+    ----------
+    count : transitions, those that are not written yet included.
 
     Raises
     ------
@@ -40,12 +43,12 @@ class Transitions:
     """
 
     def __init__(
-        self, path: Path, width: int, count: int = 0, checksums: list[int] | None = None
+        self, path: Path, replay: Replay, count: int = 0, checksums: list[int] | None = None
     ) -> None:
-        self._path, self._width = path, width
+        self._path, self._replay = path, replay
         self._checksums = list(checksums or [])
-        self.count = count
-        self._new = bytearray()
+        self.count = self._written = count
+        self._most = min(replay.capacity, BLOCK)
         self._check()
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o666)
 
@@ -53,15 +56,10 @@ class Transitions:
         """No more rows."""
         os.close(self._file)
 
-    def append(self, row: np.ndarray) -> None:
-        """Add a row, (width,)."""
-        data = row.astype("<f4", copy=False).tobytes()
-        if self.count % BLOCK == 0:
-            self._checksums.append(0)
-        self._checksums[-1] = zlib.crc32(data, self._checksums[-1])
+    def append(self) -> None:
+        """Take in the transition that was added to the replay last."""
         self.count += 1
-        self._new += data
-        if len(self._new) > _UNWRITTEN:
+        if self.count - self._written >= self._most:
             self._write()
 
     def save(self) -> dict[str, Any]:
@@ -82,15 +80,21 @@ class Transitions:
     def rows(self) -> np.ndarray:
         """All of them, (count, width), as they lie in the file."""
         self._write()
-        return _rows(self._path, self._width, self.count)
+        return _rows(self._path, self._replay.width, self.count)
 
     def _write(self) -> None:
         """Where the next rows belong, not where the file ends: a failed attempt does no harm."""
-        place = self.count * self._width * 4 - len(self._new)
-        while self._new:
-            written = os.pwrite(self._file, self._new, place)
-            place += written
-            del self._new[:written]
+        rows = self._replay.last_rows(self.count - self._written).astype("<f4", copy=False)
+        data, place = rows.tobytes(), self._written * self._replay.width * 4
+        while data:
+            done = os.pwrite(self._file, data, place)
+            data, place = data[done:], place + done
+        while self._written < self.count:
+            used = self._written % BLOCK
+            block, rows = rows[: BLOCK - used], rows[BLOCK - used :]
+            before = self._checksums.pop() if used else 0
+            self._checksums.append(zlib.crc32(block.tobytes(), before))
+            self._written += len(block)
 
     def _check(self) -> None:
         blocks = -(-self.count // BLOCK)
@@ -99,9 +103,10 @@ class Transitions:
         if self.count == 0:
             return
         size = self._path.stat().st_size if self._path.is_file() else 0
-        if (held := size // (4 * self._width)) < self.count:
+        width = self._replay.width
+        if (held := size // (4 * width)) < self.count:
             raise UsageError(f"{self._path} is cut off: {held:,} of {self.count:,} transitions")
-        rows = _rows(self._path, self._width, self.count)
+        rows = _rows(self._path, width, self.count)
         for start, checksum in zip(range(0, self.count, BLOCK), self._checksums, strict=True):
             block = rows[start : start + BLOCK]
             if zlib.crc32(block.tobytes()) != checksum:
