@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 _EVALUATIONS = 5
 _STILL = 0.01
-"""A share of the mean return, or of 1 where that is smaller."""
+"""A share of the largest return, of either sign, that was seen so far."""
 
 _Rows = Sequence[Mapping[str, float]]
 
@@ -24,7 +24,8 @@ def hint(episodes: _Rows, evaluations: _Rows) -> str | None:
     if len(last) < _EVALUATIONS or len({row["length"] for row in episodes}) > 1:
         return None
     low, high = min(row["min"] for row in last), max(row["max"] for row in last)
-    if high - low > _STILL * max(1.0, abs(low), abs(high)):
+    seen = [row["return"] for row in episodes] + [row["mean"] for row in evaluations]
+    if high - low > _STILL * max(map(abs, seen)):
         return None
     return (
         f"the return has not moved for {_EVALUATIONS} evaluations, from any start state, and no "
