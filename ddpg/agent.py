@@ -30,6 +30,7 @@ from ddpg.networks import Actor, Critic
 from ddpg.noise import GaussianNoise, Noise, OUNoise
 from ddpg.replay import Batch, Replay
 from ddpg.spaces import Space, action_bounds, observation_size
+from ddpg.state import check_state
 from tinygrad_rl import optim
 
 METRICS = ("critic_loss", "mean_q", "mean_target", "actor_loss", "saturation")
@@ -142,17 +143,15 @@ class DDPG:
 
         Raises
         ------
-        UsageError : if entries are missing or unknown. Entries of a wrong shape are refused by the
-            part that they belong to.
+        UsageError : naming the entry that does not fit, or holds what training can't lead to; the
+            agent is as it was.
         """
-        wrong = set(state) ^ set(self.state_dict())
-        if wrong:
-            raise UsageError(f"entries missing or unknown in the agent's state: {sorted(wrong)}")
+        check_state(state, self.state_dict())
         for name in PARTS:
             getattr(self, name).load_state_dict(state[name])
         rng.set_state(self._warmup_rng, state["warmup_rng"])
         rng.set_state(self._sampling_rng, state["sampling_rng"])
-        self._steps_explored = int(state["steps_explored"])
+        self._steps_explored = state["steps_explored"]
 
     def _step(self, index: tg.Tensor) -> tg.Tensor:
         """The whole update as a function of tensors, so that it can be compiled as one.

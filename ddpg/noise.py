@@ -80,8 +80,9 @@ class OUNoise:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Continue where the state was taken."""
-        self._kick.load_state_dict(state)
-        self._x = np.array(state["x"], dtype=np.float64).reshape(self._x.shape)
+        x = np.array(state["x"], dtype=np.float64).reshape(self._x.shape)
+        self._kick.load_state_dict(state)  # after what could fail: both change, or neither does
+        self._x = x
 
 
 Noise = GaussianNoise | OUNoise

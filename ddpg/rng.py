@@ -5,6 +5,7 @@ weights, say) leaves the others as they were. Nothing here touches NumPy's globa
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -53,14 +54,33 @@ def set_state(rng: np.random.Generator, words: Sequence[int]) -> None:
 
     Raises
     ------
-    UsageError : if they are not what `get_state` gave.
+    UsageError : if they are not what `get_state` can give; the generator is as it was.
     """
-    if np.shape(words) != (6,) or not all(isinstance(word, int | np.integer) for word in words):
-        raise UsageError(f"a generator's state is 6 numbers of uint64, got {words!r}")
-    place_high, place_low, step_high, step_low, has_spare, spare = (int(word) for word in words)
+    check(words)
+    place_high, place_low, step_high, step_low, has_spare, spare = words
     rng.bit_generator.state = {
         "bit_generator": "PCG64",
         "state": {"state": place_high << 64 | place_low, "inc": step_high << 64 | step_low},
         "has_uint32": has_spare,
         "uinteger": spare,
     }
+
+
+def check(words: Any, name: str = "a generator's state") -> None:
+    """Refuse what `get_state` can't have given.
+
+    Raises
+    ------
+    UsageError : beginning with `name`.
+    """
+    if not (
+        isinstance(words, list | tuple)
+        and len(words) == 6
+        and all(type(word) is int and 0 <= word <= _WORD for word in words)
+    ):
+        raise UsageError(f"{name} must be 6 numbers of uint64")
+    *_, step_low, has_spare, spare = words
+    if step_low % 2 == 0:  # else the generator would skip half of its places, or stand still
+        raise UsageError(f"{name} has the increment {step_low}, and PCG64's is odd")
+    if has_spare > 1 or spare >> 32:
+        raise UsageError(f"{name} has {has_spare} spare half words, {spare}: at most 1 of uint32")

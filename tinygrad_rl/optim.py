@@ -135,7 +135,8 @@ class Optimizer(TensorHolder):
 
         Raises
         ------
-        ValueError : naming the entry, when names, lengths or shapes differ.
+        ValueError : naming the entry, when names, lengths or shapes differ, and for a number of
+            steps that is not whole or below 0.
         """
         mine = self.state_dict()
         if set(state) != set(mine):
@@ -155,8 +156,12 @@ class Optimizer(TensorHolder):
                         f"{name}[{i}] is {new.dtype} of shape {new.shape}, expected {old.dtype} of "
                         f"shape {old.shape}"
                     )
+        steps = np.array(checked.pop("step"), np.float64)
+        for i, count in enumerate(steps):
+            if not (count >= 0 and float(count).is_integer()):
+                raise ValueError(f"step[{i}] is {count}, expected a whole number of at least 0")
         with no_grad():
-            self.steps.assign_(np.array(checked.pop("step"), np.float64))
+            self.steps.assign_(steps)
             for name, arrays in checked.items():
                 for t, array in zip(self.state[name], arrays, strict=True):
                     t.assign_(array.astype(t.dtype))

@@ -60,3 +60,11 @@ def test_a_draw_belongs_to_its_caller(kind):
 def test_seeds_decide():
     np.testing.assert_array_equal(make(OUNoise)(), make(OUNoise)())
     assert (make(OUNoise)() != make(OUNoise, seed=4)()).all()
+
+
+@pytest.mark.parametrize("change", [{"x": np.zeros(3)}, {"x": "drift"}, {"rng": [0] * 6}])
+def test_ou_is_as_it_was_after_a_state_that_does_not_fit(change):
+    noise, other = make(OUNoise), make(OUNoise)
+    with pytest.raises(ValueError):
+        noise.load_state_dict({**make(OUNoise, seed=4).state_dict(), **change})
+    np.testing.assert_array_equal(draw(noise, 3), draw(other, 3))

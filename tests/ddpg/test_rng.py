@@ -38,7 +38,30 @@ def test_saved_state_continues_even_inside_a_half_used_word():
     assert found == expected
 
 
-@pytest.mark.parametrize("words", [np.zeros(5, np.uint64), np.zeros(6), np.uint64(0)])
-def test_foreign_state_is_refused(words):
-    with pytest.raises(UsageError, match="6 numbers of uint64"):
-        rng.set_state(rng.generator(np.random.SeedSequence(1)), words)
+GOOD = [2**64 - 1, 0, 0, 1, 1, 2**32 - 1]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (np.zeros(6, np.uint64), "6 numbers of uint64"),
+        (np.uint64(0), "6 numbers of uint64"),
+        ("123456", "6 numbers of uint64"),
+        ({}, "6 numbers of uint64"),
+        (GOOD[:5], "6 numbers of uint64"),
+        ([*GOOD[:5], 0.0], "6 numbers of uint64"),
+        ([*GOOD[:4], True, 0], "6 numbers of uint64"),
+        ([*GOOD[:5], None], "6 numbers of uint64"),
+        ([2**64, *GOOD[1:]], "6 numbers of uint64"),
+        ([-1, *GOOD[1:]], "6 numbers of uint64"),
+        ([*GOOD[:3], 2, *GOOD[4:]], "increment 2"),
+        ([*GOOD[:4], 2, 0], "2 spare half words"),
+        ([*GOOD[:5], 2**32], "1 spare half words, 4294967296"),
+    ],
+)
+def test_impossible_state_is_refused_and_changes_nothing(words, message):
+    source = rng.generator(np.random.SeedSequence(1))
+    rng.set_state(source, GOOD)
+    with pytest.raises(UsageError, match=message):
+        rng.set_state(source, words)
+    assert rng.get_state(source) == GOOD

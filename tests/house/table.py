@@ -31,6 +31,7 @@ _ENGINE["__init__"] = set(_ENGINE)  # the public names
 _AGENT: dict[str, set[str]] = {
     "errors": set(),
     "rng": {"errors"},
+    "state": {"errors", "rng"},
     "spaces": {"errors"},
     "config": {"errors"},
     "networks": {"errors"},

@@ -118,6 +118,7 @@ def test_a_random_generator_continues_where_it_was(path: Path) -> None:
         ({"a": {"b": object()}}, TypeError, r"'a\.b' is a object"),
         ({"a": {1: 2}}, TypeError, "'a' has the key 1"),
         ({"a.b": np.ones(1), "a": {"b": np.ones(1)}}, ValueError, r"called 'a\.b'"),
+        ({"__metadata__": np.ones(1)}, ValueError, "can't be called '__metadata__'"),
     ],
 )
 def test_what_cannot_be_saved_is_named_and_nothing_is_written(path, state, error, message) -> None:
@@ -128,17 +129,23 @@ def test_what_cannot_be_saved_is_named_and_nothing_is_written(path, state, error
     assert [f.name for f in path.parent.iterdir()] == [path.name]
 
 
-def test_files_are_written_whole_or_not_at_all(tmp_path: Path) -> None:
-    path = tmp_path / "curve.svg"
-    tg.files.write_atomically(path, b"old")
-    tg.files.write_atomically(str(path), b"new")
-    assert path.read_bytes() == b"new"
-    with pytest.raises(TypeError):
-        tg.files.write_atomically(path, "text")
-    with pytest.raises(FileNotFoundError):
-        tg.files.write_atomically(tmp_path / "none" / "curve.svg", b"")
-    assert path.read_bytes() == b"new"
-    assert list(tmp_path.iterdir()) == [path]
+def test_the_same_state_makes_the_same_bytes_which_are_aligned(path: Path) -> None:
+    state = {"a": np.zeros(3, np.uint8), "b": np.zeros(3, np.float32), "c": np.zeros(3)}
+    written = []
+    for _ in range(2):
+        tg.save(path, state)
+        written.append(path.read_bytes())
+    assert written[0] == written[1]
+    header, _ = parts(path)
+    length = int.from_bytes(written[0][:8], "little")
+    for name, array in state.items():
+        assert (8 + length + header[name]["data_offsets"][0]) % array.itemsize == 0
+
+
+def test_numbers_that_belong_into_an_array_are_not_put_into_a_header(path: Path) -> None:
+    with pytest.raises(ValueError, match="put numbers into arrays"):
+        tg.save(path, {"text": "x" * 20_000_001})
+    assert not path.exists()
 
 
 # -- damage ----------------------------------------------------------------------------------------
@@ -178,15 +185,15 @@ def test_every_byte_of_a_tensor_is_under_its_checksum(saved: Path) -> None:
             broken = bytearray(body)
             broken[position] ^= 1
             rebuild(saved, header, bytes(broken))
-            with pytest.raises(ValueError, match=f"'{name}' are damaged"):
+            with pytest.raises(ValueError, match=f"'{name}' is damaged"):
                 tg.load(saved)
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda h: h["net.bias"].update(dtype="F16"), "'net.bias' is F16"),
-        (lambda h: h["net.bias"].update(dtype="BF16"), "'net.bias' is BF16"),
+        (lambda h: h["net.bias"].update(dtype="F16"), "'net.bias' is 'F16'"),
+        (lambda h: h["net.bias"].update(dtype="BF16"), "'net.bias' is 'BF16'"),
         (lambda h: h["net.bias"].update(shape=[5]), r"'net.bias' has 32 bytes.*\[5\]"),
         (lambda h: h["net.bias"].update(shape="x"), "'net.bias' is damaged"),
         (lambda h: h["net.bias"].pop("shape"), "'net.bias' is damaged"),

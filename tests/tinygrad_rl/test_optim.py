@@ -143,6 +143,13 @@ def test_state_dict_continues_exactly(case, rng: np.random.Generator) -> None:
         (lambda s: s.update(exp_avg=s["exp_avg"][:1]), "'exp_avg' has 1 entries for 2 parameters"),
         (lambda s: s["exp_avg"].__setitem__(1, np.zeros(5)), r"exp_avg\[1\] is float64 of shape"),
         (lambda s: s["exp_avg"].__setitem__(1, np.full(3, "x")), r"exp_avg\[1\]"),
+        (
+            lambda s: s["step"].__setitem__(1, np.array(-1.0)),
+            r"step\[1\] is -1.0, expected a whole",
+        ),
+        (lambda s: s["step"].__setitem__(1, np.array(0.5)), r"step\[1\] is 0.5, expected a whole"),
+        (lambda s: s["step"].__setitem__(1, np.array(np.nan)), r"step\[1\] is nan"),
+        (lambda s: s["step"].__setitem__(1, np.array(np.inf)), r"step\[1\] is inf"),
     ],
 )
 def test_state_that_does_not_fit_changes_nothing(change, message: str) -> None:

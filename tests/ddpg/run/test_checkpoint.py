@@ -125,10 +125,10 @@ def damage(path, how):
         ("truncated", "cannot be loaded"),
         ("no safetensors", "cannot be loaded"),
         ("a number changed", "cannot be loaded: .*'critic.mlp.2.bias'"),
-        ("foreign", "entries missing or unknown in the agent's state"),
-        ("odd", "does not fit config.json"),
-        ("missing", r"does not fit Critic: missing \['mlp.2.bias'\]"),
-        ("reshaped", r"'mlp.0.weight' has shape \(3, 8\)"),
+        ("foreign", r"entries missing or unknown in the state: \['actor'"),
+        ("odd", "does not fit config.json: noise must be a dict"),
+        ("missing", r"entries missing or unknown in critic: \['mlp\.2\.bias'\]"),
+        ("reshaped", r"actor\.mlp\.0\.weight is float32 of shape \(3, 8\)"),
     ],
 )
 def test_a_damaged_model_is_refused_by_file_and_entry(run_dir, how, message):
@@ -142,5 +142,5 @@ def test_a_damaged_model_is_refused_by_file_and_entry(run_dir, how, message):
 def test_a_model_of_other_networks_is_refused(run_dir):
     values = json.loads((run_dir / CONFIG).read_text())
     (run_dir / CONFIG).write_text(json.dumps({**values, "hidden": [8, 5]}))
-    with pytest.raises(UsageError, match="has shape"):
+    with pytest.raises(UsageError, match=r"of shape \(4, 8\), expected float32 of shape \(5, 8\)"):
         load_agent(run_dir)
