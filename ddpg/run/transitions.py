@@ -1,6 +1,7 @@
 """Every transition of a run, in one file that only grows: what its replay is made of again.
 
     transitions = Transitions(path, replay)
+    transitions.begin()
     replay.add(...); transitions.append()
     saved = transitions.save()                    # on the disk; how many, and their checksums
     Transitions(path, replay, **saved).rows()
@@ -50,11 +51,17 @@ class Transitions:
         self.count = self._written = count
         self._most = min(replay.capacity, BLOCK)
         self._check()
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o666)
+        self._file = -1  # until `begin` opens it: to look at a run changes nothing
+
+    def begin(self) -> None:
+        """Open the file, to write behind the rows that count."""
+        flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0)
+        self._file = os.open(self._path, flags, 0o666)
 
     def close(self) -> None:
         """No more rows."""
-        os.close(self._file)
+        if self._file >= 0:
+            os.close(self._file)
 
     def append(self) -> None:
         """Take in the transition that was added to the replay last."""
