@@ -15,7 +15,7 @@ from ddpg.agent import DDPG
 from ddpg.config import TrainConfig
 from ddpg.errors import DivergedError, TrainingError
 from ddpg.learn import learn, retrace
-from ddpg.run import folder, plots
+from ddpg.run import best, folder, plots
 from ddpg.run.checkpoint import Checkpoint, save_agent
 from ddpg.run.evaluate import evaluate
 from ddpg.run.finite import LastFinite, is_finite
@@ -25,7 +25,6 @@ from ddpg.run.process import Stop
 from ddpg.run.progress import TrainProgress
 from ddpg.run.versions import differences, installed
 from ddpg.spaces import Env
-from tinygrad_rl import files
 
 
 @dataclass(frozen=True)
@@ -70,27 +69,30 @@ class Loop:
         OSError : if it can't be saved; the checkpoint before is still there.
         """
         try:
-            self._begin()
-            self._learn()
-            self._finish()
+            self._run()
         except DivergedError:
             self._keep_last_finite()
-            raise
-        except TrainingError:
-            self._save()
-            self._draw()
             raise
         finally:
             self._log.stopped_by = self._stop.signal
         return self._log
 
+    def _run(self) -> None:
+        try:
+            self._begin()
+            self._learn()
+            self._finish()
+        except DivergedError:
+            raise
+        except TrainingError:
+            self._save()  # or find that the networks diverged, of which this was the consequence
+            self._draw()
+            raise
+
     def _begin(self) -> None:
         """Bring folder and environment to the checkpoint, and do what was due there."""
-        earlier, best = self._run_dir / folder.EARLIER_BEST, self._run_dir / folder.BEST
-        if earlier.exists():
-            earlier.replace(best)
-        if not self._log.evaluations:
-            best.unlink(missing_ok=True)
+        best.go_back(self._run_dir, self._log.best_step())
+        self._point.transitions.begin()
         self._log.begin(self._progress, self._place.step)
         if self._place.step == 0:
             return
@@ -165,9 +167,10 @@ class Loop:
             )
         except TrainingError as error:
             raise TrainingError(f"step {self._place.step}: {error}") from error
+        before = self._log.best_step()
         self._log.evaluation(self._place.step, returns)
-        if self._log.is_best():
-            save_agent(parts.agent, self._run_dir / folder.BEST)
+        if self._log.best_step() != before:
+            best.keep_best(parts.agent, self._run_dir, before)
         if not self._hinted and (text := hint(self._log.episodes, self._log.evaluations)):
             self._progress.say(text)
             self._hinted = True
@@ -178,6 +181,7 @@ class Loop:
             return
         self._check_finite()
         self._point.save(self._parts.agent, self._parts.config, self._run_dir)
+        best.forget_earlier(self._run_dir)
         save_agent(self._parts.agent, self._run_dir / folder.MODEL)
         self._saved_at = self._place.step
 
@@ -194,10 +198,6 @@ class Loop:
         finished = self._place.step == config.total_timesteps
         if finished and config.eval_every > 0 and config.total_timesteps % config.eval_every:
             # A longer run would not evaluate here: the checkpoint does not know of it.
-            best = self._run_dir / folder.BEST
-            if best.exists():
-                earlier = self._run_dir / folder.EARLIER_BEST
-                files.write_atomically(earlier, best.read_bytes(), durable=True)
             self._evaluate()
         self._draw()
 
