@@ -12,12 +12,11 @@ the new one and never half of one, and a model that was damaged on disk is notic
 whole lines. Nothing is pickled.
 """
 
-import json
 from pathlib import Path
 
 import tinygrad_rl as tg
 from ddpg.agent import DDPG
-from ddpg.config import TrainConfig, config_to_dict, read_config
+from ddpg.config import TrainConfig, config_text, read_config
 from ddpg.errors import UsageError
 from ddpg.spaces import make_env
 from tinygrad_rl import files
@@ -48,8 +47,7 @@ def create_run(run_dir: Path, config: TrainConfig) -> None:
         run_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(f"the folder {run_dir} cannot be made: {error.strerror}") from error
-    text = json.dumps(config_to_dict(config), indent=2) + "\n"
-    files.write_atomically(run_dir / CONFIG, text.encode())
+    files.write_atomically(run_dir / CONFIG, config_text(config).encode())
 
 
 def save_agent(agent: DDPG, run_dir: Path) -> None:
