@@ -5,31 +5,43 @@ This file alone knows the environments' library; the others take its types from 
 
 import difflib
 import re
-from textwrap import shorten
+import warnings
 
 import gymnasium
 import numpy as np
 from gymnasium import Env
 from gymnasium.spaces import Box, Space
 
-from ddpg.errors import UsageError
+from ddpg.errors import UsageError, in_one_line, shown
 
 
 def make_env(env_id: str) -> Env:
     """`gymnasium.make`, with errors that say what to do.
 
+    An id `module:Env-v0` imports that module: the code in it runs.
+
     Raises
     ------
-    UsageError : for an unknown id (with near ones), or one whose dependencies are not installed.
+    UsageError : for an unknown id (with near ones), one whose dependencies are not installed, or an
+        environment that fails while it is imported or made.
     """
     try:
-        return gymnasium.make(env_id)
+        with warnings.catch_warnings(record=True, action="always") as said:
+            env = gymnasium.make(env_id)
     except (ImportError, gymnasium.error.DependencyNotInstalled) as error:
-        raise UsageError(f"environment {env_id!r} cannot be imported: {error}") from error
-    except gymnasium.error.Error as error:
-        near = _near_ids(env_id)
-        hint = f"; did you mean {' or '.join(near)}?" if near else ""
-        raise UsageError(f"unknown environment {env_id!r}{hint}") from error
+        raise UsageError(f"environment {shown(env_id)} cannot be imported: {error}") from error
+    except (Exception, SystemExit) as error:  # it is anybody's code
+        is_known = env_id.rpartition(":")[2] in gymnasium.registry
+        if isinstance(error, gymnasium.error.Error) and not is_known:
+            near = _near_ids(env_id)
+            hint = f"; did you mean {' or '.join(near)}?" if near else ""
+            raise UsageError(f"unknown environment {shown(env_id)}{hint}") from error
+        what = in_one_line(error, longest=300)
+        reason = f"{type(error).__name__}: {what}" if what else type(error).__name__
+        raise UsageError(f"environment {shown(env_id)} cannot be made: {reason}") from error
+    for w in said:
+        warnings.warn_explicit(w.message, w.category, w.filename, w.lineno)
+    return env
 
 
 def observation_size(space: Space) -> int:
@@ -68,7 +80,7 @@ def action_bounds(space: Space) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _in_short(space: Space) -> str:
-    return shorten(str(space), 80, placeholder="...")
+    return in_one_line(space, longest=80)
 
 
 def _near_ids(env_id: str) -> list[str]:

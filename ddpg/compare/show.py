@@ -17,6 +17,8 @@ from rich.text import Text
 from ddpg.compare.measure import Measurement, Size
 from ddpg.compare.source import GROUPS, CompiledCase, MergedLine, merge_code, merge_group
 from ddpg.compare.training import ENV_ID, Curve
+from ddpg.errors import UsageError
+from ddpg.run.machine import check_writable
 from ddpg.run.plots import BLUE, GREY, RED, save
 
 LOOKS: Mapping[str, Mapping[str, Any]] = {
@@ -82,6 +84,22 @@ def as_json(
         },
         "picture": str(picture),
     }
+
+
+def check_picture(path: Path) -> None:
+    """See that a picture can be written there, before the work.
+
+    Raises
+    ------
+    UsageError : if it is a folder, lies in none, is called other than a PNG, or the system refuses.
+    """
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder; --picture takes a file")
+    if path.suffix.lower() != ".png":
+        raise UsageError(f"the picture is a PNG: call it {path.stem}.png, not {path.name}")
+    if not path.parent.is_dir():
+        raise UsageError(f"there is no folder {path.parent} for the picture")
+    check_writable(path.parent)
 
 
 def save_picture(curves: Mapping[str, Curve], path: Path) -> None:

@@ -17,18 +17,30 @@ from typing import Any
 import numpy as np
 
 import tinygrad_rl as tg
+from ddpg import rng
 from ddpg.agent import DDPG, METRICS
-from ddpg.config import TrainConfig, config_to_dict, read_config
+from ddpg.config import RESUMABLE, TrainConfig, config_to_dict, read_config
 from ddpg.errors import UsageError
 from ddpg.learn import Place
 from ddpg.run import folder
 from ddpg.run.log import RunLog
+from ddpg.run.machine import within_memory
 from ddpg.run.transitions import Transitions
 from ddpg.run.versions import installed
-from ddpg.spaces import Env, make_env
+from ddpg.spaces import Env, action_bounds, make_env, observation_size
 
-FREE = {"total_timesteps", "threads", "checkpoint_every"}
-"""Settings that may change when a run goes on: what was learned so far does not depend on them."""
+
+def new_agent(config: TrainConfig, env: Env, seed: rng.Seed) -> DDPG:
+    """An agent for the environment, if it fits into this machine.
+
+    Raises
+    ------
+    UsageError : for spaces that are not supported, and settings that need too much memory.
+    """
+    observations, actions = env.observation_space, env.action_space
+    obs_dim, act_dim = observation_size(observations), len(action_bounds(actions)[0])
+    with within_memory(config, obs_dim, act_dim):
+        return DDPG(observations, actions, config.ddpg, seed)
 
 
 def save_agent(agent: DDPG, path: Path) -> None:
@@ -51,7 +63,7 @@ def load_agent(run_dir: Path, best: bool = False) -> tuple[DDPG, TrainConfig]:
     folder.check_run(run_dir)
     config = read_config(run_dir / folder.CONFIG, sealed=True)
     env = make_env(config.env_id)
-    agent = DDPG(env.observation_space, env.action_space, config.ddpg, config.seed)
+    agent = new_agent(config, env, config.seed)
     env.close()
     path = run_dir / (folder.BEST if best else folder.MODEL)
     missing = "no evaluation was made yet" if best else "the run ended before its first save"
@@ -135,9 +147,10 @@ def load(agent: DDPG, env: Env, config: TrainConfig, run_dir: Path) -> Checkpoin
 
 
 def different(config: TrainConfig, saved: Mapping[str, Any]) -> list[str]:
-    """Names of settings that decide a run's bits and are not as saved."""
+    """Names of settings that can't change when a run goes on, and are not as saved."""
     now = config_to_dict(config)
-    return [name for name in sorted({*now, *saved} - FREE) if now.get(name) != saved.get(name)]
+    decisive = sorted({*now, *saved} - {*RESUMABLE})
+    return [name for name in decisive if now.get(name) != saved.get(name)]
 
 
 def _load(path: Path, missing: str) -> Any:

@@ -14,13 +14,13 @@ from pathlib import Path
 from rich.console import Console
 
 from ddpg import rng
-from ddpg.agent import DDPG
 from ddpg.config import TrainConfig, config_to_dict, read_config
 from ddpg.errors import UsageError
 from ddpg.run import checkpoint, folder
-from ddpg.run.checkpoint import Checkpoint
+from ddpg.run.checkpoint import Checkpoint, new_agent
 from ddpg.run.log import RunLog
 from ddpg.run.loop import Loop, Parts
+from ddpg.run.machine import check_threads
 from ddpg.run.process import limited_threads, stop_on_signals
 from ddpg.run.progress import ProgressConsole, TrainProgress
 from ddpg.spaces import make_env
@@ -118,13 +118,14 @@ def _defaults(console: Console | None, run_dir: Path) -> tuple[Console, Path]:
 @contextmanager
 def _made(config: TrainConfig) -> Iterator[Parts]:
     """Environments and agent, which say no before anything is written."""
+    check_threads(config.threads)
     with ExitStack() as stack:
         env, evaluation_env = (
             stack.enter_context(closing(make_env(config.env_id))) for _ in range(2)
         )
         stack.enter_context(limited_threads(config.threads))
         agent_seed, env_seed = rng.spawn(config.seed, 2)
-        agent = DDPG(env.observation_space, env.action_space, config.ddpg, agent_seed)
+        agent = new_agent(config, env, agent_seed)
         yield Parts(config, env, evaluation_env, agent, env_seed)
 
 

@@ -1,13 +1,17 @@
+import errno
 import json
 import subprocess
 import sys
 from importlib import metadata
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import ddpg
 from ddpg import cli
+from ddpg.cli.train import run_name
+from ddpg.config import TrainConfig
 
 SHORT = ["--hidden", "8", "8", "--warmup-steps", "50", "--eval-every", "0", "--no-compile"]
 
@@ -52,11 +56,13 @@ def test_evaluate_without_json_is_one_line(run, run_dir):
     assert out.count("\n") == 1
 
 
-def test_saved_configuration_is_taken_and_flags_win(run, run_dir, tmp_path):
-    arguments = ("--config", run_dir / "config.json", "--gamma", "0.5", "--run-dir", tmp_path / "b")
+@pytest.mark.parametrize("name", ["config.json", "."])
+def test_saved_configuration_is_taken_and_flags_win(run, run_dir, tmp_path, name):
+    arguments = ("--config", run_dir / name, "--gamma", "0.5", "--run-dir", tmp_path / "b")
     assert run("train", *arguments)[0] == 0
     first = json.loads((run_dir / "config.json").read_text())
     second = json.loads((tmp_path / "b" / "config.json").read_text())
+    assert first.pop("checksum") != second.pop("checksum")
     assert second == {**first, "gamma": 0.5}
 
 
@@ -74,7 +80,7 @@ def test_run_folder_without_a_name_is_called_after_the_run(run, tmp_path, monkey
         (("train", "--env-id", "Pendulm-v1"), "unknown environment 'Pendulm-v1'; did you mean Pe"),
         (("train", "--env-id", "CartPole-v1"), "finite bounds, found Discrete(2)"),
         (("train", "--config", "nowhere.json"), "nowhere.json does not exist"),
-        (("evaluate", "nowhere"), "there is no run folder nowhere"),
+        (("evaluate", "nowhere"), "there is no run folder /"),
         (("evaluate", "nowhere", "--episodes", "0"), "--episodes must be 1 or more, got 0"),
         (("evaluate", "nowhere", "--seed", "-3"), "--seed must be 0 or more, got -3"),
     ],
@@ -104,27 +110,6 @@ def test_a_failed_run_says_where_it_is_kept(run, tmp_path, monkeypatch):
     status, _, err = run("train", "--run-dir", tmp_path / "run", *SHORT)
     assert status == 1
     assert err == f"error: step 51: diverged; {tmp_path / 'run'} keeps the run up to there\n"
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (("train", "--gamma", "2"), "gamma must be a number from 0 to 1, got 2.0"),
-        (("train", "--total-timesteps", "0"), "total_timesteps must be an integer of 1 or more"),
-        (("train", "--hidden", "8", "x"), "--hidden"),
-        (("train", "--noise", "pink"), "'gaussian', 'ou'"),
-        (("train", "--gama", "0.9"), "--gamma"),
-        (("train", "--config"), "--config"),
-        (("evaluate",), "Missing"),
-        (("trian",), "Available subcommands: train, evaluate"),
-    ],
-)
-def test_bad_flags_are_refused_with_advice(run, arguments, message):
-    status, out, err = run(*arguments)
-    assert status == 2
-    assert out == ""
-    assert message in " ".join(err.replace("│", " ").split())
-    assert "Traceback" not in err
 
 
 def test_every_flag_of_the_issue_is_there(run):
@@ -157,8 +142,20 @@ def test_every_flag_of_the_issue_is_there(run):
 def test_no_command_shows_help(run):
     status, out, _ = run()
     assert status == 0
-    assert "ddpg train --env-id Pendulum-v1" in out
+    assert [name for name in cli.COMMANDS if f"  ddpg {name}" not in out] == []
     assert "ddpg --version" in out
+
+
+@pytest.mark.parametrize("width", [80, 120])
+@pytest.mark.parametrize("command", cli.COMMANDS)
+def test_help_fits_the_terminal_and_shows_nothing_of_the_program(run, monkeypatch, command, width):
+    monkeypatch.setenv("COLUMNS", str(width))
+    status, out, _ = run(command, "--seed", "abc", "--help")
+    assert status == 0
+    assert max(map(len, out.splitlines())) <= max(width, 100)
+    assert out.isascii()
+    for internal in ("settings.", "None", "SUPPRESS", "==", "PosixPath", "dataclass", "%"):
+        assert internal not in out
 
 
 def test_version_is_that_of_the_installed_distribution(run):
@@ -178,6 +175,46 @@ def test_a_failed_run_and_an_interrupted_one_have_their_own_status(run, monkeypa
     assert run("train") == (1, "", "error: step 3: the reward is nan\n")
     monkeypatch.setattr(cli.Train, "run", fail(KeyboardInterrupt()))
     assert run("train")[0] == 130
+
+
+def test_a_full_disk_is_said_in_one_line_with_the_way_back(run, monkeypatch, tmp_path):
+    def fill(config, run_dir):
+        run_dir.mkdir()
+        (run_dir / "config.json").touch()
+        raise OSError(errno.ENOSPC, "No space left on device", str(run_dir / "metrics.csv"))
+
+    monkeypatch.setattr("ddpg.run.train.train", fill)
+    run_dir = tmp_path / "my run"
+    status, out, err = run("train", "--run-dir", run_dir)
+    assert (status, out) == (1, "")
+    assert err == (
+        f"error: {run_dir}/metrics.csv: No space left on device; the run can go on from its last "
+        f"checkpoint: ddpg train --resume '{run_dir}'\n"
+    )
+
+
+def test_nothing_is_promised_where_there_is_no_checkpoint(run, monkeypatch, tmp_path):
+    def fill(config, run_dir):
+        raise OSError(errno.EDQUOT, "Disk quota exceeded")
+
+    monkeypatch.setattr("ddpg.run.train.train", fill)
+    run_dir = tmp_path / "run"
+    assert run("train", "--run-dir", run_dir)[2] == f"error: {run_dir}: Disk quota exceeded\n"
+
+
+@pytest.mark.parametrize(
+    ("env_id", "name"),
+    [
+        ("Pendulum-v1", "Pendulum-v1-seed0"),
+        ("ALE/Pong-v5", "ALE-Pong-v5-seed0"),
+        ("my.module:Env-v0", "my.module-Env-v0-seed0"),
+        ("../../etc:Env-v0", "etc-Env-v0-seed0"),
+        ("..", "run-seed0"),
+        ("x" * 300, "x" * 100 + "-seed0"),
+    ],
+)
+def test_a_run_has_a_name_that_is_one_folder(env_id, name):
+    assert run_name(TrainConfig(env_id=env_id)) == name
 
 
 def test_bugs_keep_their_traceback(monkeypatch):
@@ -209,7 +246,7 @@ def test_module_and_command_are_the_same_program():
         check=False,
     )
     assert done.returncode == 2
-    assert done.stderr == "error: there is no run folder nowhere\n"
+    assert done.stderr == f"error: there is no run folder {Path('nowhere').absolute()}\n"
 
 
 @pytest.mark.parametrize(
@@ -218,11 +255,33 @@ def test_module_and_command_are_the_same_program():
         (("--steps", "1499"), "--steps must be 1500 or more, got 1499"),
         (("--seed", "-1"), "--seed must be 0 or more, got -1"),
         (("--threads", "0"), "--threads must be 1 or more, got 0"),
-        (("--picture", "no/where.png"), "there is no folder no for the picture"),
+        (("--threads", "1e4"), "--threads 10000 is more than this machine's "),
+        (("--picture", "no/where.png"), "there is no folder "),
+        (("--picture", "."), "is a folder; --picture takes a file"),
+        (("--picture", "a.svg"), "the picture is a PNG: call it a.png, not a.svg"),
+        (("--picture", "/proc/a.png"), "nothing can be written in /proc: "),
+        (("--report", "/proc/out"), "nothing can be written in /proc: "),
     ],
 )
-def test_a_comparison_that_cannot_be_made_is_refused_at_once(run, arguments, message):
-    assert run("compare", *arguments) == (2, "", f"error: {message}\n")
+def test_a_comparison_that_cannot_be_made_is_refused_at_once(
+    run, tmp_path, monkeypatch, arguments, message
+):
+    monkeypatch.chdir(tmp_path)
+    status, out, err = run("compare", *arguments)
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert err.startswith("error: ")
+    assert message in err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_destinations_do_not_move_with_the_current_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "elsewhere").mkdir()
+    compare = cli.Compare.from_flags({})
+    train = cli.Train.from_flags({"env_id": "ALE/Pong-v5", "seed": 3})
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert compare.picture == tmp_path / "compare.png"
+    assert train.run_dir == tmp_path / "runs" / "ALE-Pong-v5-seed3"
 
 
 @pytest.mark.slow

@@ -4,7 +4,7 @@ import json
 import numpy as np
 import pytest
 
-from ddpg.config import DDPGConfig, TrainConfig, config_from_dict, config_to_dict, read_config
+from ddpg.config import DDPGConfig, TrainConfig, config_from_dict, config_to_dict
 from ddpg.errors import UsageError
 
 NAN, INFINITY = float("nan"), float("inf")
@@ -104,23 +104,34 @@ def test_misspelt_setting_is_refused_with_the_right_spelling():
 
 
 @pytest.mark.parametrize(
-    ("text", "message"),
+    ("name", "meant"),
     [
-        (None, "does not exist"),
-        ("{", "cannot be read as JSON"),
-        ("[1]", "must hold a JSON object of settings, got list"),
-        ('{"gamma": 3}', "gamma must be a number from 0 to 1, got 3"),
-        ('{"gamma": NaN}', "gamma must be a number from 0 to 1, got nan"),
-        ('{"ddpg": {}}', "unknown setting 'ddpg'"),
+        ("learning_rate", "'actor_lr' or 'critic_lr'"),
+        ("learning_starts", "'warmup_steps'"),
+        ("n_timesteps", "'total_timesteps'"),
     ],
 )
-def test_bad_file_is_refused_by_name(tmp_path, text, message):
-    path = tmp_path / "config.json"
-    if text is not None:
-        path.write_text(text)
-    with pytest.raises(UsageError, match=message) as error:
-        read_config(path)
-    assert str(error.value).startswith(str(path))
+def test_a_setting_of_another_library_is_answered_with_ours(name, meant):
+    with pytest.raises(UsageError, match=rf"unknown setting '{name}'; did you mean {meant}\?"):
+        config_from_dict({name: 1})
+
+
+@pytest.mark.parametrize("digits", [400, 5000])
+@pytest.mark.parametrize("name", [f.name for f in dataclasses.fields(DDPGConfig)])
+def test_a_number_without_measure_is_refused_like_any_other(name, digits):
+    for value in (10**digits, -(10**digits), [10**digits]):
+        with pytest.raises(UsageError, match=f"^{name} must be ") as error:
+            DDPGConfig(**{name: value})
+        assert len(str(error.value)) < 200
+
+
+@pytest.mark.parametrize("name", ["batch_size", "buffer_size", "warmup_steps", "updates_per_step"])
+def test_counts_are_numbers_that_numpy_can_hold(name):
+    assert getattr(DDPGConfig(**{name: 2**63 - 1}), name) == 2**63 - 1
+    with pytest.raises(
+        UsageError, match=rf"^{name} must be below 2\*\*63, got 9223372036854775808$"
+    ):
+        DDPGConfig(**{name: 2**63})
 
 
 def test_every_field_has_a_line_of_help():

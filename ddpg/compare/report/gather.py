@@ -17,6 +17,7 @@ from ddpg.compare.measure import Measurement, Size, explain
 from ddpg.compare.source import CompiledCase, compile_case
 from ddpg.compare.training import Curve
 from ddpg.errors import UsageError
+from ddpg.run.machine import check_writable
 from tinygrad_rl import files
 
 PAGE = "index.html"
@@ -61,19 +62,21 @@ def check_folder(folder: Path) -> None:
 
     Raises
     ------
-    UsageError : if it is a file, or holds anything but an earlier report.
+    UsageError : if it is a file, holds anything but an earlier report, or cannot be written to.
     """
     if not folder.exists():
         if not folder.parent.is_dir():
             raise UsageError(f"there is no folder {folder.parent} for the report's folder")
+        check_writable(folder.parent)
         return
     if not folder.is_dir():
         raise UsageError(f"{folder} is a file; --report takes a folder")
+    check_writable(folder)
     other = sorted(path.name for path in folder.iterdir() if path.name != PAGE)
     if other:
         raise UsageError(f"{folder} holds something else ({other[0]}): choose an empty folder")
     page = folder / PAGE
-    if page.exists() and MARK not in page.read_text("utf-8", errors="replace"):
+    if page.exists() and not (page.is_file() and MARK in page.read_text("utf-8", "replace")):
         raise UsageError(f"{page} is no report of ddpg compare: choose an empty folder")
 
 

@@ -224,6 +224,9 @@ def test_a_report_goes_into_a_folder(tmp_path):
         check_folder(tmp_path / "file")
     with pytest.raises(UsageError, match="there is no folder"):
         check_folder(tmp_path / "a" / "b")
+    (tmp_path / "out" / PAGE).mkdir(parents=True)
+    with pytest.raises(UsageError, match="is no report"):
+        check_folder(tmp_path / "out")
 
 
 def run(*arguments):
@@ -249,7 +252,7 @@ def test_the_command_writes_the_report(tmp_path, capsys):
     ("arguments", "message"),
     [
         (("--report", ".", "--seeds", 0), "--seeds must be 1 or more, got 0"),
-        (("--report", "nowhere/out"), "there is no folder nowhere for the report's folder"),
+        (("--report", "nowhere/out"), "/nowhere for the report's folder"),
         (("--report", "."), "holds something else (notes.txt): choose an empty folder"),
         (("--source", "--json"), "--source prints text: leave out --json"),
     ],

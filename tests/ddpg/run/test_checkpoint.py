@@ -1,4 +1,3 @@
-import json
 import os
 
 import numpy as np
@@ -7,6 +6,7 @@ import safetensors.numpy
 
 import tinygrad_rl as tg
 from ddpg import DDPG, DDPGConfig, TrainConfig
+from ddpg.config import config_text
 from ddpg.errors import UsageError
 from ddpg.run.checkpoint import load_agent, save_agent
 from ddpg.run.folder import BEST, CONFIG, MODEL, create
@@ -140,7 +140,6 @@ def test_a_damaged_model_is_refused_by_file_and_entry(run_dir, how, message):
 
 
 def test_a_model_of_other_networks_is_refused(run_dir):
-    values = json.loads((run_dir / CONFIG).read_text())
-    (run_dir / CONFIG).write_text(json.dumps({**values, "hidden": [8, 5]}))
+    (run_dir / CONFIG).write_text(config_text(TrainConfig(ddpg=DDPGConfig(hidden=(8, 5)))))
     with pytest.raises(UsageError, match=r"of shape \(4, 8\), expected float32 of shape \(5, 8\)"):
         load_agent(run_dir)

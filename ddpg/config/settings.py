@@ -1,22 +1,17 @@
 """Every setting of the algorithm and of a run, with its meaning and its default.
 
-    DDPGConfig(hidden=(64, 64), batch_size=64)          # the algorithm alone
-    TrainConfig(env_id="Pendulum-v1", seed=1)           # a whole run; its .ddpg is the algorithm's
-
-Both are frozen and check themselves, so a configuration that exists is a valid one. The command
-line is made from these two classes: a field is a flag, the line below it is the flag's help.
+Both classes are frozen and check themselves, so a configuration that exists is a valid one. The
+command line is made from them: a field is a flag, the line below it is the flag's help.
 """
 
-import json
 import math
 import numbers
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields
-from difflib import get_close_matches
-from pathlib import Path
 from typing import Any, Literal, get_args
 
-from ddpg.errors import UsageError
+from ddpg.config.elsewhere import hint
+from ddpg.errors import UsageError, shown
 
 NoiseName = Literal["gaussian", "ou"]
 
@@ -60,6 +55,7 @@ class DDPGConfig:
         _check(self, _SIZES, "hidden")
         _check(self, _integer(at_least=1), "batch_size", "buffer_size", "updates_per_step")
         _check(self, _integer(at_least=0), "warmup_steps")
+        _check(self, _BELOW, "batch_size", "buffer_size", "updates_per_step", "warmup_steps")
         _check(self, _number("from 0 to 1", lambda value: 0.0 <= value <= 1.0), "gamma", "tau")
         _check(self, _number("above 0", lambda value: value > 0.0), "actor_lr", "critic_lr")
         _check(self, _number("of 0 or more", lambda value: value >= 0.0), "noise_std")
@@ -100,7 +96,13 @@ class TrainConfig:
         _check(self, is_id, "env_id")
         _check(self, _integer(at_least=1), "total_timesteps", "eval_episodes", "threads")
         _check(self, _integer(at_least=0), "seed", "eval_every", "checkpoint_every")
+        _check(self, _BELOW, "total_timesteps", "eval_episodes", "threads", "seed")
+        _check(self, _BELOW, "eval_every", "checkpoint_every")
         _check(self, ("a DDPGConfig", lambda v: isinstance(v, DDPGConfig), None), "ddpg")
+
+
+RESUMABLE = ("total_timesteps", "threads", "checkpoint_every")
+"""Settings that may change when a run goes on: what it did so far does not depend on them."""
 
 
 def config_to_dict(config: TrainConfig) -> dict[str, Any]:
@@ -122,38 +124,10 @@ def config_from_dict(values: Mapping[str, Any]) -> TrainConfig:
     run = {f.name for f in fields(TrainConfig)} - {"ddpg"}
     for name in values:
         if name not in algorithm | run:
-            near = get_close_matches(str(name), algorithm | run, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
-            raise UsageError(f"unknown setting {name!r}{hint}")
+            advice = hint(str(name), sorted(algorithm | run))
+            raise UsageError(f"unknown setting {shown(name)}" + (f"; {advice}" if advice else ""))
     ddpg = DDPGConfig(**{name: values[name] for name in values if name in algorithm})
     return TrainConfig(**{name: values[name] for name in values if name in run}, ddpg=ddpg)
-
-
-def config_text(config: TrainConfig) -> str:
-    """The text of a `config.json`."""
-    return json.dumps(config_to_dict(config), indent=2) + "\n"
-
-
-def read_config(path: Path, sealed: bool = False) -> TrainConfig:
-    """The configuration that a `config.json` holds.
-
-    Raises
-    ------
-    UsageError : if there is none, it is not JSON, or its settings are not allowed; the message
-        names it.
-    """
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise UsageError(f"{path} does not exist") from error
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise UsageError(f"{path} cannot be read as JSON: {error}") from error
-    if not isinstance(values, dict):
-        raise UsageError(f"{path} must hold a JSON object of settings, got {type(values).__name__}")
-    try:
-        return config_from_dict(values)
-    except UsageError as error:
-        raise UsageError(f"{path}: {error}") from error
 
 
 Rule = tuple[str, Callable[[Any], bool], Callable[[Any], Any] | None]
@@ -166,29 +140,41 @@ def _check(config: object, rule: Rule, *names: str) -> None:
     for name in names:
         value = getattr(config, name)
         if not accepts(value):
-            raise UsageError(f"{name} must be {allowed}, got {value!r}")
+            raise UsageError(f"{name} must be {allowed}, got {shown(value)}")
         if plain is not None:
             vars(config)[name] = plain(value)
 
 
-def _is_number(value: Any, kind: type[Any]) -> bool:
-    return isinstance(value, kind) and not isinstance(value, bool) and math.isfinite(value)
-
-
 def _integer(at_least: int) -> Rule:
     def accepts(value: Any) -> bool:
-        return _is_number(value, numbers.Integral) and value >= at_least
+        is_integer = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+        return is_integer and value >= at_least
 
     return f"an integer of {at_least} or more", accepts, int
 
 
 def _number(allowed: str, accepts: Callable[[float], bool]) -> Rule:
-    return f"a number {allowed}", lambda v: _is_number(v, numbers.Real) and accepts(v), float
+    def is_one(value: Any) -> bool:
+        if isinstance(value, bool) or not isinstance(value, numbers.Real):
+            return False
+        try:
+            return math.isfinite(value) and accepts(float(value))
+        except OverflowError:  # an integer beyond every float
+            return False
+
+    return f"a number {allowed}", is_one, float
+
+
+_BELOW: Rule = "below 2**63", lambda value: value < 2**63, None
+"""No count comes near it, and beyond it neither NumPy nor a progress bar can go on."""
 
 
 def _are_sizes(value: Any) -> bool:
     _, is_size, _ = _integer(at_least=1)
-    return isinstance(value, (list, tuple)) and len(value) > 0 and all(map(is_size, value))
+    _, is_below, _ = _BELOW
+    if not isinstance(value, (list, tuple)) or len(value) == 0:
+        return False
+    return all(is_size(size) and is_below(size) for size in value)
 
 
 _SIZES: Rule = ("one or more positive integers", _are_sizes, lambda sizes: tuple(map(int, sizes)))

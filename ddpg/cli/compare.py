@@ -1,0 +1,130 @@
+"""`ddpg compare`: the lesson, as a table, a picture, a page, generated code."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from ddpg.cli.flags import absolute
+from ddpg.errors import UsageError
+
+PICTURE = "compare.png"
+
+
+@dataclass(frozen=True)
+class Compare:
+    """See what freezing the critic does, and blocking the path through it does not.
+
+    ddpg compare                   a table: eight ways to handle the critic in one actor
+                                   update; a picture: three of them, trained on Pendulum
+    ddpg compare --report out      a page with both and more, over several seeds
+    ddpg compare --source          only the compiled code, compared
+    """
+
+    seed: int = 0
+    """Where the initial weights, the batch and the training runs come from."""
+    steps: int = 6000
+    """Environment steps of each of the three runs; the first 1000 are without updates."""
+    picture: Path = Path(PICTURE)
+    """Where the picture goes, a PNG."""
+    threads: int = 1
+    """Threads of an update, where the networks are wide enough to gain by it."""
+    json: bool = False
+    """Print all numbers as one JSON object instead of the tables."""
+    source: bool = False
+    """Only print the compiled backward pass of the actor's step, as a diff of three cases."""
+    report: Path | None = None
+    """Folder for a page with everything: pictures, explanations, several seeds, generated code."""
+    seeds: int = 5
+    """Training runs of each kind in the report, from --seed on."""
+
+    @classmethod
+    def from_flags(cls, given: Mapping[str, Any]) -> Self:
+        """The command that these flags ask for.
+
+        Raises
+        ------
+        UsageError : for what cannot be compared, or written where it is asked for.
+        """
+        command = cls(**{"picture": absolute(PICTURE), **given})
+        command._check()
+        return command
+
+    def run(self) -> int:
+        """Exit status."""
+        return self._print_source() if self.source else self._compare()
+
+    def _check(self) -> None:
+        from ddpg.compare.report.gather import check_folder
+        from ddpg.compare.show import check_picture
+        from ddpg.compare.training import LEAST_STEPS
+        from ddpg.run.machine import check_threads
+
+        least = {"seed": 0, "threads": 1, "steps": LEAST_STEPS, "seeds": 1}
+        for name, value in least.items():
+            got = getattr(self, name)
+            if got < value:
+                raise UsageError(f"--{name} must be {value} or more, got {got}")
+        check_threads(self.threads)
+        if self.source and self.json:
+            raise UsageError("--source prints text: leave out --json")
+        if not self.source:
+            check_picture(self.picture)
+            if self.report is not None:
+                check_folder(self.report)
+
+    def _compare(self) -> int:
+        from rich.console import Console
+
+        from ddpg.compare.cases import CASES, TRAINED
+        from ddpg.compare.measure import Size, measure
+        from ddpg.compare.report.gather import PARTS, gather, write
+        from ddpg.compare.report.html import render
+        from ddpg.compare.show import as_json, print_table, print_training, save_picture
+        from ddpg.compare.training import train_case
+        from ddpg.run.process import limited_threads
+        from ddpg.run.progress import StageProgress
+
+        seeds = range(self.seed, self.seed + (1 if self.report is None else self.seeds))
+        size, rows, runs = Size(), [], {}
+        with limited_threads(self.threads), StageProgress(Console(stderr=True)) as progress:
+            progress.stage("one update, eight ways", len(CASES))
+            for row in measure(size, self.seed):
+                rows.append(row)
+                progress.advance()
+            for name, case in TRAINED.items():
+                progress.stage(f"training: {name}", self.steps * len(seeds))
+                runs[name] = [
+                    train_case(case, self.steps, seed, progress.advance) for seed in seeds
+                ]
+            if self.report is not None:
+                progress.stage("explaining, compiling", PARTS)
+                report = gather(size, seeds, rows, runs, progress.advance)
+                page = write(render(report), self.report)
+        curves = {name: curves_of[0] for name, curves_of in runs.items()}
+        save_picture(curves, self.picture)
+        if self.json:
+            print(json.dumps(as_json(rows, curves, size, self.seed, self.picture)))
+        else:
+            out = Console()
+            print_table(rows, size, out)
+            print_training(curves, out)
+            print(f"The picture is {self.picture}")
+            if self.report is None:
+                print("With explanations, pictures and several seeds: ddpg compare --report out")
+            else:
+                print(f"The report is {page}")
+        return 0
+
+    def _print_source(self) -> int:
+        from rich.console import Console
+
+        from ddpg.compare.cases import COMPILED
+        from ddpg.compare.measure import Size
+        from ddpg.compare.show import print_source
+        from ddpg.compare.source import compile_case
+
+        steps = [compile_case(case, Size(), self.seed) for case in COMPILED.values()]
+        print_source(steps, Console())
+        return 0

@@ -1,0 +1,125 @@
+"""`ddpg train`: a new run, or with `--resume` one that goes on."""
+
+import re
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from ddpg.cli.flags import absolute, flag
+from ddpg.config import RESUMABLE, TrainConfig, config_from_dict, config_to_dict, read_config
+from ddpg.errors import TrainingError, UsageError, shown
+
+if TYPE_CHECKING:
+    from ddpg.run.log import RunLog
+
+
+@dataclass(frozen=True)
+class Train:
+    """Learn in an environment and keep the run in a folder.
+
+      ddpg train --env-id Pendulum-v1 --run-dir runs/p1
+      ddpg train --resume runs/p1 --total-timesteps 40_000
+
+    What is in the folder afterwards:
+      config.json          every setting
+      metrics.csv          a row per training episode
+      evaluations.csv      a row per evaluation, without noise
+      learning_curve.png   both, drawn
+      model.safetensors    the networks and their optimizers, after the last finite update
+      best.safetensors     the same, with the best evaluation so far
+      checkpoint/          what --resume goes on from
+
+    Ctrl-C saves the run and ends it; --resume goes on. Numbers may be written 1e6 or 1_000_000.
+    """
+
+    run_dir: Path | None = None
+    """Folder of the run, which must not hold one yet; runs/ENV_ID-seedSEED where it is left out.
+    With --resume: where a copy of the run goes on, and the run itself stays as it is."""
+    resume: Path | None = None
+    """Folder of a run that goes on from its last checkpoint, with its own settings; only
+    --total-timesteps, --threads and --checkpoint-every can be changed."""
+    config: Path | None = None
+    """A config.json, or the folder of a run, to take settings from; flags win over it."""
+    settings: TrainConfig = field(default_factory=TrainConfig)
+
+    @classmethod
+    def from_flags(cls, given: Mapping[str, Any]) -> Self:
+        """The command that these flags ask for.
+
+        Raises
+        ------
+        UsageError : for settings that are not allowed, and flags that do not go together.
+        """
+        paths = {name: given.get(name) for name in ("run_dir", "resume", "config")}
+        changes = {name: value for name, value in given.items() if name not in paths}
+        if paths["resume"] is not None:
+            if paths["config"] is not None:
+                raise UsageError("--resume takes the run's own settings: leave out --config")
+            return cls(**paths, settings=_resumed(paths["resume"], changes))
+        saved = TrainConfig() if paths["config"] is None else read_config(paths["config"])
+        settings = _changed(saved, changes)
+        if paths["run_dir"] is None:
+            paths["run_dir"] = absolute(f"runs/{run_name(settings)}")
+        return cls(**paths, settings=settings)
+
+    def run(self) -> int:
+        """Exit status."""
+        run_dir = self.run_dir or self.resume
+        assert run_dir is not None
+        go_on = f"ddpg train --resume {shlex.quote(str(run_dir))}"
+        try:
+            log = self._train()
+        except TrainingError as error:
+            raise TrainingError(f"{error}; {run_dir} keeps the run up to there") from error
+        except OSError as error:
+            where = error.filename or run_dir
+            resumable = (run_dir / "config.json").exists()
+            way_out = f"; the run can go on from its last checkpoint: {go_on}" if resumable else ""
+            raise TrainingError(f"{where}: {error.strerror or error}{way_out}") from error
+        reached = f", mean return {log.evaluations[-1]['mean']:,.1f}" if log.evaluations else ""
+        if log.stopped_by is None:
+            print(f"{run_dir}: finished {log.steps:,} steps{reached}")
+            return 0
+        print(f"{run_dir}: stopped after {log.steps:,} steps{reached}; to go on: {go_on}")
+        return 128 + log.stopped_by
+
+    def _train(self) -> "RunLog":
+        from ddpg.run.train import resume, train
+
+        if self.resume is not None:
+            return resume(self.resume, self.settings, self.run_dir)
+        assert self.run_dir is not None
+        return train(self.settings, self.run_dir)
+
+
+def run_name(settings: TrainConfig) -> str:
+    """What a run's folder is called: one name, whatever stands in the environment's id."""
+    env_id = re.sub(r"[^\w.-]+", "-", settings.env_id).strip("-.")[:100]
+    return f"{env_id or 'run'}-seed{settings.seed}"
+
+
+def _changed(saved: TrainConfig, changes: Mapping[str, Any]) -> TrainConfig:
+    try:
+        return config_from_dict({**config_to_dict(saved), **changes})
+    except UsageError as error:
+        # Which begins with the name of the setting, and the saved ones are right.
+        name, _, rest = str(error).partition(" ")
+        raise UsageError(f"{flag(name)} {rest}") from error
+
+
+def _resumed(run_dir: Path, changes: Mapping[str, Any]) -> TrainConfig:
+    if not run_dir.is_dir():
+        raise UsageError(f"there is no run folder {run_dir}")
+    saved = read_config(run_dir, sealed=True)
+    config = _changed(saved, changes)
+    before, after = config_to_dict(saved), config_to_dict(config)
+    for name in before:
+        if before[name] != after[name] and name not in RESUMABLE:
+            allowed = " and ".join((", ".join(map(flag, RESUMABLE[:-1])), flag(RESUMABLE[-1])))
+            raise UsageError(
+                f"--resume goes on with the run's own settings: {flag(name)} is "
+                f"{shown(before[name])} there, and only {allowed} can be changed"
+            )
+    return config

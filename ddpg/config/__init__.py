@@ -1,0 +1,32 @@
+"""Every setting of the algorithm and of a run, with its meaning and its default, and its file.
+
+    DDPGConfig(hidden=(64, 64), batch_size=64)          # the algorithm alone
+    TrainConfig(env_id="Pendulum-v1", seed=1)           # a whole run; its .ddpg is the algorithm's
+    read_config(Path("runs/p1"))                        # the settings of an earlier run
+
+`settings.py` says what there is, `file.py` reads and writes config.json, and `elsewhere.py` knows
+what others call the same.
+"""
+
+from ddpg.config.elsewhere import hint
+from ddpg.config.file import config_text, read_config
+from ddpg.config.settings import (
+    RESUMABLE,
+    DDPGConfig,
+    NoiseName,
+    TrainConfig,
+    config_from_dict,
+    config_to_dict,
+)
+
+__all__ = [
+    "DDPGConfig",
+    "NoiseName",
+    "RESUMABLE",
+    "TrainConfig",
+    "config_from_dict",
+    "config_text",
+    "config_to_dict",
+    "hint",
+    "read_config",
+]
