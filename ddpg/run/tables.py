@@ -104,7 +104,9 @@ class Table:
         if zlib.crc32(data) != self._checksum:
             raise damaged
         try:
-            _, *lines = data.decode("ascii").splitlines()
+            header, *lines = data.decode("ascii").splitlines()
+            if header != ",".join(self._columns):
+                raise damaged
             return [self._parsed(line.split(",")) for line in lines]
         except ValueError as error:  # no table of ours, although somebody made it fit
             raise damaged from error

@@ -106,7 +106,10 @@ class Transitions:
     def _check(self) -> None:
         blocks = -(-self.count // BLOCK)
         if self.count < 0 or len(self._checksums) != blocks:
-            raise UsageError(f"{self.count} transitions with {len(self._checksums)} checksums")
+            raise UsageError(
+                f"{self._path} can't be checked: there are {len(self._checksums)} checksums for "
+                f"{self.count:,} transitions"
+            )
         if self.count == 0:
             return
         size = self._path.stat().st_size if self._path.is_file() else 0
