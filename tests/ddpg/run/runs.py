@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import numpy as np
 from rich.console import Console
 
 import tinygrad_rl as tg
@@ -98,6 +99,14 @@ def assert_can_be_read(run_dir: Path, whole: bool = True) -> None:
 def rows(table: Path) -> list[dict[str, float]]:
     with table.open() as file:
         return [{k: float(v) for k, v in row.items()} for row in csv.DictReader(file)]
+
+
+def flat(state: Any, name: str = "") -> dict[str, Any]:
+    """Every value of a nested state, by its dotted name."""
+    if isinstance(state, dict | list):
+        pairs = state.items() if isinstance(state, dict) else enumerate(state)
+        return {k: v for key, value in pairs for k, v in flat(value, f"{name}.{key}").items()}
+    return {name: np.array(state.numpy() if isinstance(state, tg.Tensor) else state)}
 
 
 def place_of(run_dir: Path) -> dict[str, Any]:

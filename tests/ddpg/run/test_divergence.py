@@ -15,6 +15,7 @@ from tests.ddpg.run.runs import (
     begin,
     config,
     files_of,
+    flat,
     go_on,
     place_of,
     without_drawing,
@@ -32,13 +33,6 @@ def no_drawing(monkeypatch):
     monkeypatch.setattr(environments, "happens", {})
     with without_drawing():
         yield
-
-
-def flat(state, name=""):
-    if isinstance(state, dict | list):
-        pairs = state.items() if isinstance(state, dict) else enumerate(state)
-        return {k: v for key, value in pairs for k, v in flat(value, f"{name}.{key}").items()}
-    return {name: state.numpy() if isinstance(state, tg.Tensor) else state}
 
 
 def assert_learned_the_same(one, two):
