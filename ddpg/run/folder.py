@@ -10,7 +10,7 @@
       checkpoint/           everything that is needed to go on
         state.safetensors   the agent, the place of the environment, the lengths of the tables
         replay.f32          every transition so far
-        best.safetensors    the best agent before a last evaluation that a longer run won't make
+        best.safetensors    the best agent at the checkpoint, where a better one came after it
         lock                held by the process that writes to the run
 
 Whole files are put in place at once: a reader finds the old one or the new one and never half of

@@ -25,7 +25,6 @@ from ddpg.run.process import Stop
 from ddpg.run.progress import TrainProgress
 from ddpg.run.versions import differences, installed
 from ddpg.spaces import Env
-from tinygrad_rl import files
 
 
 @dataclass(frozen=True)
@@ -86,11 +85,7 @@ class Loop:
 
     def _begin(self) -> None:
         """Bring folder and environment to the checkpoint, and do what was due there."""
-        earlier, best = self._run_dir / folder.EARLIER_BEST, self._run_dir / folder.BEST
-        if earlier.exists():
-            earlier.replace(best)
-        if not self._log.evaluations:
-            best.unlink(missing_ok=True)
+        self._point.best.begin()
         self._log.begin(self._progress, self._place.step)
         if self._place.step == 0:
             return
@@ -167,7 +162,7 @@ class Loop:
             raise TrainingError(f"step {self._place.step}: {error}") from error
         self._log.evaluation(self._place.step, returns)
         if self._log.is_best():
-            save_agent(parts.agent, self._run_dir / folder.BEST)
+            self._point.best.save(parts.agent)
         if not self._hinted and (text := hint(self._log.episodes, self._log.evaluations)):
             self._progress.say(text)
             self._hinted = True
@@ -194,10 +189,6 @@ class Loop:
         finished = self._place.step == config.total_timesteps
         if finished and config.eval_every > 0 and config.total_timesteps % config.eval_every:
             # A longer run would not evaluate here: the checkpoint does not know of it.
-            best = self._run_dir / folder.BEST
-            if best.exists():
-                earlier = self._run_dir / folder.EARLIER_BEST
-                files.write_atomically(earlier, best.read_bytes(), durable=True)
             self._evaluate()
         self._draw()
 
