@@ -21,9 +21,11 @@ from collections.abc import Mapping
 from io import BufferedReader
 from os import PathLike
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn
+from typing import Any
 
 import numpy as np
+import safetensors.numpy
+from safetensors import SafetensorError
 
 from tinygrad_rl.core import DTYPES, Size, Tensor, as_array, wrap
 from tinygrad_rl.files import open_regular, write_atomically
@@ -33,7 +35,8 @@ from tinygrad_rl.tree import contents
 Array = np.ndarray[Any, Any]
 _CODES = {names.code: dtype for dtype, names in DTYPES.items()}
 _METADATA = "__metadata__"  # the format's key for what is no tensor: names and strings
-_FORMAT, _TREE, _CHECKSUM = "format", "tinygrad_rl", "tinygrad_rl_crc32"
+_KEY = "tinygrad_rl"  # ours in there; a second one would make the order of both random
+_MARK = f'["{_KEY}", '  # how its value begins
 _PLAIN = (bool, int, float, str, type(None))
 _LONGEST_HEADER = 20_000_000
 """Bytes. A short file could otherwise say that it has a header of any length; and as Python objects
@@ -60,8 +63,19 @@ def save(path: str | Path, state: Any) -> None:
     if not isinstance(path, (str, PathLike)):
         raise misplaced("save", "the path first", path)
     tensors: dict[str, Array] = {}
-    tree = json.dumps(_flatten(state, (), tensors))
-    write_atomically(Path(path), _file(tensors, tree), durable=True)
+    text = _text(_flatten(state, (), tensors))
+    _ask_for(2 * sum(array.nbytes for array in tensors.values()))
+    try:
+        data = safetensors.numpy.save(tensors, {_KEY: text})
+        fits = int.from_bytes(data[:8], "little") <= _LONGEST_HEADER
+    except SafetensorError:  # its own limit, 100 MB
+        fits = False
+    if not fits:
+        raise ValueError(
+            "names, numbers and strings of the state take more than the "
+            f"{_LONGEST_HEADER:,} bytes of a header: put numbers into arrays"
+        )
+    write_atomically(Path(path), data, durable=True)
 
 
 def _flatten(value: Any, keys: tuple[str, ...], tensors: dict[str, Array]) -> list[Any]:
@@ -81,7 +95,7 @@ def _flatten(value: Any, keys: tuple[str, ...], tensors: dict[str, Array]) -> li
         raise TypeError(f"{name!r} is a {type(value).__name__}, which can't be saved")
     try:
         value = value.detach() if isinstance(value, Tensor) else value
-        array = np.array(as_array(value), order="C")
+        array = np.asarray(as_array(value), order="C")
     except TypeError as error:
         raise TypeError(f"{name!r}: {error}") from None
     if name in tensors:
@@ -89,36 +103,21 @@ def _flatten(value: Any, keys: tuple[str, ...], tensors: dict[str, Array]) -> li
     if name == _METADATA:
         raise ValueError(f"an array can't be called {name!r}: the file format uses this name")
     tensors[name] = array
-    return ["tensor", name, *_form(array), zlib.crc32(array.tobytes())]
+    return ["tensor", name, *_describe(array)]
 
 
-def _form(array: Array) -> tuple[str, list[int]]:
-    return DTYPES[array.dtype].code, list(array.shape)
+def _describe(array: Array) -> list[Any]:
+    return [DTYPES[array.dtype].code, list(array.shape), zlib.crc32(array.data)]
 
 
-def _file(tensors: dict[str, Array], tree: str) -> bytes:
-    """The header's length in 8 bytes, little-endian; the header, JSON; the bytes of the tensors."""
-    header: dict[str, Any] = {_METADATA: _metadata(tree)}
-    names = sorted(tensors, key=lambda name: -tensors[name].itemsize)  # so that each is aligned
-    end = 0
-    for name in names:
-        code, shape = _form(tensors[name])
-        begin, end = end, end + tensors[name].nbytes
-        header[name] = {"dtype": code, "shape": shape, "data_offsets": [begin, end]}
-    text = json.dumps(header, ensure_ascii=False).encode()
-    text += b" " * (-len(text) % 8)
-    if len(text) > _LONGEST_HEADER:
-        raise ValueError(
-            f"names, numbers and strings of the state take {len(text):,} bytes, more than the "
-            f"{_LONGEST_HEADER:,} of a header: put numbers into arrays"
-        )
-    length = len(text).to_bytes(8, "little")
-    return b"".join([length, text, *(tensors[name].tobytes() for name in names)])
+def _text(tree: Any) -> str:
+    """The value of the metadata: a mark, the checksum of the tree, the tree."""
+    return json.dumps([_KEY, zlib.crc32(json.dumps(tree).encode()), tree])
 
 
-def _metadata(tree: str) -> dict[str, str]:
-    checksum = zlib.crc32(tree.encode("utf-8", "surrogatepass"))
-    return {_FORMAT: _TREE, _TREE: tree, _CHECKSUM: str(checksum)}
+def _ask_for(size: int) -> None:
+    """Raise MemoryError where so many bytes are lacking: the library would end the process."""
+    np.empty(size, np.uint8)
 
 
 def load(path: str | Path) -> Any:
@@ -137,22 +136,19 @@ def load(path: str | Path) -> Any:
     if not isinstance(path, (str, PathLike)):
         raise misplaced("load", "a path", path)
     with open_regular(path) as file:
-        header, held = _header(path, file)
-        metadata = header.pop(_METADATA, {})
-        entries = _entries(path, header, held)
-        arrays = {entry.name: _array(path, file, entry) for entry in entries}
-    if not (isinstance(metadata, dict) and all(isinstance(v, str) for v in metadata.values())):
-        raise ValueError(f"{path}: the entry {_METADATA!r} is damaged")
-    # Three marks of a file of ours: it is not taken for another's though two of them are damaged.
-    if not {_TREE, _CHECKSUM} & metadata.keys() and metadata.get(_FORMAT) != _TREE:
+        metadata, arrays = _read(path, file)
+    # Two marks of a file of ours: it is not taken for another's though one of them is damaged.
+    if _KEY not in metadata and not any(v.startswith(_MARK) for v in metadata.values()):
         return {name: wrap(array) for name, array in arrays.items()}
-    if metadata != _metadata(metadata.get(_TREE, "")):
-        raise ValueError(
-            f"{path}: the metadata, which holds names and numbers, is damaged (wrong checksum), or "
-            "of another version of tinygrad_rl"
-        )
+    value = _parse(metadata.get(_KEY, ""))
+    tree = value[-1] if isinstance(value, list) and value else None
     try:
-        state = _unflatten(path, _parse(metadata[_TREE]), (), arrays)
+        if metadata != {_KEY: _text(tree)}:
+            raise ValueError(
+                f"{path}: the metadata, which holds names and numbers, is damaged (wrong "
+                "checksum), or of another version of tinygrad_rl"
+            )
+        state = _unflatten(path, tree, (), arrays)
     except RecursionError:
         raise ValueError(f"{path}: the state is nested too deeply") from None
     if arrays:
@@ -160,84 +156,73 @@ def load(path: str | Path) -> Any:
     return state
 
 
-class _Entry(NamedTuple):
-    """What the header says of a tensor; where its bytes lie, counted from the header's end."""
-
-    begin: int
-    end: int
-    name: str
-    dtype: np.dtype[Any]
-    shape: list[int]
-
-
-def _header(path: Any, file: BufferedReader) -> tuple[dict[str, Any], int]:
-    """The table of contents, and how many bytes the file holds after it."""
+def _read(path: Any, file: BufferedReader) -> tuple[dict[str, str], dict[str, Array]]:
+    """The metadata and the tensors; the file is read no further than its header lists."""
     size = os.fstat(file.fileno()).st_size
-    length = int.from_bytes(file.read(8), "little")
+    start = file.read(8)
+    length = int.from_bytes(start, "little")
     fits = 8 + length <= size and length <= _LONGEST_HEADER
-    header = _parse(file.read(length), parse_constant=_refused) if fits else None
+    text = file.read(length) if fits else b""
+    header = _parse(text)
     if not isinstance(header, dict):
         raise ValueError(f"{path} is no safetensors file, or its header is damaged or cut off")
-    return header, size - 8 - length
+    metadata = header.pop(_METADATA, {})
+    if not (isinstance(metadata, dict) and all(isinstance(v, str) for v in metadata.values())):
+        raise ValueError(f"{path}: the entry {_METADATA!r} is damaged")
+    held = size - 8 - length
+    _check_entries(path, header, held)
+    try:
+        data = b"".join([start, text, file.read(held)])
+        _ask_for(held)
+        arrays = safetensors.numpy.load(data)
+    except MemoryError:
+        raise ValueError(f"{path} has {size:,} bytes, too many for the memory") from None
+    except SafetensorError as error:
+        raise ValueError(f"{path} is damaged: {_quoted(str(error))}") from None
+    arrays = {name: arrays[name] for name in header}  # the library's order is random
+    for name, array in arrays.items():
+        if array.dtype == bool and (array.view(np.uint8) > 1).any():
+            raise ValueError(
+                f"{path}: {_quoted(name)} is BOOL and holds something other than 0 and 1"
+            )
+    return metadata, arrays
 
 
-def _entries(path: Any, header: dict[str, Any], held: int) -> list[_Entry]:
-    """The tensors in the order of their bytes, which fill what the file holds without a gap."""
-    entries = sorted(_entry(path, name, entry) for name, entry in header.items())
-    place = 0
-    for begin, end, name, *_ in entries:
-        if begin != place:
-            raise ValueError(f"{path}: {_quoted(name)} begins at byte {begin}, not at {place}")
+def _check_entries(path: Any, header: dict[str, Any], held: int) -> None:
+    """What the library would refuse without naming the entry, and what a tensor can't be."""
+    last = 0
+    for name, entry in header.items():
+        match entry:
+            case {"dtype": str(code), "shape": list(shape), "data_offsets": [begin, end]}:
+                counts = all(type(n) is int and 0 <= n < 2**63 for n in (begin, end, *shape))
+                valid = counts and begin <= end and len(shape) <= 64
+                # NumPy's limits, also where a dimension is 0; else a product could take hours.
+                valid = valid and math.prod(n or 1 for n in shape) < 2**60
+            case _:
+                valid = False
+        if not valid:
+            raise ValueError(f"{path}: the entry {_quoted(name)} is damaged")
+        if code not in _CODES:
+            raise ValueError(
+                f"{path}: {_quoted(name)} is {code[:20]!r}, which tensors can't be; supported are "
+                f"{', '.join(_CODES)}"
+            )
         if end > held:
             raise ValueError(f"{path} is cut off: {_quoted(name)} ends at byte {end} of {held}")
-        place = end
-    if place != held:
-        raise ValueError(f"{path} is damaged: it goes on for {held - place} bytes after its end")
-    return entries
+        if (size := end - begin) != math.prod(shape) * _CODES[code].itemsize:
+            raise ValueError(
+                f"{path}: {_quoted(name)} has {size} bytes, too few or many for {shape}"
+            )
+        last = max(last, end)
+    if last != held:
+        raise ValueError(f"{path} is damaged: it goes on for {held - last} bytes after its end")
 
 
-def _entry(path: Any, name: str, entry: Any) -> _Entry:
-    match entry:
-        case {"dtype": str(code), "shape": list(shape), "data_offsets": [begin, end]}:
-            # 64 is NumPy's limit of dimensions; without limits a product could take hours.
-            counts = all(type(n) is int and 0 <= n < 2**63 for n in (begin, end, *shape))
-            valid = counts and begin <= end and len(shape) <= 64
-        case _:
-            valid = False
-    if not valid:
-        raise ValueError(f"{path}: the entry {_quoted(name)} is damaged")
-    if code not in _CODES:
-        raise ValueError(
-            f"{path}: {_quoted(name)} is {code[:20]!r}, which tensors can't be; supported are "
-            f"{', '.join(_CODES)}"
-        )
-    if (held := end - begin) != math.prod(shape) * _CODES[code].itemsize:
-        raise ValueError(f"{path}: {_quoted(name)} has {held} bytes, too few or many for {shape}")
-    return _Entry(begin, end, name, _CODES[code], shape)
-
-
-def _array(path: Any, file: BufferedReader, entry: _Entry) -> Array:
-    """The next tensor of the file."""
-    name, size = _quoted(entry.name), entry.end - entry.begin
-    try:
-        array = np.empty(entry.shape, entry.dtype)
-    except MemoryError:
-        raise ValueError(f"{path}: {name} has {size:,} bytes, too many for the memory") from None
-    except ValueError:  # no bytes, and yet dimensions too large for NumPy
-        raise ValueError(f"{path}: the entry {name} is damaged") from None
-    flat = array.reshape(-1).view(np.uint8)
-    if file.readinto(flat.data) != size:
-        raise ValueError(f"{path} is cut off: it became shorter while it was read")
-    if array.dtype == bool and (flat > 1).any():
-        raise ValueError(f"{path}: {name} is BOOL and holds something other than 0 and 1")
-    return array
-
-
-def _parse(text: str | bytes, **options: Any) -> Any:
+def _parse(text: str | bytes) -> Any:
     """What the JSON text says, or None where it is damaged; a key that stands twice is a damage."""
     try:
         text = text.decode() if isinstance(text, bytes) else text
-        return json.loads(text, object_pairs_hook=_unique, **options)
+        return json.loads(text, object_pairs_hook=_unique)
     except (ValueError, RecursionError):
         return None
 
@@ -246,10 +231,6 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(unique := dict(pairs)) != len(pairs):
         raise ValueError("a key stands twice")
     return unique
-
-
-def _refused(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is no JSON")
 
 
 def _quoted(name: str) -> str:
@@ -268,7 +249,7 @@ def _unflatten(path: Any, tree: Any, keys: tuple[str, ...], arrays: dict[str, Ar
             return value
         case ["tensor", str(name), *description] if name in arrays:
             array = arrays.pop(name)
-            if description != [*_form(array), zlib.crc32(array.tobytes())]:
+            if description != _describe(array):
                 raise ValueError(f"{path}: the entry {_quoted(name)} is damaged (wrong checksum)")
             return wrap(array)
         case ["tensor", str(name), *_]:

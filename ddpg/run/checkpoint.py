@@ -23,6 +23,7 @@ from ddpg.config import RESUMABLE, TrainConfig, config_to_dict, read_config
 from ddpg.errors import UsageError, in_one_line, shown
 from ddpg.learn import Place
 from ddpg.run import folder
+from ddpg.run.best import BestAgent
 from ddpg.run.log import RunLog
 from ddpg.run.machine import within_memory
 from ddpg.run.transitions import Transitions
@@ -79,12 +80,14 @@ class Checkpoint:
     ----------
     place : of the environment.
     log, transitions : at the rows that belong to it.
+    best : tells the file of the best agent so far, if there is one.
     versions : of the packages that wrote it.
     """
 
     place: Place
     log: RunLog
     transitions: Transitions
+    best: BestAgent
     versions: dict[str, str]
 
     def save(self, agent: DDPG, config: TrainConfig, run_dir: Path) -> None:
@@ -100,9 +103,11 @@ class Checkpoint:
             "place": {k: v for k, v in asdict(self.place).items() if k != "obs"},
             "log": self.log.save(),
             "transitions": self.transitions.save(),
+            "best": self.best.checksum,
             "versions": self.versions,
         }
         tg.save(run_dir / folder.STATE, state)
+        self.best.saved()
 
     def close(self) -> None:
         """No more of anything."""
@@ -113,7 +118,7 @@ class Checkpoint:
 def begin(agent: DDPG, env: Env, run_dir: Path) -> Checkpoint:
     """That of a run which has not begun; whatever lies in its tables is forgotten."""
     transitions = Transitions(run_dir / folder.TRANSITIONS, agent.replay)
-    return Checkpoint(Place(), RunLog(run_dir), transitions, installed(env))
+    return Checkpoint(Place(), RunLog(run_dir), transitions, BestAgent(run_dir), installed(env))
 
 
 def load(agent: DDPG, env: Env, config: TrainConfig, run_dir: Path) -> Checkpoint:
@@ -143,8 +148,9 @@ def load(agent: DDPG, env: Env, config: TrainConfig, run_dir: Path) -> Checkpoin
         )
         _give_to(agent, state["agent"], path)
         agent.replay.restore(transitions.rows())
+        best = BestAgent(run_dir, state["best"])
         stack.pop_all()
-    return Checkpoint(place, log, transitions, state["versions"])
+    return Checkpoint(place, log, transitions, best, state["versions"])
 
 
 def different(config: TrainConfig, saved: Mapping[str, Any]) -> list[str]:
@@ -171,6 +177,7 @@ def _give_to(agent: DDPG, state: Any, path: Path) -> None:
 
 
 COUNT, NUMBER, SETTING, ANYTHING = "a count", "a finite number", "a setting", "anything"
+CHECKSUM = "a checksum or None"
 _PLACE = dict.fromkeys(("step", "episode", "length"), COUNT)
 _TABLE = dict.fromkeys(("length", "checksum"), COUNT)
 _TABLES = {folder.METRICS_TABLE: _TABLE, folder.EVALUATIONS_TABLE: _TABLE}
@@ -180,6 +187,7 @@ _FORM: dict[str, Any] = {
     "place": _PLACE | {"total_reward": NUMBER, "action": ANYTHING},  # the action: as the space says
     "log": _TABLES | {"updates": COUNT, "sums": dict.fromkeys(METRICS, NUMBER)},
     "transitions": {"count": COUNT, "checksums": [COUNT]},
+    "best": CHECKSUM,
     "versions": {str: str},
 }
 
@@ -208,6 +216,8 @@ def _is(value: Any, form: Any) -> bool:
         return type(value) is int and 0 <= value < 1 << 63
     if form is NUMBER:
         return type(value) is float and np.isfinite(value)
+    if form is CHECKSUM:
+        return value is None or _is(value, COUNT)
     if form is SETTING:
         values = value if type(value) is list else [value]
         return all(type(value) in (bool, int, float, str) for value in values)

@@ -10,7 +10,7 @@
       checkpoint/           everything that is needed to go on
         state.safetensors   the agent, the place of the environment, the lengths of the tables
         replay.f32          every transition so far
-        best-400...         the best agent until then, that of step 400, before the next checkpoint
+        best.safetensors    the best agent at the checkpoint, where a better one came after it
         lock                held by the process that writes to the run
 
 Whole files are put in place at once: a reader finds the old one or the new one and never half of
@@ -41,15 +41,11 @@ BEST = "best.safetensors"
 CHECKPOINT = "checkpoint"
 STATE = f"{CHECKPOINT}/state.safetensors"
 TRANSITIONS = f"{CHECKPOINT}/replay.f32"
+EARLIER_BEST = f"{CHECKPOINT}/best.safetensors"
 LOCK = f"{CHECKPOINT}/lock"
 
 _SIGNS = (CONFIG, METRICS_TABLE, EVALUATIONS_TABLE, MODEL, STATE)
 """Files of which each shows that a folder holds a run."""
-
-
-def earlier_best(step: int | str) -> str:
-    """Where the best agent of a step is set aside."""
-    return f"{CHECKPOINT}/best-{step}.safetensors"
 
 
 def check_new(run_dir: Path) -> None:

@@ -113,10 +113,10 @@ class RunLog:
         self._evaluation_table.append(row)
         self._show().evaluation(step, row["mean"], row["std"])
 
-    def best_step(self) -> int | None:
-        """The step of the evaluation with the highest mean, the first of them; None without any."""
-        best = max(self.evaluations, key=lambda row: row["mean"], default=None)
-        return None if best is None else int(best["step"])
+    def is_best(self) -> bool:
+        """Whether no evaluation before the last one had a mean as high."""
+        *before, last = [row["mean"] for row in self.evaluations]
+        return all(last > mean for mean in before)
 
     def _show(self) -> TrainProgress:
         assert self._progress is not None, "begin first"

@@ -15,7 +15,7 @@ from ddpg.agent import DDPG
 from ddpg.config import TrainConfig
 from ddpg.errors import DivergedError, TrainingError
 from ddpg.learn import learn, retrace
-from ddpg.run import best, folder, plots
+from ddpg.run import folder, plots
 from ddpg.run.checkpoint import Checkpoint, save_agent
 from ddpg.run.evaluate import evaluate
 from ddpg.run.finite import LastFinite, is_finite
@@ -91,8 +91,7 @@ class Loop:
 
     def _begin(self) -> None:
         """Bring folder and environment to the checkpoint, and do what was due there."""
-        best.go_back(self._run_dir, self._log.best_step())
-        self._point.transitions.begin()
+        self._point.best.begin()
         self._log.begin(self._progress, self._place.step)
         if self._place.step == 0:
             return
@@ -167,10 +166,9 @@ class Loop:
             )
         except TrainingError as error:
             raise TrainingError(f"step {self._place.step}: {error}") from error
-        before = self._log.best_step()
         self._log.evaluation(self._place.step, returns)
-        if self._log.best_step() != before:
-            best.keep_best(parts.agent, self._run_dir, before)
+        if self._log.is_best():
+            self._point.best.save(parts.agent)
         if not self._hinted and (text := hint(self._log.episodes, self._log.evaluations)):
             self._progress.say(text)
             self._hinted = True
@@ -181,7 +179,6 @@ class Loop:
             return
         self._check_finite()
         self._point.save(self._parts.agent, self._parts.config, self._run_dir)
-        best.forget_earlier(self._run_dir)
         save_agent(self._parts.agent, self._run_dir / folder.MODEL)
         self._saved_at = self._place.step
 

@@ -69,11 +69,14 @@ def check_memory(config: TrainConfig, obs_dim: int, act_dim: int) -> None:
         largest = max(needed, key=needed.__getitem__)
         if table > memory:
             largest, needed["buffer_size"] = "buffer_size", table
-        value = getattr(config.ddpg, largest)
+        blamed = largest
+        if largest == "batch_size" and max(config.ddpg.hidden) > config.ddpg.batch_size:
+            blamed = "hidden"  # a batch's values are as many as rows times units
+        value = getattr(config.ddpg, blamed)
         value = "x".join(map(str, value)) if isinstance(value, tuple) else f"{value:,}"
         raise UsageError(
-            f"{largest} {value} needs {_in_bytes(needed[largest])}, and this machine has "
-            f"{_in_bytes(memory)}: choose a smaller --{largest.replace('_', '-')}"
+            f"{blamed} {value} needs {_in_bytes(needed[largest])}, and this machine has "
+            f"{_in_bytes(memory)}: choose a smaller --{blamed.replace('_', '-')}"
         )
 
 

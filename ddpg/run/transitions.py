@@ -1,7 +1,6 @@
 """Every transition of a run, in one file that only grows: what its replay is made of again.
 
     transitions = Transitions(path, replay)
-    transitions.begin()
     replay.add(...); transitions.append()
     saved = transitions.save()                    # on the disk; how many, and their checksums
     Transitions(path, replay, **saved).rows()
@@ -30,7 +29,7 @@ class Transitions:
 
     Parameters
     ----------
-    path : the file; made if there is none.
+    path : the file; made with the first rows.
     replay : where the rows come from.
     count, checksums : as `save` gave them; a new file by default.
 
@@ -51,12 +50,7 @@ class Transitions:
         self.count = self._written = count
         self._most = min(replay.capacity, BLOCK)
         self._check()
-        self._file = -1  # until `begin` opens it: to look at a run changes nothing
-
-    def begin(self) -> None:
-        """Open the file, to write behind the rows that count."""
-        flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0)
-        self._file = os.open(self._path, flags, 0o666)
+        self._file = -1  # until there is something to write: to look at a run changes nothing
 
     def close(self) -> None:
         """No more rows."""
@@ -81,7 +75,8 @@ class Transitions:
         OSError : if the disk is full, for instance; saving again later tries again.
         """
         self._write()
-        os.fsync(self._file)
+        if self._file >= 0:
+            os.fsync(self._file)
         return {"count": self.count, "checksums": list(self._checksums)}
 
     def rows(self) -> np.ndarray:
@@ -91,6 +86,11 @@ class Transitions:
 
     def _write(self) -> None:
         """Where the next rows belong, not where the file ends: a failed attempt does no harm."""
+        if self._written == self.count:
+            return
+        if self._file < 0:
+            flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0)
+            self._file = os.open(self._path, flags, 0o666)
         rows = self._replay.last_rows(self.count - self._written).astype("<f4", copy=False)
         data, place = rows.tobytes(), self._written * self._replay.width * 4
         while data:

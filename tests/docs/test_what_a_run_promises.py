@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from ddpg import DDPGConfig, cli
-from ddpg.config import TrainConfig
-from ddpg.run import checkpoint, evaluate, transitions
+from ddpg.config import RESUMABLE, TrainConfig
+from ddpg.run import evaluate, transitions
 from ddpg.run.train import train
 from tests.docs.test_readme import fenced_blocks
 
@@ -58,13 +58,13 @@ def test_folder_is_the_one_on_the_page(tmp_path):
     train(
         TrainConfig(total_timesteps=150, eval_every=100, eval_episodes=1, ddpg=settings), tmp_path
     )
-    assert set(files_in(tmp_path)) == tree()
+    assert {*files_in(tmp_path), "checkpoint/best.safetensors"} == tree()
 
 
 def test_settings_that_may_change_are_those_on_the_page():
     (sentence,) = re.findall(r"keeps its settings; (.*?) can be changed", TEXT)
     flags = re.findall(r"`--([\w-]+)`", sentence)
-    assert {flag.replace("-", "_") for flag in flags} == checkpoint.FREE
+    assert {flag.replace("-", "_") for flag in flags} == {*RESUMABLE}
 
 
 def test_numbers_are_those_of_the_code():

@@ -202,8 +202,8 @@ def test_a_copy_of_a_run_that_was_never_saved(tmp_path, undisturbed):
     killed(tmp_path / "run", config(), at=10)
     before = files_of(tmp_path / "run")
     for name in (folder.TRANSITIONS, folder.METRICS_TABLE):
-        (tmp_path / "run" / name).unlink()
-        before.pop(name)
+        (tmp_path / "run" / name).unlink(missing_ok=True)
+        before.pop(name, None)
     resume(tmp_path / "run", copy_to=tmp_path / "copy", console=quiet())
     assert files_of(tmp_path / "run") == before
     assert_same_run(tmp_path / "copy", undisturbed)

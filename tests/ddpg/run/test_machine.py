@@ -33,6 +33,7 @@ def config(total_timesteps=20_000, **settings):
         ({"hidden": (2**62,) * 3}, "needs more than 1,000 PB"),
         ({"batch_size": 10**9}, "batch_size 1,000,000,000 needs "),
         ({"hidden": (60_000, 10_000), "batch_size": 10}, "hidden 60000x10000 needs 24.1 GB"),
+        ({"hidden": (10**8,)}, "hidden 100000000 needs "),
     ],
 )
 def test_what_cannot_fit_is_named_with_its_size_and_the_machines(memory, settings, message):
