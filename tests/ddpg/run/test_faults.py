@@ -1,18 +1,18 @@
 import errno
-import functools
 import os
+import re
 import shutil
 
 import pytest
 
 from ddpg.errors import TrainingError, UsageError
-from tests.ddpg.run.faults import disk, fail, full, kill, short
+from tests.ddpg.run.faults import disk, fail, full, kill, photographed, short
 from tests.ddpg.run.runs import (
     QUICKEST,
     assert_can_be_read,
     assert_same_run,
-    begin,
     ended,
+    files_of,
     forked,
     go_on,
     killed,
@@ -40,76 +40,105 @@ def no_drawing():
 
 @pytest.fixture
 def undisturbed(tmp_path):
-    """A folder, and what was asked of the disk for it."""
+    """A folder, and how much was asked of the disk for it."""
     with disk(tmp_path / "undisturbed") as done:
-        begin(tmp_path / "undisturbed", QUICKEST)
+        go_on(tmp_path / "undisturbed", QUICKEST)
     assert "link" in done  # the best agent was replaced by a better one
-    return tmp_path / "undisturbed", done
+    return tmp_path / "undisturbed", len(done)
 
 
-def carry_out(work, run_dir, at, how):
-    """`work` on a faulty disk; an error is one of those that users are told in one line."""
+def carry_out(run_dir, at, how):
+    """Go on with a faulty disk; an error is one of those that users are told in one line."""
     if EVERY_WAY[how] is kill:
         with disk(run_dir, at, kill):
-            child = forked(work)
+            child = forked(lambda: go_on(run_dir, QUICKEST))
         assert ended(child) in (0, 77)
         return
     try:
         with disk(run_dir, at, EVERY_WAY[how]):
-            work()
+            go_on(run_dir, QUICKEST)
     except (OSError, TrainingError, UsageError) as error:
         assert "\n" not in str(error)
 
 
-def try_one(tmp_path, undisturbed, at, how):
-    run_dir = tmp_path / f"{at}"
-    carry_out(functools.partial(begin, run_dir, QUICKEST), run_dir, at, how)
-    assert_can_be_read(run_dir, whole=EVERY_WAY[how] is not kill)
-    go_on(run_dir, QUICKEST)
-    assert_same_run(run_dir, undisturbed)
-    shutil.rmtree(run_dir)
+def try_each(run_dir, reference, numbers, how, started=None):
+    """For each number: go on with the n-th operation faulty, look at the run, and go on."""
+    seen = []
+    for at in numbers:
+        if started is not None:
+            shutil.copytree(started, run_dir)
+        carry_out(run_dir, at, how)
+        look_and_go_on(run_dir, reference, seen, whole=EVERY_WAY[how] is not kill)
+        shutil.rmtree(run_dir, ignore_errors=True)
+    assert len(seen) > 3 or how == "short write"  # which does no harm
+
+
+def look_and_go_on(run_dir, reference, seen, whole):
+    """Unless one like this was seen before."""
+    if (left := without_numbers(files_of(run_dir))) not in seen:
+        seen.append(left)
+        assert_can_be_read(run_dir, whole)
+        go_on(run_dir, QUICKEST)
+        assert_same_run(run_dir, reference)
+
+
+def without_numbers(contents):
+    """Parts have the number of the process in their names."""
+    return {re.sub(r"\.\d+\.\d+\.part$", ".part", name): contents[name] for name in contents}
 
 
 def some(count):
     return sorted({round(k * (count - 1) / (ONLY_SO_MANY - 1)) + 1 for k in range(ONLY_SO_MANY)})
 
 
-@pytest.mark.parametrize("how", EVERY_WAY)
-def test_a_run_on_a_faulty_disk_can_be_read_and_continued(tmp_path, undisturbed, how):
-    reference, done = undisturbed
-    for at in some(len(done)):
-        try_one(tmp_path, reference, at, how)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("how", ["input/output error", "disk full", "killed"])
-def test_whatever_operation_goes_wrong(tmp_path, undisturbed, how):
-    reference, done = undisturbed
-    for at in range(1, len(done) + 1):
-        try_one(tmp_path, reference, at, how)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("how", ["input/output error", "killed"])
-def test_whatever_operation_goes_wrong_while_a_run_goes_on(tmp_path, undisturbed, how):
-    """From step 20, of a folder as a kill leaves it: with rows and parts behind what counts."""
-    reference, _ = undisturbed
+@pytest.fixture
+def started(tmp_path, undisturbed):
+    """A run as a kill leaves it: with rows and parts behind the checkpoint of step 20."""
     started = tmp_path / "started"
     killed(started, QUICKEST, at=33)
-    (started / ".config.json.1.2.part").write_text("{")
     assert place_of(started)["step"] == 20
+    (started / ".config.json.1.2.part").write_text("{")
+    return started
+
+
+@pytest.mark.parametrize("how", EVERY_WAY)
+def test_a_run_on_a_faulty_disk_can_be_read_and_continued(tmp_path, undisturbed, how):
+    reference, count = undisturbed
+    try_each(tmp_path / "run", reference, some(count), how)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["input/output error", "disk full"])
+def test_whatever_operation_goes_wrong(tmp_path, undisturbed, how):
+    reference, count = undisturbed
+    try_each(tmp_path / "run", reference, range(1, count + 1), how)
+
+
+@pytest.mark.slow
+def test_whatever_operation_goes_wrong_while_a_run_goes_on(tmp_path, undisturbed, started):
+    reference, _ = undisturbed
     shutil.copytree(started, tmp_path / "counted")
     with disk(tmp_path / "counted") as done:
         go_on(tmp_path / "counted", QUICKEST)
-    assert_same_run(tmp_path / "counted", reference)
-    for at in range(1, len(done) + 1):
-        run_dir = tmp_path / f"{at}"
+    numbers = range(1, len(done) + 1)
+    try_each(tmp_path / "run", reference, numbers, "input/output error", started)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("begun", [False, True])
+def test_killed_at_whatever_operation(tmp_path, undisturbed, started, begun):
+    reference, _ = undisturbed
+    run_dir, album, seen = tmp_path / "run", tmp_path / "album", []
+    if begun:
         shutil.copytree(started, run_dir)
-        carry_out(lambda run_dir=run_dir: go_on(run_dir, QUICKEST), run_dir, at, how)
-        assert_can_be_read(run_dir, whole=EVERY_WAY[how] is not kill)
+    else:
+        run_dir.mkdir()
+    with disk(run_dir, 1, photographed(run_dir, album)) as done:
         go_on(run_dir, QUICKEST)
-        assert_same_run(run_dir, reference)
-        shutil.rmtree(run_dir)
+    assert_same_run(run_dir, reference)
+    for number in range(1, len(done) + 1):
+        look_and_go_on(album / f"{number}", reference, seen, whole=False)
+    assert len(seen) > 20
 
 
 def test_the_faulty_disk_is_noticed(tmp_path):
