@@ -8,8 +8,9 @@
       model.safetensors     the agent after the last finite update, without the replay
       best.safetensors      the agent with the best evaluation so far
       checkpoint/           everything that is needed to go on
-        state.safetensors   the agent, the place of the environment, the lengths of the tables
+        state.safetensors   the place of the environment, and how much of all files counts
         replay.f32          every transition so far
+        model.safetensors   the agent at the checkpoint, where another one came after it
         best.safetensors    the best agent at the checkpoint, where a better one came after it
         lock                held by the process that writes to the run
 
@@ -41,6 +42,7 @@ BEST = "best.safetensors"
 CHECKPOINT = "checkpoint"
 STATE = f"{CHECKPOINT}/state.safetensors"
 TRANSITIONS = f"{CHECKPOINT}/replay.f32"
+EARLIER_MODEL = f"{CHECKPOINT}/model.safetensors"
 EARLIER_BEST = f"{CHECKPOINT}/best.safetensors"
 LOCK = f"{CHECKPOINT}/lock"
 

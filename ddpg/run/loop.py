@@ -16,7 +16,7 @@ from ddpg.config import TrainConfig
 from ddpg.errors import DivergedError, TrainingError
 from ddpg.learn import learn, retrace
 from ddpg.run import folder, plots
-from ddpg.run.checkpoint import Checkpoint, save_agent
+from ddpg.run.checkpoint import Checkpoint
 from ddpg.run.evaluate import evaluate
 from ddpg.run.finite import LastFinite, is_finite
 from ddpg.run.hints import hint
@@ -85,6 +85,7 @@ class Loop:
 
     def _begin(self) -> None:
         """Bring folder and environment to the checkpoint, and do what was due there."""
+        self._point.model.begin()
         self._point.best.begin()
         self._log.begin(self._progress, self._place.step)
         if self._place.step == 0:
@@ -168,12 +169,11 @@ class Loop:
             self._hinted = True
 
     def _save(self) -> None:
-        """The checkpoint, then the model."""
+        """A checkpoint, unless there is one of this step."""
         if self._saved_at == self._place.step:
             return
         self._check_finite()
         self._point.save(self._parts.agent, self._parts.config, self._run_dir)
-        save_agent(self._parts.agent, self._run_dir / folder.MODEL)
         self._saved_at = self._place.step
 
     def _check_finite(self) -> None:
@@ -197,7 +197,7 @@ class Loop:
         if transitions.count < self._place.step:
             transitions.append()
         self._finite.restore(transitions.rows())
-        save_agent(agent, self._run_dir / folder.MODEL)
+        self._point.model.save(agent)
         self._draw()
 
     def _draw(self) -> None:
