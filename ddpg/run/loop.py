@@ -72,11 +72,11 @@ class Loop:
             self._begin()
             self._learn()
             self._finish()
-        except DivergedError:
-            self._keep_last_finite()
-            raise
-        except TrainingError:
-            self._save()
+        except TrainingError as error:
+            if isinstance(error, DivergedError) or not is_finite(self._parts.agent):
+                self._keep_last_finite()
+            else:
+                self._save()
             self._draw()
             raise
         finally:
@@ -198,7 +198,6 @@ class Loop:
             transitions.append()
         self._finite.restore(transitions.rows())
         self._point.model.save(agent)
-        self._draw()
 
     def _draw(self) -> None:
         curve = self._run_dir / folder.CURVE
