@@ -26,6 +26,7 @@ from pathlib import Path
 
 from ddpg.config import TrainConfig, config_text
 from ddpg.errors import UsageError
+from ddpg.run.machine import check_writable
 from tinygrad_rl import files
 
 try:
@@ -102,7 +103,8 @@ def locked(run_dir: Path, to_read: bool = False) -> Iterator[None]:
 
     Raises
     ------
-    UsageError : if another process holds it, or the folder can't be made or written to.
+    UsageError : if another process holds it, or the folder can't be made or written to, because
+        the disk is full for instance.
     """
     lock = run_dir / LOCK
     if to_read and not lock.exists():
@@ -119,6 +121,7 @@ def locked(run_dir: Path, to_read: bool = False) -> Iterator[None]:
         if not to_read:
             for folder in (run_dir, run_dir / CHECKPOINT):
                 files.remove_parts(folder)
+            check_writable(run_dir)
         yield
 
 
