@@ -83,14 +83,15 @@ def learn(
     ------
     TrainingError : for an environment that raises, or a NaN or infinite observation or reward;
         agent and place are as after the step before, but for `place.action`.
-    DivergedError : for a loss that is no longer finite; the agent is lost.
+    DivergedError : for a loss or an action that is no longer finite; the agent is lost.
     """
     place = Place() if place is None else place
     while place.step < total_steps:
         number = place.step + 1
         if place.obs is None:
             place.obs = _reset(env, seed, place.episode, f"step {number}")
-            agent.noise.reset()
+            if place.action is None:  # else the noise has begun the episode already
+                agent.noise.reset()
         if place.action is None:
             place.action = _explore(agent, place.obs, number)
         next_obs, reward, terminated, truncated = _step(env, place.action, f"step {number}")
@@ -176,15 +177,21 @@ def _raised(where: str, method: str, error: Exception) -> TrainingError:
 
 def _explore(agent: DDPG, obs: np.ndarray, number: int) -> np.ndarray:
     try:
-        return agent.explore(obs)
+        action = agent.explore(obs)
     except UsageError as error:
         raise TrainingError(f"step {number}: the environment's {error}") from error
+    if not all(map(math.isfinite, action.tolist())):
+        raise _diverged(number, f"the action is {action}")
+    return action
 
 
 def _check_finite(metrics: dict[str, float], step: int) -> None:
     for name, value in metrics.items():
         if not math.isfinite(value):
-            raise DivergedError(
-                f"step {step}: {name} is {value}: the networks diverged; "
-                "a smaller --critic-lr or --actor-lr may help"
-            )
+            raise _diverged(step, f"{name} is {value}")
+
+
+def _diverged(step: int, what: str) -> DivergedError:
+    return DivergedError(
+        f"step {step}: {what}: the networks diverged; a smaller --critic-lr or --actor-lr may help"
+    )

@@ -19,7 +19,7 @@ import tinygrad_rl as tg
 from ddpg import rng
 from ddpg.agent import DDPG, METRICS
 from ddpg.config import RESUMABLE, TrainConfig, config_to_dict, read_config
-from ddpg.errors import UsageError
+from ddpg.errors import UsageError, in_one_line, shown
 from ddpg.learn import Place
 from ddpg.run import folder
 from ddpg.run.agents import AgentFile, load_state
@@ -92,15 +92,15 @@ class Checkpoint:
         ------
         OSError : if that can't be done; the checkpoint before is still there.
         """
-        self.model.save(agent)
-        state = {
+        state: dict[str, Any] = {
             "config": config_to_dict(config),
             "place": {k: v for k, v in asdict(self.place).items() if k != "obs"},
             "log": self.log.save(),
             "transitions": self.transitions.save(),
-            "agents": {"model": self.model.checksum, "best": self.best.checksum},
             "versions": self.versions,
         }
+        self.model.save(agent)
+        state["agents"] = {"model": self.model.checksum, "best": self.best.checksum}
         tg.save(run_dir / folder.STATE, state)
         for agents in (self.model, self.best):
             agents.saved()
@@ -126,14 +126,15 @@ def load(agent: DDPG, env: Env, config: TrainConfig, run_dir: Path) -> Checkpoin
     UsageError : if a file is missing or damaged, or belongs to another run; it names the file.
     """
     path = run_dir / folder.STATE
-    state = load_state(path, "the run was not saved yet")
+    state = load_state(path, "the run cannot go on without it")
     try:
         _check(state, _FORM, "")
         _check_action(state["place"]["action"], env)
     except UsageError as error:
         raise UsageError(f"{path}: {error}") from error
     if wrong := different(config, state["config"]):
-        raise UsageError(f"{path} belongs to another run than {folder.CONFIG}: {wrong[0]} differs")
+        differs = in_one_line(wrong[0], longest=80)
+        raise UsageError(f"{path} belongs to another run than {folder.CONFIG}: {differs} differs")
     place = Place(**state["place"] | {"action": _array(state["place"]["action"])})
     if state["transitions"]["count"] != place.step or place.length > place.step:
         raise UsageError(f"{path}: its transitions are not those of {place.step:,} steps")
@@ -170,16 +171,17 @@ def _give_to(agent: DDPG, state: Any, path: Path) -> None:
         raise UsageError(f"{path} does not fit {folder.CONFIG}: {error.args[0]}") from error
 
 
-COUNT, NUMBER, ANYTHING = "a count", "a finite number", "anything"
+COUNT, NUMBER, SETTING, ANYTHING = "a count", "a finite number", "a setting", "anything"
+CHECKSUM = "a checksum or None"
 _PLACE = dict.fromkeys(("step", "episode", "length"), COUNT)
 _TABLE = dict.fromkeys(("length", "checksum"), COUNT)
 _TABLES = {folder.METRICS_TABLE: _TABLE, folder.EVALUATIONS_TABLE: _TABLE}
 _FORM: dict[str, Any] = {
-    "config": {str: ANYTHING},  # compared with the run's
+    "config": {str: SETTING},  # compared with the run's
     "place": _PLACE | {"total_reward": NUMBER, "action": ANYTHING},  # the action: as the space says
     "log": _TABLES | {"updates": COUNT, "sums": dict.fromkeys(METRICS, NUMBER)},
     "transitions": {"count": COUNT, "checksums": [COUNT]},
-    "agents": {"model": COUNT, "best": ANYTHING},  # checksums; the best may be None
+    "agents": {"model": COUNT, "best": CHECKSUM},
     "versions": {str: str},
 }
 
@@ -188,19 +190,19 @@ def _check(value: Any, form: Any, name: str) -> None:
     """Hold a nested value against `_FORM`."""
     if isinstance(form, dict):
         if not isinstance(value, dict):
-            raise UsageError(f"{name or 'the state'} must be a dict, got {value!r:.60}")
+            raise UsageError(f"{name or 'the state'} must be a dict, got {shown(value)}")
         any_key = form.get(str)
         if any_key is None and (wrong := set(value) ^ set(form)):
-            raise UsageError(f"entries missing or unknown: {sorted(wrong)}")
+            raise UsageError(f"entries missing or unknown: {shown(sorted(wrong))}")
         for key, entry in value.items():
-            _check(entry, form.get(key, any_key), f"{name}.{key}" if name else key)
+            _check(entry, form.get(key, any_key), in_one_line(f"{name}.{key}") if name else key)
     elif isinstance(form, list):
         if not isinstance(value, list):
-            raise UsageError(f"{name} must be a list, got {value!r:.60}")
+            raise UsageError(f"{name} must be a list, got {shown(value)}")
         for index, entry in enumerate(value):
             _check(entry, form[0], f"{name}.{index}")
     elif not _is(value, form):
-        raise UsageError(f"{name} must be {'text' if form is str else form}, got {value!r:.60}")
+        raise UsageError(f"{name} must be {'text' if form is str else form}, got {shown(value)}")
 
 
 def _is(value: Any, form: Any) -> bool:
@@ -208,12 +210,18 @@ def _is(value: Any, form: Any) -> bool:
         return type(value) is int and 0 <= value < 1 << 63
     if form is NUMBER:
         return type(value) is float and np.isfinite(value)
+    if form is CHECKSUM:
+        return value is None or _is(value, COUNT)
+    if form is SETTING:
+        values = value if type(value) is list else [value]
+        return all(type(value) in (bool, int, float, str) for value in values)
     return form is ANYTHING or type(value) is form
 
 
 def _check_action(action: Any, env: Env) -> None:
-    if action is not None and not env.action_space.contains(_array(action)):
-        raise UsageError(f"place.action is none of the environment's: {action!r:.60}")
+    array = _array(action)
+    if action is not None and (array is None or not env.action_space.contains(array)):
+        raise UsageError(f"place.action is none of the environment's: {shown(action)}")
 
 
 def _array(value: Any) -> np.ndarray | None:

@@ -16,6 +16,7 @@ from ddpg.agent import DDPG
 
 EVERY = 1000
 """Steps between copies."""
+_EXPLORATION = ("noise", "warmup_rng", "steps_explored")
 
 
 class LastFinite:
@@ -45,7 +46,9 @@ class LastFinite:
         rows : all transitions of the run, up to the step that went wrong, as in its replay file.
         """
         agent, config = self._agent, self._agent.config
-        agent.load_state_dict(self._state)
+        now = agent.state_dict()
+        # Exploration has gone on without harm, and the same way wherever the copy is from.
+        agent.load_state_dict(self._state | {name: now[name] for name in _EXPLORATION})
         agent.replay.restore(rows[: self._step])
         for step, row in enumerate(rows[self._step :], start=self._step + 1):
             agent.replay.add_row(row)

@@ -3,8 +3,10 @@
 Everything goes to standard error, so that standard output stays for results.
 """
 
+import sys
 import time
-from typing import Self
+from contextlib import suppress
+from typing import IO, Any, Self, TextIO, cast
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
@@ -14,14 +16,30 @@ _REDRAW_SECONDS = 0.2
 
 
 class ProgressConsole(Console):
-    """Standard error; when nobody reads it any more, what is computed goes on in silence."""
+    """Standard error; what can't be written there any more ends no computation."""
 
     def __init__(self) -> None:
-        super().__init__(stderr=True)
+        file = None if sys.stderr is None else cast(IO[str], _Lossy(sys.stderr))
+        super().__init__(stderr=True, file=file)
 
-    def on_broken_pipe(self) -> None:
-        """No exit, as would be usual."""
-        self.quiet = True
+
+class _Lossy:
+    """A stream that drops what can't be written: no reader any more, no terminal, no space."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        with suppress(OSError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            self._stream.flush()
 
 
 class _LiveBar:

@@ -43,17 +43,20 @@ class Table:
         self._path, self._columns = path, tuple(columns)
         self._length, self._checksum = length, checksum
         self.rows = self._read()
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o666)
+        self._file = -1  # until `keep` opens it: to look at a table changes nothing
 
     def keep(self) -> None:
-        """Cut off what stands behind `rows`, and go on from there."""
+        """Open the file, cut off what stands behind `rows`, and go on from there."""
+        flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0)
+        self._file = os.open(self._path, flags, 0o666)
         os.ftruncate(self._file, self._length)
         if self._length == 0:
             self._write(self._columns)
 
     def close(self) -> None:
         """No more lines."""
-        os.close(self._file)
+        if self._file >= 0:
+            os.close(self._file)
 
     def append(self, row: Mapping[str, float]) -> None:
         """Add one line, at once; `row` has a number for each column.
@@ -79,9 +82,9 @@ class Table:
     def _write(self, cells: Sequence[str]) -> None:
         data = (",".join(cells) + "\n").encode("ascii")
         try:
-            if (written := os.pwrite(self._file, data, self._length)) < len(data):
-                # What is left brings the reason why the first part was shorter.
-                os.pwrite(self._file, data[written:], self._length + written)
+            written = 0
+            while written < len(data):
+                written += os.pwrite(self._file, data[written:], self._length + written)
         except OSError:
             os.ftruncate(self._file, self._length)
             raise
@@ -93,12 +96,20 @@ class Table:
             return []
         if not self._path.is_file():
             raise UsageError(f"{self._path} is missing")
+        damaged = UsageError(f"{self._path} is damaged: it does not begin as the run wrote it")
+        if self._path.stat().st_size < self._length:
+            raise damaged
         with self._path.open("rb") as file:
             data = file.read(self._length)
-        if len(data) < self._length or zlib.crc32(data) != self._checksum:
-            raise UsageError(f"{self._path} is damaged: it does not begin as the run wrote it")
-        _, *lines = data.decode("ascii").splitlines()
-        return [self._parsed(line.split(",")) for line in lines]
+        if zlib.crc32(data) != self._checksum:
+            raise damaged
+        try:
+            header, *lines = data.decode("ascii").splitlines()
+            if header != ",".join(self._columns):
+                raise damaged
+            return [self._parsed(line.split(",")) for line in lines]
+        except ValueError as error:  # no table of ours, although somebody made it fit
+            raise damaged from error
 
     def _parsed(self, cells: Sequence[str]) -> dict[str, float]:
         return {name: _number(c) for name, c in zip(self._columns, cells, strict=True)}

@@ -7,6 +7,7 @@ The same configuration gives the same files, byte for byte, however often the ru
 no file holds a time of day.
 """
 
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
@@ -85,17 +86,17 @@ def resume(
     console, run_dir = _defaults(console, run_dir)
     folder.check_run(run_dir)
     if copy_to is not None:
-        with folder.locked(run_dir, to_read=True), _opened(run_dir, config):
+        with folder.locked(run_dir, to_read=True), opened(run_dir, config):
             folder.copy(run_dir, copy_to.absolute())
         return resume(copy_to, config, console=console)
-    with folder.locked(run_dir), _opened(run_dir, config) as (parts, point):
+    with folder.locked(run_dir), opened(run_dir, config) as (parts, point):
         if config is not None:
             folder.write_config(run_dir, config)
         return _go_on(parts, run_dir, point, console)
 
 
 @contextmanager
-def _opened(run_dir: Path, config: TrainConfig | None) -> Iterator[tuple[Parts, Checkpoint]]:
+def opened(run_dir: Path, config: TrainConfig | None) -> Iterator[tuple[Parts, Checkpoint]]:
     """The parts of a run as its checkpoint has them, and the checkpoint; nothing is written."""
     saved = read_config(run_dir / folder.CONFIG, sealed=True)
     config = saved if config is None else config
@@ -130,7 +131,9 @@ def _made(config: TrainConfig) -> Iterator[Parts]:
 
 
 def _load(parts: Parts, run_dir: Path) -> Checkpoint:
-    if not (run_dir / folder.STATE).exists():
+    # No agent is written before there is a file of transitions.
+    removed = (run_dir / folder.MODEL).exists() and not (run_dir / folder.TRANSITIONS).exists()
+    if not removed and not os.path.lexists(run_dir / folder.STATE):
         return checkpoint.begin(parts.agent, parts.env, run_dir)
     return checkpoint.load(parts.agent, parts.env, parts.config, run_dir)
 

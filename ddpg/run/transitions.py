@@ -29,7 +29,7 @@ class Transitions:
 
     Parameters
     ----------
-    path : the file; made if there is none.
+    path : the file; made with the first rows.
     replay : where the rows come from.
     count, checksums : as `save` gave them; a new file by default.
 
@@ -50,11 +50,12 @@ class Transitions:
         self.count = self._written = count
         self._most = min(replay.capacity, BLOCK)
         self._check()
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o666)
+        self._file = -1  # until there is something to write: to look at a run changes nothing
 
     def close(self) -> None:
         """No more rows."""
-        os.close(self._file)
+        if self._file >= 0:
+            os.close(self._file)
 
     def append(self) -> None:
         """Take in the transition that was added to the replay last."""
@@ -73,6 +74,7 @@ class Transitions:
         ------
         OSError : if the disk is full, for instance; saving again later tries again.
         """
+        self._open()
         self._write()
         os.fsync(self._file)
         return {"count": self.count, "checksums": list(self._checksums)}
@@ -82,8 +84,16 @@ class Transitions:
         self._write()
         return _rows(self._path, self._replay.width, self.count)
 
+    def _open(self) -> None:
+        if self._file < 0:
+            flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0)
+            self._file = os.open(self._path, flags, 0o666)
+
     def _write(self) -> None:
         """Where the next rows belong, not where the file ends: a failed attempt does no harm."""
+        if self._written == self.count:
+            return
+        self._open()
         rows = self._replay.last_rows(self.count - self._written).astype("<f4", copy=False)
         data, place = rows.tobytes(), self._written * self._replay.width * 4
         while data:
@@ -99,7 +109,10 @@ class Transitions:
     def _check(self) -> None:
         blocks = -(-self.count // BLOCK)
         if self.count < 0 or len(self._checksums) != blocks:
-            raise UsageError(f"{self.count} transitions with {len(self._checksums)} checksums")
+            raise UsageError(
+                f"{self._path} can't be checked: there are {len(self._checksums)} checksums for "
+                f"{self.count:,} transitions"
+            )
         if self.count == 0:
             return
         size = self._path.stat().st_size if self._path.is_file() else 0
