@@ -4,9 +4,7 @@ What damage, races and folders that can't be written to do is shown for any kern
 `test_cache.py`; here, that a jitted function takes part in it.
 """
 
-import os
 import signal
-import subprocess
 import sys
 import time
 
@@ -14,6 +12,7 @@ import numpy as np
 import pytest
 
 import tinygrad_rl as tg
+from tests.tinygrad_rl import processes
 from tinygrad_rl.compiler.steps import kernel_digest
 from tinygrad_rl.ops.reduce import argmax_op, argmin_op, cumsum_op
 
@@ -44,15 +43,12 @@ def program(tmp_path):
     return tmp_path
 
 
-def start(folder, **environment):
-    env = {**os.environ, "TINYGRAD_RL_CACHE": str(folder / "cache"), **environment}
-    command = [sys.executable, str(folder / "program.py")]
-    pipe = subprocess.PIPE
-    return subprocess.Popen(command, env=env, stdout=pipe, stderr=pipe, text=True)
+def start(folder):
+    return processes.start([sys.executable, str(folder / "program.py")], folder / "cache")
 
 
 def finish(process):
-    out, err = process.communicate(timeout=240)
+    out, err = process.communicate(timeout=processes.PATIENCE)
     assert process.returncode == 0, err
     losses, name, hits = out.rsplit(maxsplit=2)
     return losses, name, int(hits), err
