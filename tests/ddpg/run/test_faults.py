@@ -8,10 +8,10 @@ import pytest
 from ddpg.errors import TrainingError, UsageError
 from tests.ddpg.run.faults import disk, fail, full, kill, short
 from tests.ddpg.run.runs import (
+    QUICKEST,
     assert_can_be_read,
     assert_same_run,
     begin,
-    config,
     ended,
     forked,
     go_on,
@@ -20,9 +20,6 @@ from tests.ddpg.run.runs import (
     without_drawing,
 )
 
-SETTINGS = config(
-    total_timesteps=44, warmup_steps=40, eval_every=16, eval_episodes=1, checkpoint_every=20
-)
 ONLY_SO_MANY = 9
 """Operations that fail in the tests which are not slow, spread over the run."""
 
@@ -45,7 +42,8 @@ def no_drawing():
 def undisturbed(tmp_path):
     """A folder, and what was asked of the disk for it."""
     with disk(tmp_path / "undisturbed") as done:
-        begin(tmp_path / "undisturbed", SETTINGS)
+        begin(tmp_path / "undisturbed", QUICKEST)
+    assert "link" in done  # the best agent was replaced by a better one
     return tmp_path / "undisturbed", done
 
 
@@ -65,9 +63,9 @@ def carry_out(work, run_dir, at, how):
 
 def try_one(tmp_path, undisturbed, at, how):
     run_dir = tmp_path / f"{at}"
-    carry_out(functools.partial(begin, run_dir, SETTINGS), run_dir, at, how)
+    carry_out(functools.partial(begin, run_dir, QUICKEST), run_dir, at, how)
     assert_can_be_read(run_dir, whole=EVERY_WAY[how] is not kill)
-    go_on(run_dir, SETTINGS)
+    go_on(run_dir, QUICKEST)
     assert_same_run(run_dir, undisturbed)
     shutil.rmtree(run_dir)
 
@@ -97,19 +95,19 @@ def test_whatever_operation_goes_wrong_while_a_run_goes_on(tmp_path, undisturbed
     """From step 20, of a folder as a kill leaves it: with rows and parts behind what counts."""
     reference, _ = undisturbed
     started = tmp_path / "started"
-    killed(started, SETTINGS, at=33)
+    killed(started, QUICKEST, at=33)
     (started / ".config.json.1.2.part").write_text("{")
     assert place_of(started)["step"] == 20
     shutil.copytree(started, tmp_path / "counted")
     with disk(tmp_path / "counted") as done:
-        go_on(tmp_path / "counted", SETTINGS)
+        go_on(tmp_path / "counted", QUICKEST)
     assert_same_run(tmp_path / "counted", reference)
     for at in range(1, len(done) + 1):
         run_dir = tmp_path / f"{at}"
         shutil.copytree(started, run_dir)
-        carry_out(lambda run_dir=run_dir: go_on(run_dir, SETTINGS), run_dir, at, how)
+        carry_out(lambda run_dir=run_dir: go_on(run_dir, QUICKEST), run_dir, at, how)
         assert_can_be_read(run_dir, whole=EVERY_WAY[how] is not kill)
-        go_on(run_dir, SETTINGS)
+        go_on(run_dir, QUICKEST)
         assert_same_run(run_dir, reference)
         shutil.rmtree(run_dir)
 
