@@ -67,7 +67,8 @@ class Run:
         """What a run notes down between two checkpoints, an episode and an evaluation included."""
         place, log = self.point.place, self.point.log
         for row in self.rows:
-            self.point.transitions.append(row)
+            self.agent.replay.add_row(row)
+            self.point.transitions.append()
         place.step += NEW
         place.next_episode()
         log.step(Step(place.step, [], Episode(0.0, NEW)))
@@ -77,7 +78,6 @@ class Run:
         """As `ddpg.run.loop` does it."""
         is_finite(self.agent)
         self.point.save(self.agent, self.config, self.run_dir)
-        checkpoint.save_agent(self.agent, self.run_dir / folder.MODEL)
 
     def load(self) -> Checkpoint:
         """What a resume reads and checks before it steps."""
@@ -129,7 +129,7 @@ def measure(run: Run, rounds: int, name: str) -> list[str]:
         with no_fsync():
             without.append(milliseconds(run.save))
     finite = LastFinite(run.agent, 0)
-    copies = [1e3 * milliseconds(lambda: finite.keep(EVERY)) / EVERY for _ in range(rounds)]
+    copies = [1e3 * milliseconds(lambda: finite.keep(2 * EVERY)) / EVERY for _ in range(rounds)]
     loads = [milliseconds(lambda: run.load().close()) for _ in range(LOADS)]
     data = run.point.transitions.count * run.rows[0].nbytes
     return [

@@ -180,7 +180,7 @@ def _explore(agent: DDPG, obs: np.ndarray, number: int) -> np.ndarray:
         action = agent.explore(obs)
     except UsageError as error:
         raise TrainingError(f"step {number}: the environment's {error}") from error
-    if not np.isfinite(action).all():
+    if not all(map(math.isfinite, action.tolist())):
         raise _diverged(number, f"the action is {action}")
     return action
 

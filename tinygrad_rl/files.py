@@ -91,7 +91,9 @@ def open_regular(path: str | Path) -> Iterator[BufferedReader]:
     ValueError : for a device, pipe or socket.
     """
     # Without O_NONBLOCK opening a pipe would wait until somebody writes into it.
-    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
+    with open(
+        path, "rb", opener=lambda name, flags: os.open(name, flags | getattr(os, "O_NONBLOCK", 0))
+    ) as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise ValueError(f"{path} is a device or a pipe, not a file")
         yield file

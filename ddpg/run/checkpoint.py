@@ -1,11 +1,10 @@
 """The agent of a run on disk, and the checkpoint from which the run goes on.
 
-    save_agent(agent, run_dir / folder.MODEL)      # networks, optimizers, generators
-    agent, config = load_agent(run_dir)            # to look at, to evaluate
+    agent, config = load_agent(run_dir)     # to look at, to evaluate
 
-A checkpoint is saved in this order: transitions and tables, which only grow; then, at once, the
-state that says how much of them counts. Killed anywhere, a run has the state before or this one,
-and what belongs to it. Only what is new is written, but for the agent.
+A checkpoint is saved in this order: transitions and tables, which only grow, and the agent; then,
+at once, the state that says which of them, and how much, counts. Killed anywhere, a run has the
+state before or this one, and what belongs to it. Only what is new is written, but for the agent.
 """
 
 from collections.abc import Mapping
@@ -23,7 +22,7 @@ from ddpg.config import RESUMABLE, TrainConfig, config_to_dict, read_config
 from ddpg.errors import UsageError, in_one_line, shown
 from ddpg.learn import Place
 from ddpg.run import folder
-from ddpg.run.best import BestAgent
+from ddpg.run.agents import AgentFile, load_state
 from ddpg.run.log import RunLog
 from ddpg.run.machine import within_memory
 from ddpg.run.transitions import Transitions
@@ -42,11 +41,6 @@ def new_agent(config: TrainConfig, env: Env, seed: rng.Seed) -> DDPG:
     obs_dim, act_dim = observation_size(observations), len(action_bounds(actions)[0])
     with within_memory(config, obs_dim, act_dim):
         return DDPG(observations, actions, config.ddpg, seed)
-
-
-def save_agent(agent: DDPG, path: Path) -> None:
-    """Write the agent's state; other programs find `actor.mlp.0.weight` and so on in it."""
-    tg.save(path, agent.state_dict())
 
 
 def load_agent(run_dir: Path, best: bool = False) -> tuple[DDPG, TrainConfig]:
@@ -68,7 +62,7 @@ def load_agent(run_dir: Path, best: bool = False) -> tuple[DDPG, TrainConfig]:
     env.close()
     path = run_dir / (folder.BEST if best else folder.MODEL)
     missing = "no evaluation was made yet" if best else "the run ended before its first save"
-    _give_to(agent, _load(path, f"{missing}; ddpg train --resume {run_dir}"), path)
+    _give_to(agent, load_state(path, f"{missing}; ddpg train --resume {run_dir}"), path)
     return agent, config
 
 
@@ -80,14 +74,15 @@ class Checkpoint:
     ----------
     place : of the environment.
     log, transitions : at the rows that belong to it.
-    best : tells the file of the best agent so far, if there is one.
+    model, best : the agent, and the best one so far, if there is one.
     versions : of the packages that wrote it.
     """
 
     place: Place
     log: RunLog
     transitions: Transitions
-    best: BestAgent
+    model: AgentFile
+    best: AgentFile
     versions: dict[str, str]
 
     def save(self, agent: DDPG, config: TrainConfig, run_dir: Path) -> None:
@@ -97,17 +92,18 @@ class Checkpoint:
         ------
         OSError : if that can't be done; the checkpoint before is still there.
         """
-        state = {
-            "agent": agent.state_dict(),
+        state: dict[str, Any] = {
             "config": config_to_dict(config),
             "place": {k: v for k, v in asdict(self.place).items() if k != "obs"},
             "log": self.log.save(),
             "transitions": self.transitions.save(),
-            "best": self.best.checksum,
             "versions": self.versions,
         }
+        self.model.save(agent)
+        state["agents"] = {"model": self.model.checksum, "best": self.best.checksum}
         tg.save(run_dir / folder.STATE, state)
-        self.best.saved()
+        for agents in (self.model, self.best):
+            agents.saved()
 
     def close(self) -> None:
         """No more of anything."""
@@ -118,7 +114,8 @@ class Checkpoint:
 def begin(agent: DDPG, env: Env, run_dir: Path) -> Checkpoint:
     """That of a run which has not begun; whatever lies in its tables is forgotten."""
     transitions = Transitions(run_dir / folder.TRANSITIONS, agent.replay)
-    return Checkpoint(Place(), RunLog(run_dir), transitions, BestAgent(run_dir), installed(env))
+    agents = _agents(run_dir, {"model": None, "best": None})
+    return Checkpoint(Place(), RunLog(run_dir), transitions, *agents, installed(env))
 
 
 def load(agent: DDPG, env: Env, config: TrainConfig, run_dir: Path) -> Checkpoint:
@@ -129,7 +126,7 @@ def load(agent: DDPG, env: Env, config: TrainConfig, run_dir: Path) -> Checkpoin
     UsageError : if a file is missing or damaged, or belongs to another run; it names the file.
     """
     path = run_dir / folder.STATE
-    state = _load(path, "the run cannot go on without it")
+    state = load_state(path, "the run cannot go on without it")
     try:
         _check(state, _FORM, "")
         _check_action(state["place"]["action"], env)
@@ -146,11 +143,18 @@ def load(agent: DDPG, env: Env, config: TrainConfig, run_dir: Path) -> Checkpoin
         transitions = stack.enter_context(
             closing(Transitions(run_dir / folder.TRANSITIONS, agent.replay, **state["transitions"]))
         )
-        _give_to(agent, state["agent"], path)
+        model, best = _agents(run_dir, state["agents"])
+        _give_to(agent, model.load(), run_dir / folder.MODEL)
         agent.replay.restore(transitions.rows())
-        best = BestAgent(run_dir, state["best"])
         stack.pop_all()
-    return Checkpoint(place, log, transitions, best, state["versions"])
+    return Checkpoint(place, log, transitions, model, best, state["versions"])
+
+
+def _agents(run_dir: Path, checksums: Mapping[str, int | None]) -> tuple[AgentFile, AgentFile]:
+    return (
+        AgentFile(run_dir / folder.MODEL, run_dir / folder.EARLIER_MODEL, checksums["model"]),
+        AgentFile(run_dir / folder.BEST, run_dir / folder.EARLIER_BEST, checksums["best"]),
+    )
 
 
 def different(config: TrainConfig, saved: Mapping[str, Any]) -> list[str]:
@@ -158,15 +162,6 @@ def different(config: TrainConfig, saved: Mapping[str, Any]) -> list[str]:
     now = config_to_dict(config)
     decisive = sorted({*now, *saved} - {*RESUMABLE})
     return [name for name in decisive if now.get(name) != saved.get(name)]
-
-
-def _load(path: Path, missing: str) -> Any:
-    try:
-        return tg.load(path)
-    except FileNotFoundError as error:
-        raise UsageError(f"{path} does not exist: {missing}") from error
-    except (OSError, ValueError) as error:
-        raise UsageError(f"{path} cannot be loaded: {error}") from error
 
 
 def _give_to(agent: DDPG, state: Any, path: Path) -> None:
@@ -182,12 +177,11 @@ _PLACE = dict.fromkeys(("step", "episode", "length"), COUNT)
 _TABLE = dict.fromkeys(("length", "checksum"), COUNT)
 _TABLES = {folder.METRICS_TABLE: _TABLE, folder.EVALUATIONS_TABLE: _TABLE}
 _FORM: dict[str, Any] = {
-    "agent": ANYTHING,  # it checks its own
     "config": {str: SETTING},  # compared with the run's
     "place": _PLACE | {"total_reward": NUMBER, "action": ANYTHING},  # the action: as the space says
     "log": _TABLES | {"updates": COUNT, "sums": dict.fromkeys(METRICS, NUMBER)},
     "transitions": {"count": COUNT, "checksums": [COUNT]},
-    "best": CHECKSUM,
+    "agents": {"model": COUNT, "best": CHECKSUM},
     "versions": {str: str},
 }
 

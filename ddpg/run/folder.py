@@ -8,8 +8,9 @@
       model.safetensors     the agent after the last finite update, without the replay
       best.safetensors      the agent with the best evaluation so far
       checkpoint/           everything that is needed to go on
-        state.safetensors   the agent, the place of the environment, the lengths of the tables
+        state.safetensors   the place of the environment, and how much of all files counts
         replay.f32          every transition so far
+        model.safetensors   the agent at the checkpoint, where another one came after it
         best.safetensors    the best agent at the checkpoint, where a better one came after it
         lock                held by the process that writes to the run
 
@@ -25,6 +26,7 @@ from pathlib import Path
 
 from ddpg.config import TrainConfig, config_text
 from ddpg.errors import UsageError
+from ddpg.run.machine import check_writable
 from tinygrad_rl import files
 
 try:
@@ -41,6 +43,7 @@ BEST = "best.safetensors"
 CHECKPOINT = "checkpoint"
 STATE = f"{CHECKPOINT}/state.safetensors"
 TRANSITIONS = f"{CHECKPOINT}/replay.f32"
+EARLIER_MODEL = f"{CHECKPOINT}/model.safetensors"
 EARLIER_BEST = f"{CHECKPOINT}/best.safetensors"
 LOCK = f"{CHECKPOINT}/lock"
 
@@ -100,7 +103,8 @@ def locked(run_dir: Path, to_read: bool = False) -> Iterator[None]:
 
     Raises
     ------
-    UsageError : if another process holds it, or the folder can't be made or written to.
+    UsageError : if another process holds it, or the folder can't be made or written to, because
+        the disk is full for instance.
     """
     lock = run_dir / LOCK
     if to_read and not lock.exists():
@@ -117,6 +121,7 @@ def locked(run_dir: Path, to_read: bool = False) -> Iterator[None]:
         if not to_read:
             for folder in (run_dir, run_dir / CHECKPOINT):
                 files.remove_parts(folder)
+            check_writable(run_dir)
         yield
 
 

@@ -16,7 +16,7 @@ from ddpg.config import TrainConfig
 from ddpg.errors import DivergedError, TrainingError
 from ddpg.learn import learn, retrace
 from ddpg.run import folder, plots
-from ddpg.run.checkpoint import Checkpoint, save_agent
+from ddpg.run.checkpoint import Checkpoint
 from ddpg.run.evaluate import evaluate
 from ddpg.run.finite import LastFinite, is_finite
 from ddpg.run.hints import hint
@@ -69,28 +69,23 @@ class Loop:
         OSError : if it can't be saved; the checkpoint before is still there.
         """
         try:
-            self._run()
-        except DivergedError:
-            self._keep_last_finite()
+            self._begin()
+            self._learn()
+            self._finish()
+        except TrainingError as error:
+            if isinstance(error, DivergedError) or not is_finite(self._parts.agent):
+                self._keep_last_finite()
+            else:
+                self._save()
+            self._draw()
             raise
         finally:
             self._log.stopped_by = self._stop.signal
         return self._log
 
-    def _run(self) -> None:
-        try:
-            self._begin()
-            self._learn()
-            self._finish()
-        except DivergedError:
-            raise
-        except TrainingError:
-            self._save()  # or find that the networks diverged, of which this was the consequence
-            self._draw()
-            raise
-
     def _begin(self) -> None:
         """Bring folder and environment to the checkpoint, and do what was due there."""
+        self._point.model.begin()
         self._point.best.begin()
         self._log.begin(self._progress, self._place.step)
         if self._place.step == 0:
@@ -174,12 +169,11 @@ class Loop:
             self._hinted = True
 
     def _save(self) -> None:
-        """The checkpoint, then the model."""
+        """A checkpoint, unless there is one of this step."""
         if self._saved_at == self._place.step:
             return
         self._check_finite()
         self._point.save(self._parts.agent, self._parts.config, self._run_dir)
-        save_agent(self._parts.agent, self._run_dir / folder.MODEL)
         self._saved_at = self._place.step
 
     def _check_finite(self) -> None:
@@ -203,8 +197,7 @@ class Loop:
         if transitions.count < self._place.step:
             transitions.append()
         self._finite.restore(transitions.rows())
-        save_agent(agent, self._run_dir / folder.MODEL)
-        self._draw()
+        self._point.model.save(agent)
 
     def _draw(self) -> None:
         curve = self._run_dir / folder.CURVE

@@ -131,7 +131,7 @@ def _made(config: TrainConfig) -> Iterator[Parts]:
 
 
 def _load(parts: Parts, run_dir: Path) -> Checkpoint:
-    # The model is saved after the first checkpoint, or when a run that had none yet diverged.
+    # No agent is written before there is a file of transitions.
     removed = (run_dir / folder.MODEL).exists() and not (run_dir / folder.TRANSITIONS).exists()
     if not removed and not os.path.lexists(run_dir / folder.STATE):
         return checkpoint.begin(parts.agent, parts.env, run_dir)

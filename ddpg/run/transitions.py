@@ -74,9 +74,9 @@ class Transitions:
         ------
         OSError : if the disk is full, for instance; saving again later tries again.
         """
+        self._open()
         self._write()
-        if self._file >= 0:
-            os.fsync(self._file)
+        os.fsync(self._file)
         return {"count": self.count, "checksums": list(self._checksums)}
 
     def rows(self) -> np.ndarray:
@@ -84,13 +84,16 @@ class Transitions:
         self._write()
         return _rows(self._path, self._replay.width, self.count)
 
+    def _open(self) -> None:
+        if self._file < 0:
+            flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0)
+            self._file = os.open(self._path, flags, 0o666)
+
     def _write(self) -> None:
         """Where the next rows belong, not where the file ends: a failed attempt does no harm."""
         if self._written == self.count:
             return
-        if self._file < 0:
-            flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0)
-            self._file = os.open(self._path, flags, 0o666)
+        self._open()
         rows = self._replay.last_rows(self.count - self._written).astype("<f4", copy=False)
         data, place = rows.tobytes(), self._written * self._replay.width * 4
         while data:

@@ -44,6 +44,7 @@ from tinygrad_rl.files import write_atomically
 from tinygrad_rl.kernels import seal
 from tinygrad_rl.kernels.forks import compiling
 from tinygrad_rl.kernels.place import cache_dir, give_up, say_warnings
+from tinygrad_rl.kernels.signals import signals_deferred
 
 try:
     import fcntl
@@ -89,12 +90,13 @@ def load(source: str, stem: str, names: Mapping[str, Any] | None = None) -> Modu
     digest = hashlib.sha256(f"{_environment()}\n{source}".encode()).hexdigest()[:20]
     name = f"{stem}_{digest}"
     with compiling:
-        _load_blas_alone()
-        np.ma  # noqa: B018  (imported at its first use, which Numba makes when others may fork)
-        module = sys.modules.get(name)
-        if module is None:
-            module = _loaded(name, source.encode(), names or {})
-            _users[name] = 0
+        with signals_deferred():
+            _load_blas_alone()
+            np.ma  # noqa: B018  (imported at its first use, which Numba makes when others may fork)
+            module = sys.modules.get(name)
+            if module is None:
+                module = _loaded(name, source.encode(), names or {})
+                _users[name] = 0
         _users[name] += 1
         say_warnings()
         return module
@@ -107,7 +109,7 @@ def release(module: ModuleType) -> None:
     loading stay.
     """
     name = module.__name__
-    with compiling:
+    with compiling, signals_deferred():
         if sys.modules.get(name) is not module:  # it was released before
             return
         _users[name] -= 1

@@ -236,17 +236,18 @@ class _Workers:
 
     def __init__(self, parts: int) -> None:
         self.control = _new_control(parts)
-        self.wake = [threading.Event() for _ in range(1, parts)]
-        for part, event in enumerate(self.wake, 1):
+        # Released to wake a worker. No Event: a Ctrl-C inside one can leave it locked for ever.
+        self.asleep = [threading.Lock() for _ in range(1, parts)]
+        for part, asleep in enumerate(self.asleep, 1):
+            asleep.acquire()
             name = f"tinygrad_rl part {part}"
             with suppress(RuntimeError):  # no more threads to be had: the work is done without
-                threading.Thread(None, self._work, name, (part, event), daemon=True).start()
+                threading.Thread(None, self._work, name, (part, asleep), daemon=True).start()
 
-    def _work(self, part: int, event: threading.Event) -> None:
+    def _work(self, part: int, asleep: threading.Lock) -> None:
         work = _machine_code().work
         while True:
-            event.wait()
-            event.clear()
+            asleep.acquire()
             work(self.control, part)
 
 
@@ -282,8 +283,10 @@ class Pooled:
         failed = -2
         if count:
             workers = _workers(parts)
-            for event in workers.wake[:count]:
-                event.set()
+            for asleep in workers.asleep[:count]:
+                if asleep.locked():
+                    with suppress(RuntimeError):  # another call has been quicker
+                        asleep.release()
             failed = run(workers.control, self._address, memory, self._phases, parts)
         if failed == -2:  # another thread has the workers: do it alone
             failed = run(_new_control(parts), self._address, memory, self._phases, parts)

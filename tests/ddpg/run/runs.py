@@ -146,6 +146,7 @@ def forked(work: Callable[[], object]) -> int:
     try:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_DFL)
+        signal.alarm(300)  # ends it, should it wait for ever
         work()
         status = 0
     except BaseException:

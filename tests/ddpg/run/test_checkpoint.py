@@ -8,7 +8,7 @@ import tinygrad_rl as tg
 from ddpg import DDPG, DDPGConfig, TrainConfig
 from ddpg.config import config_text
 from ddpg.errors import UsageError
-from ddpg.run.checkpoint import load_agent, save_agent
+from ddpg.run.checkpoint import load_agent
 from ddpg.run.folder import BEST, CONFIG, MODEL, create
 from ddpg.spaces import make_env
 
@@ -29,7 +29,7 @@ def agent():
 def run_dir(tmp_path, agent):
     (tmp_path / "run").mkdir()
     create(tmp_path / "run", CONFIGURATION)
-    save_agent(agent, tmp_path / "run" / MODEL)
+    tg.save(tmp_path / "run" / MODEL, agent.state_dict())
     return tmp_path / "run"
 
 
@@ -67,7 +67,7 @@ def test_files_have_the_usual_permissions(run_dir):
 def test_same_state_same_bytes(agent, tmp_path):
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
-        save_agent(agent, tmp_path / name / MODEL)
+        tg.save(tmp_path / name / MODEL, agent.state_dict())
     assert (tmp_path / "a" / MODEL).read_bytes() == (tmp_path / "b" / MODEL).read_bytes()
 
 
@@ -78,7 +78,7 @@ def test_a_failed_save_leaves_the_old_model_and_nothing_beside_it(agent, run_dir
     before = {path.name: path.read_bytes() for path in run_dir.iterdir()}
     monkeypatch.setattr(os, "replace", fail)
     with pytest.raises(OSError, match="disk full"):
-        save_agent(agent, run_dir / MODEL)
+        tg.save(run_dir / MODEL, agent.state_dict())
     assert {path.name: path.read_bytes() for path in run_dir.iterdir()} == before
 
 

@@ -293,18 +293,22 @@ HOSTILE = {
     "a setting whose name has two lines": lambda state: state | {"config": {"a\nb" * 999: 2}},
     "a setting more": lambda state: state | {"config": state["config"] | {"a\nb": 2}},
     "an entry of two lines": lambda state: state | {"a\nb" * 999: 2},
-    "a best agent in words": ("best", "model"),
-    "a best agent of arrays": ("best", np.zeros(3)),
-    "another best agent": ("best", 77),
+    "a best agent in words": ("agents.best", "model"),
+    "a best agent of arrays": ("agents.best", np.zeros(3)),
+    "another best agent": ("agents.best", 77),
+    "another agent": ("agents.model", 77),
+    "no agent": ("agents.model", None),
     "versions that are no text": ("versions.numpy", 2),
     "versions in a list": ("versions", ["2.0"]),
-    "a parameter that is not finite": ("agent.actor.mlp~0~weight", np.full((8, 2), np.inf, "f4")),
-    "a parameter of another type": ("agent.actor.mlp~0~weight", np.zeros((8, 2))),
-    "an agent that is a number": ("agent", 1),
-    "a negative count": ("agent.steps_explored", -3),
-    "a generator of zeros": ("agent.sampling_rng", [0] * 6),
-    "a generator in words": ("agent.sampling_rng", ["1"] * 6),
-    "noise that is not finite": ("agent.noise.x", np.full(1, np.nan)),
+}
+HOSTILE_AGENTS = {
+    "a parameter that is not finite": ("actor.mlp~0~weight", np.full((8, 2), np.inf, "f4")),
+    "a parameter of another type": ("actor.mlp~0~weight", np.zeros((8, 2))),
+    "a network that is a number": ("actor", 1),
+    "a negative count": ("steps_explored", -3),
+    "a generator of zeros": ("sampling_rng", [0] * 6),
+    "a generator in words": ("sampling_rng", ["1"] * 6),
+    "noise that is not finite": ("noise.x", np.full(1, np.nan)),
 }
 
 
@@ -338,6 +342,21 @@ def test_a_hostile_state_with_the_right_checksums(tmp_path, run, what):
     assert len(str(error.value)) < 500
     assert "\n" not in str(error.value)
     assert files_of(tmp_path / "run") == before
+
+
+@pytest.mark.parametrize("what", HOSTILE_AGENTS)
+def test_a_hostile_agent_with_the_right_checksums(tmp_path, run, what):
+    shutil.copytree(run, tmp_path / "run")
+    path, state = tmp_path / "run" / folder.MODEL, tmp_path / "run" / folder.STATE
+    tg.save(path, tampered(tg.load(path), HOSTILE_AGENTS[what]))
+    tg.save(state, tampered(tg.load(state), ("agents.model", zlib.crc32(path.read_bytes()))))
+
+    def load():
+        with opened(tmp_path / "run", None):
+            pass
+
+    assert refused(load, path)
+    assert refused(lambda: load_agent(tmp_path / "run"), path)
 
 
 def test_a_run_whose_checkpoint_was_removed_does_not_begin_again(tmp_path, run):

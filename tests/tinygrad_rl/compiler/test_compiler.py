@@ -112,15 +112,14 @@ class InAnyOrder:
                 self.function(memory, phase, int(part))
 
 
-@pytest.fixture(params=[pytest.param(1, marks=SLOW), pytest.param(2, marks=SLOW), 3])
-def divided(monkeypatch, request):
-    """Every program is divided, however small: what one part needs of another's must be there."""
+def divide(monkeypatch, parts):
+    """Divide every program, however small: what one part needs of another's must be there."""
     monkeypatch.setattr(phases, "WORTH", 0)
     monkeypatch.setattr(phases, "ROWS", 2)
     monkeypatch.setattr(phases, "BLOCK", 1)
     compiled = sys.modules["tinygrad_rl.compiler.compiled"]
     monkeypatch.setattr(compiled, "Pooled", InAnyOrder)
-    monkeypatch.setattr(compiled, "get_num_threads", lambda: request.param)
+    monkeypatch.setattr(compiled, "get_num_threads", lambda: parts)
 
 
 def by_numpy(function, *args):
@@ -237,7 +236,9 @@ def test_every_op_as_generated(kind, by_reference, by_python):
 
 
 @pytest.mark.parametrize("kind", CASES)
-def test_every_op_divided(kind, by_python, divided):
+@pytest.mark.parametrize("parts", [pytest.param(1, marks=SLOW), pytest.param(2, marks=SLOW), 3])
+def test_every_op_divided(kind, parts, by_python, monkeypatch):
+    divide(monkeypatch, parts)
     for group in groups(CASES[kind](), 16):
         check(group, by_reference=False)
 
@@ -402,8 +403,10 @@ def test_random_programs_as_generated(first, by_python):
 
 
 @pytest.mark.parametrize("first", batches(20))
-def test_random_programs_divided(first, by_python, divided):
+def test_random_programs_divided(first, by_python, monkeypatch):
+    """Among one, two or three in turn, since how a program is divided does not depend on it."""
     for seed in range(first, first + 20, 4):
+        divide(monkeypatch, parts=seed // 4 % 3 + 1)
         compare_random_programs([seed, seed + 1])
 
 

@@ -4,9 +4,7 @@ What damage, races and folders that can't be written to do is shown for any kern
 `test_cache.py`; here, that a jitted function takes part in it.
 """
 
-import os
 import signal
-import subprocess
 import sys
 import time
 
@@ -14,6 +12,7 @@ import numpy as np
 import pytest
 
 import tinygrad_rl as tg
+from tests.tinygrad_rl import processes
 from tinygrad_rl.compiler.steps import kernel_digest
 from tinygrad_rl.ops.reduce import argmax_op, argmin_op, cumsum_op
 
@@ -44,15 +43,19 @@ def program(tmp_path):
     return tmp_path
 
 
-def start(folder, **environment):
-    env = {**os.environ, "TINYGRAD_RL_CACHE": str(folder / "cache"), **environment}
-    command = [sys.executable, str(folder / "program.py")]
-    pipe = subprocess.PIPE
-    return subprocess.Popen(command, env=env, stdout=pipe, stderr=pipe, text=True)
+@pytest.fixture
+def without_product(program):
+    """What takes most of the time to compile is not there."""
+    (program / "program.py").write_text(PROGRAM.replace("x @ w", "x.sum() * w"))
+    return program
+
+
+def start(folder):
+    return processes.start([sys.executable, str(folder / "program.py")], folder / "cache")
 
 
 def finish(process):
-    out, err = process.communicate(timeout=240)
+    out, err = process.communicate(timeout=processes.PATIENCE)
     assert process.returncode == 0, err
     losses, name, hits = out.rsplit(maxsplit=2)
     return losses, name, int(hits), err
@@ -87,20 +90,20 @@ def test_two_processes_compile_once_and_a_third_nothing(program):
 
 
 @pytest.mark.slow
-def test_a_killed_process_leaves_a_cache_that_works(program):
-    process = start(program)
-    while process.poll() is None and not list((program / "cache").glob("*.py")):
+def test_a_killed_process_leaves_a_cache_that_works(without_product):
+    process = start(without_product)
+    while process.poll() is None and not list((without_product / "cache").glob("*.py")):
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
     process.communicate()
-    first = finish(start(program))
-    assert finish(start(program))[:3] == (*first[:2], 1)
+    first = finish(start(without_product))
+    assert finish(start(without_product))[:3] == (*first[:2], 1)
 
 
 @pytest.mark.slow
-def test_a_home_that_cannot_be_written_to_costs_a_warning(program):
-    (program / "cache").write_text("a file is no folder")
-    losses, _, hits, err = finish(start(program))
+def test_a_home_that_cannot_be_written_to_costs_a_warning(without_product):
+    (without_product / "cache").write_text("a file is no folder")
+    losses, _, hits, err = finish(start(without_product))
     assert hits == 0 and "compile anew" in err and losses.startswith("[")
 
 

@@ -1,12 +1,12 @@
 """A kernel for tests of the cache: in a process of its own, or in this one."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 
+from tests.tinygrad_rl import processes
 from tinygrad_rl.kernels import cache
 
 SOURCE = """\
@@ -30,20 +30,13 @@ print(out.tolist(), sum(kernel.stats.cache_hits.values()))
 """
 
 
-def start(folder: Path, before: str = "", **environment: str) -> subprocess.Popen:
-    env = {**os.environ, "TINYGRAD_RL_CACHE": str(folder), **environment}
-    return subprocess.Popen(
-        [sys.executable, "-c", before + PROGRAM],
-        env=env,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+def start(folder: Path, before: str = "", **environment: str) -> subprocess.Popen[str]:
+    return processes.start([sys.executable, "-c", before + PROGRAM], folder, **environment)
 
 
-def finish(process: subprocess.Popen) -> tuple[bool, str]:
+def finish(process: subprocess.Popen[str]) -> tuple[bool, str]:
     """Whether the kernel came from the cache, and what was said on standard error."""
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=processes.PATIENCE)
     assert process.returncode == 0, err
     values, hits = out.rsplit(maxsplit=1)
     assert values == "[3.25, 6.25]"

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.tinygrad_rl.kernels import cached
+from tests.tinygrad_rl.processes import no_process_left  # noqa: F401  (for every test)
 from tinygrad_rl.kernels import place
 
 
