@@ -164,6 +164,7 @@ def compile_an_op():
 def change_threads():
     for n in (1, 2, 3):
         tg.set_num_threads(n)
+        time.sleep(0.001)  # else it is all that runs
 
 
 def test_threads_with_different_arguments_each_get_their_own_results():

@@ -1,6 +1,8 @@
 """A thread pool shares a function's work: everything runs once, in order, and errors are seen."""
 
+import itertools
 import os
+import sys
 import threading
 
 import numpy as np
@@ -99,9 +101,48 @@ def test_a_forked_process_does_it_again(threads):
     count()
     child = os.fork()
     if child == 0:
-        count()
-        os._exit(0 if np.all(count.done == 2) else 1)
+        status = 1
+        try:
+            count()
+            status = int(not np.all(count.done == 2))
+        finally:
+            os._exit(status)
     assert os.waitpid(child, 0)[1] == 0
+
+
+@pytest.fixture
+def own_workers():
+    """Not those of other tests, should this one leave them locked."""
+    pool._workers.cache_clear()
+    yield
+    pool._workers.cache_clear()
+
+
+def test_an_interrupt_at_any_moment_of_a_call_locks_nobody_out(threads, own_workers):
+    count = Count()
+    count()
+    for moment in itertools.count():
+        left = iter(range(moment))
+
+        def interrupt(frame, event, argument, left=left):
+            if event in ("call", "return") and next(left, None) is None:
+                sys.setprofile(None)
+                raise KeyboardInterrupt
+
+        before = sys.getprofile()
+        sys.setprofile(interrupt)
+        try:
+            count()
+            break  # it has no more moments
+        except KeyboardInterrupt:
+            pass
+        finally:
+            sys.setprofile(before)
+        again = threading.Thread(target=count, daemon=True)
+        again.start()
+        again.join(60)
+        assert not again.is_alive()
+    assert moment > 4
 
 
 @pytest.mark.parametrize("n", [0, -1, 1.5, True, "2"])
