@@ -156,6 +156,7 @@ def main() -> None:
         cells = (str(len(row["kills"])), str(at), ", ".join(row["different"]) or "nothing")
         table.add_row(row["run"].replace(f" {SMALL}", ""), *cells)
     Console().print(table)
+    RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps({"seed": options.seed, "runs": rows}, indent=2) + "\n")
     sys.exit(any(row["different"] for row in rows))
 
