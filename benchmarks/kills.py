@@ -5,14 +5,18 @@
 
 Each run is made twice with `ddpg train`: once left alone, once ended by SIGKILL, at any moment of a
 process's life or shortly after a checkpoint began, and continued with `--resume`, as often as it
-takes. Then all files of both folders are compared byte for byte, but for the lock; model and
-best agent entry by entry. Writes `results/kills.json`. Exit status 1 if anything differs.
+takes. In between it is told to stop, by SIGINT, SIGTERM or SIGHUP, and must go on from the very
+step at which it stopped. Then all files of both folders are compared byte for byte, but for the
+lock; model and best agent entry by entry. Writes `results/kills.json`. Exit status 1 if anything
+differs.
 """
 
 import argparse
 import json
 import random
+import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -50,7 +54,7 @@ def start(arguments: list[str]) -> subprocess.Popen[str]:
     """`ddpg` in a process of its own."""
     return subprocess.Popen(
         [sys.executable, "-m", "ddpg", *arguments],
-        stdout=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
@@ -86,6 +90,23 @@ def kill(process: subprocess.Popen[str], run_dir: Path, whole: float, rng: rando
     process.kill()
     process.communicate()
     return "at a checkpoint" if at_a_checkpoint else "anywhere"
+
+
+def stop(process: subprocess.Popen[str], run_dir: Path, whole: float, rng: random.Random) -> str:
+    """Tell it to stop at a random moment; returns what was lost by it, in words."""
+    time.sleep(rng.uniform(0.0, whole / 2))
+    number = rng.choice((signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
+    process.send_signal(number)
+    out, said = process.communicate()
+    told = re.search(r"stopped after ([\d,]+) steps", out)
+    if told is None:
+        # Too late, or before it had begun to learn: Python ends then, or says "interrupted".
+        early = process.returncode in (0, 130, -number)
+        return "" if early else f"exit status {process.returncode}: {said}"
+    goes_on = tg.load(run_dir / "checkpoint" / "state.safetensors")["place"]["step"]
+    stopped = int(told[1].replace(",", ""))
+    right = process.returncode == 128 + number and goes_on == stopped
+    return "" if right else f"stopped at step {stopped} by {number}, goes on from {goes_on}"
 
 
 def differences(a: Path, b: Path) -> list[str]:
@@ -143,6 +164,8 @@ def main() -> None:
                 if moment := kill(process, killed, whole, rng):
                     moments.append(moment)
                     progress.advance(task)
+                    lost = stop(start(go_on(command, killed)), killed, whole, rng)
+                    wrong += [lost] if lost else []
                 else:  # it has ended before it was killed often enough: once more from the start
                     finish(process)
                     wrong += differences(alone, killed)
