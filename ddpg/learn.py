@@ -11,7 +11,7 @@ that goes on elsewhere keeps a `Place` and finds the way back with `retrace`.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -116,7 +116,9 @@ def learn(
         yield Step(number, updates, episode)
 
 
-def retrace(env: Env, seed: rng.Seed, place: Place, transitions: list[Transition]) -> str | None:
+def retrace(
+    env: Env, seed: rng.Seed, place: Place, transitions: Iterable[Transition]
+) -> str | None:
     """Bring `env` to `place`, by the actions of its present episode, and set `place.obs`.
 
     Parameters
@@ -133,29 +135,43 @@ def retrace(env: Env, seed: rng.Seed, place: Place, transitions: list[Transition
     obs = _reset(env, seed, place.episode, f"replayed episode {place.episode + 1}")
     for number, (before, action, reward, after, _) in enumerate(transitions, start=1):
         where = f"step {number} of episode {place.episode + 1}"
-        if not np.array_equal(obs.astype(np.float32), before):
-            return f"the observation before {where} was {before}, and is now {obs}"
+        if other := _other(before, obs):
+            return f"the observation before {where}{other}"
         action = action.astype(env.action_space.dtype)
         obs, got, terminated, truncated = _step(env, action, f"replayed {where}")
         if np.float32(got) != reward:
             return f"the reward of {where} was {reward}, and is now {got}"
-        if not np.array_equal(obs.astype(np.float32), after):
-            return f"the observation after {where} was {after}, and is now {obs}"
+        if other := _other(after, obs):
+            return f"the observation after {where}{other}"
         if terminated or truncated:
             return f"{where} now ends the episode"
     place.obs = obs
     return None
 
 
+def _other(stored: np.ndarray, now: np.ndarray) -> str | None:
+    """Where an observation is not as it was stored, in words."""
+    if now.shape != stored.shape:
+        return f" had shape {stored.shape}, and now has {now.shape}"
+    changed = np.flatnonzero(now.astype(np.float32) != stored)
+    if not len(changed):
+        return None
+    place = changed[0]
+    return f" was {stored[place]} at index {place}, and is now {now[place]}"
+
+
 def _reset(env: Env, seed: rng.Seed, episode: int, where: str) -> np.ndarray:
     try:
         # A copy: the environment may give the same array again and again, with other values.
         obs = np.array(env.reset(seed=rng.as_integer(rng.child(seed, 0, episode)))[0])
-        finite = bool(np.isfinite(obs).all())
+        wrong = np.argwhere(~np.isfinite(obs))
     except Exception as error:
         raise _raised(where, "reset", error) from error
-    if not finite:
-        raise TrainingError(f"{where}: the environment's first observation is {obs}, not finite")
+    if len(wrong):
+        place = wrong[0].tolist()
+        raise TrainingError(
+            f"{where}: the environment's first observation is {obs[tuple(place)]} at index {place}"
+        )
     return obs
 
 

@@ -9,6 +9,7 @@ memory, and waits once for a row that lies in one place instead of five times fo
 is a lookup of rows, which autograd and the compiler see as an ordinary operation.
 """
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -116,14 +117,11 @@ class Replay:
         """Rows of the transitions that were added last, (count, width), the newest at the end."""
         return self._rows[np.arange(self._added - count, self._added) % self.capacity]
 
-    def transitions(self, rows: np.ndarray) -> list[Transition]:
+    def transitions(self, rows: np.ndarray) -> Iterator[Transition]:
         """What rows of the table mean: (n, width), as `last_rows` gave them."""
-        return [
-            Transition(obs, action, reward[0], next_obs, bool(terminated[0]))
-            for obs, action, reward, next_obs, terminated in zip(
-                *(rows[:, part] for part in self._parts), strict=True
-            )
-        ]
+        parts = zip(*(rows[:, part] for part in self._parts), strict=True)
+        for obs, action, reward, next_obs, terminated in parts:
+            yield Transition(obs, action, reward[0], next_obs, bool(terminated[0]))
 
     def restore(self, rows: np.ndarray) -> None:
         """Be as after adding all of `rows`, (n, width), and nothing else; each in its place."""

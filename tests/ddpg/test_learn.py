@@ -1,4 +1,5 @@
 import gc
+import re
 
 import gymnasium
 import numpy as np
@@ -8,7 +9,7 @@ from gymnasium.spaces import Box
 import tinygrad_rl as tg
 from ddpg import DDPG, DDPGConfig
 from ddpg.errors import TrainingError
-from ddpg.learn import learn
+from ddpg.learn import Place, learn, retrace
 
 
 class Corridor(gymnasium.Env):
@@ -101,6 +102,36 @@ def test_a_reward_that_is_no_number_ends_the_run_by_name(reward):
     env = Corridor(reward=reward)
     with pytest.raises(TrainingError, match=f"step 1: the environment's reward is {reward}"):
         list(learn(make(env), env, 5, seed=0))
+
+
+def test_a_first_observation_that_is_no_number_ends_the_run_by_name():
+    env = Corridor()
+    env.reset = lambda **_: (np.array([0.0, np.nan]), {})
+    with pytest.raises(TrainingError, match=r"step 1: .* first observation is nan at index \[1\]"):
+        list(learn(make(env), env, 5, seed=0))
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda step: (step[0] + 1, *step[1:]), r"observation after step 1 .* was 1.0 at index 0"),
+        (lambda step: (step[0][:1], *step[1:]), r"observation after step 1 .* had shape \(2,\)"),
+        (lambda step: (step[0], 2.0, *step[2:]), "reward of step 1 of episode 1 was 1.0, and is"),
+        (lambda step: (*step[:2], True, *step[3:]), "step 1 of episode 1 now ends the episode"),
+    ],
+)
+def test_an_environment_that_comes_out_otherwise_is_told(change, said):
+    env, place = Corridor(length=9), Place()
+    agent = make(env, warmup_steps=10)
+    list(learn(agent, env, 4, 0, place))
+    transitions = list(agent.replay.transitions(agent.replay.last_rows(4)))
+    same = Corridor(length=9)
+    assert retrace(same, 0, place, transitions) is None
+    assert (same.place, place.obs.tolist()) == (4, [1.0, 4.0])
+    other = Corridor(length=9)
+    step = other.step
+    other.step = lambda action: change(step(action))
+    assert re.search(said, retrace(other, 0, place, transitions))
 
 
 def test_diverged_networks_end_the_run_by_name():
