@@ -180,11 +180,15 @@ def test_models(run, parts, name, count, monkeypatch):
     assert harmless < count / 20
 
 
-@pytest.mark.parametrize("count", COUNTS)
-@pytest.mark.parametrize(
-    "name",
-    [folder.STATE, folder.TRANSITIONS, folder.METRICS_TABLE, folder.EVALUATIONS_TABLE],
-)
+CHECKPOINTS = [
+    *((name, FEW) for name in (folder.STATE, folder.TRANSITIONS)),
+    *(pytest.param(n, MANY, marks=pytest.mark.slow) for n in (folder.STATE, folder.TRANSITIONS)),
+    # What is read of a table comes after all that was read of the others: a slow no.
+    *((name, 3 * FEW) for name in (folder.METRICS_TABLE, folder.EVALUATIONS_TABLE)),
+]
+
+
+@pytest.mark.parametrize(("name", "count"), CHECKPOINTS)
 def test_checkpoints(run, parts, name, count):
     points = []
 
