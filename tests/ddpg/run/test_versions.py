@@ -1,0 +1,61 @@
+import io
+import shutil
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+import tinygrad_rl as tg
+from ddpg.run import folder
+from ddpg.run.train import resume
+from ddpg.run.versions import differences, installed
+from ddpg.spaces import make_env
+from tests.ddpg.run.runs import assert_same_run, begin, config, without_drawing
+
+
+@pytest.fixture(autouse=True)
+def no_drawing():
+    with without_drawing():
+        yield
+
+
+def test_packages_the_processor_and_the_environments_home_are_told():
+    versions = installed(make_env("tests.ddpg.run.environments:Small-v0"))
+    assert versions["numpy"] == np.__version__
+    assert {"python", "processor", "tinygrad-rl", "numba", "gymnasium", "tests"} <= versions.keys()
+    assert all(isinstance(version, str) for version in versions.values())
+
+
+def test_what_has_changed_come_or_gone_is_named():
+    saved, now = {"numpy": "2.0", "mujoco": "3.1", "python": "3.11"}, {"numpy": "2.1", "numba": "1"}
+    assert differences(saved, now | {"python": "3.11"}) == [
+        "mujoco 3.1 -> absent",
+        "numba absent -> 1",
+        "numpy 2.0 -> 2.1",
+    ]
+
+
+def test_a_run_that_goes_on_with_another_version_says_so_once_and_what_it_means(tmp_path):
+    begin(tmp_path / "run", config(total_timesteps=90))
+    state = tg.load(tmp_path / "run" / folder.STATE)
+    state["versions"]["numpy"] = "1.0"
+    tg.save(tmp_path / "run" / folder.STATE, state)
+    said = []
+    for steps in (95, 100):
+        console = Console(file=io.StringIO(), width=200)
+        resume(tmp_path / "run", config(total_timesteps=steps), console=console)
+        said.append(console.file.getvalue())
+    assert f"other versions (numpy 1.0 -> {np.__version__})" in said[0]
+    assert "may differ" in said[0]
+    assert "versions" not in said[1]
+
+
+def test_a_folder_that_was_copied_elsewhere_goes_on_there(tmp_path, monkeypatch):
+    """Nothing in it says where it is; a relative name is one when the run begins."""
+    begin(tmp_path / "whole", config())
+    begin(tmp_path / "run", config(total_timesteps=50))
+    shutil.copytree(tmp_path / "run", tmp_path / "other" / "place")
+    shutil.rmtree(tmp_path / "run")
+    monkeypatch.chdir(tmp_path / "other")
+    resume(tmp_path / "other" / "place", config(), console=Console(file=io.StringIO()))
+    assert_same_run(tmp_path / "other" / "place", tmp_path / "whole")
