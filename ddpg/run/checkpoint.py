@@ -57,9 +57,8 @@ def load_agent(run_dir: Path, best: bool = False) -> tuple[DDPG, TrainConfig]:
     """
     folder.check_run(run_dir)
     config = read_config(run_dir / folder.CONFIG, sealed=True)
-    env = make_env(config.env_id)
-    agent = new_agent(config, env, config.seed)
-    env.close()
+    with closing(make_env(config.env_id)) as env:
+        agent = new_agent(config, env, config.seed)
     path = run_dir / (folder.BEST if best else folder.MODEL)
     missing = "no evaluation was made yet" if best else "the run ended before its first save"
     _give_to(agent, load_state(path, f"{missing}; ddpg train --resume {run_dir}"), path)
@@ -102,8 +101,8 @@ class Checkpoint:
         self.model.save(agent)
         state["agents"] = {"model": self.model.checksum, "best": self.best.checksum}
         tg.save(run_dir / folder.STATE, state)
-        for agents in (self.model, self.best):
-            agents.saved()
+        for file in (self.model, self.best):
+            file.saved()
 
     def close(self) -> None:
         """No more of anything."""

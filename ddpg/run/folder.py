@@ -25,7 +25,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ddpg.config import TrainConfig, config_text
-from ddpg.errors import UsageError
+from ddpg.errors import UsageError, shown
 from ddpg.run.machine import check_writable
 from tinygrad_rl import files
 
@@ -58,12 +58,10 @@ def check_new(run_dir: Path) -> None:
     ------
     UsageError : if it already holds a run, is no folder, or can't be looked into.
     """
-    try:
+    with _usable(run_dir):
         if run_dir.exists() and not run_dir.is_dir():
             raise UsageError(f"{run_dir} is a file, not a folder for a run")
         held = [name for name in _SIGNS if (run_dir / name).exists()]
-    except (OSError, ValueError) as error:
-        raise _unusable(run_dir, error) from error
     if held:
         raise UsageError(
             f"{run_dir} already holds a run ({held[0]}); go on with it by --resume {run_dir}, "
@@ -78,15 +76,11 @@ def check_run(run_dir: Path) -> None:
     ------
     UsageError : saying so.
     """
-    try:
+    with _usable(run_dir):
         if not run_dir.is_dir():
             raise UsageError(f"there is no run folder {run_dir}")
         if not (run_dir / CONFIG).exists():
             raise UsageError(f"{run_dir} holds no run: {run_dir / CONFIG} does not exist")
-    except (OSError, ValueError) as error:
-        if isinstance(error, UsageError):
-            raise
-        raise _unusable(run_dir, error) from error
 
 
 @contextmanager
@@ -110,12 +104,10 @@ def locked(run_dir: Path, to_read: bool = False) -> Iterator[None]:
     if to_read and not lock.exists():
         yield
         return
-    try:
+    with _usable(run_dir):
         if not to_read:
             lock.parent.mkdir(parents=True, exist_ok=True)
         file = lock.open("r" if to_read else "a+", encoding="ascii")
-    except (OSError, ValueError) as error:
-        raise _unusable(run_dir, error) from error
     with file:
         _take(file.fileno(), run_dir)
         if not to_read:
@@ -163,7 +155,7 @@ def copy(source: Path, target: Path) -> None:
     UsageError : if `target` exists, with anything in it, or can't be written.
     """
     beside = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
+    with _usable(target):
         if target.resolve().is_relative_to(source.resolve()):
             raise UsageError(f"{target} lies in the run that it shall be a copy of")
         if target.exists() and (not target.is_dir() or any(target.iterdir())):
@@ -174,13 +166,17 @@ def copy(source: Path, target: Path) -> None:
             beside.replace(target)
         finally:
             shutil.rmtree(beside, ignore_errors=True)
-    except (OSError, ValueError) as error:
-        if isinstance(error, UsageError):
-            raise
-        raise _unusable(target, error) from error
 
 
-def _unusable(run_dir: Path, error: OSError | ValueError) -> UsageError:
-    reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
-    shown = str(run_dir) if len(str(run_dir)) <= 100 else f"{str(run_dir)[:97]}..."
-    return UsageError(f"the folder {shown!r} cannot be used for a run: {reason}")
+@contextmanager
+def _usable(run_dir: Path) -> Iterator[None]:
+    """What the system refuses in the block is said of the folder, in one line."""
+    try:
+        yield
+    except UsageError:
+        raise
+    except (OSError, ValueError) as error:  # the second for names that no file can have
+        reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        raise UsageError(
+            f"the folder {shown(str(run_dir))} cannot be used for a run: {reason}"
+        ) from error
