@@ -143,6 +143,10 @@ class Timing:
         """Median over the rounds."""
         return statistics.median(self.rounds)
 
+    def divided(self, calls: int) -> "Timing":
+        """Return the timing of one of so many calls that were timed together."""
+        return Timing([milliseconds / calls for milliseconds in self.rounds])
+
     def ratio(self, other: "Timing") -> float:
         """Return how many times longer than `other`, as the median of the rounds' ratios."""
         return statistics.median(a / b for a, b in zip(self.rounds, other.rounds, strict=True))
