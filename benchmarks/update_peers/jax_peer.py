@@ -100,24 +100,22 @@ def step(state, batch, normals, settings, moves_actor):
     return actor_step(state, batch.obs, settings) if moves_actor else state
 
 
-@partial(jax.jit, donate_argnums=0, static_argnums=(2, 3, 4))
-def sampled_step(state, replay, batch_size: int, settings: Algorithm, moves_actor: bool):
+def sampled_step(state, replay, batch_size, settings, moves_actor):
     """Return the state after one update on rows and noise drawn inside the jitted function."""
-    key, draw = jax.random.split(state["key"])
-    rows = jax.random.randint(draw, (batch_size,), 0, len(replay[0]))
+    key, *draws = jax.random.split(state["key"], 3 if settings.target_noise else 2)
+    rows = jax.random.randint(draws[0], (batch_size,), 0, len(replay.obs))
     normals = None
     if settings.target_noise:
-        key, draw = jax.random.split(key)
-        normals = jax.random.normal(draw, (batch_size, replay.action.shape[1]))
+        normals = jax.random.normal(draws[1], (batch_size, replay.action.shape[1]))
     batch = Batch(*(array[rows] for array in replay))
     return step(state | {"key": key}, batch, normals, settings, moves_actor)
 
 
 class Jitted:
-    """Two jitted functions, one with and one without the actor's step, where it is delayed.
+    """A jitted function for updates that move the actor, and one for those that do not.
 
-    Either is called once an update. The last one's result is waited for: the next action needs the
-    new actor. One function with `lax.cond` instead is slower.
+    Each update is one call of one of them. The last one's result is waited for: the next action
+    needs the new actor.
     """
 
     def __init__(self, problem: Problem, threads: int):
@@ -138,6 +136,14 @@ class Jitted:
 
         self.state |= {"actor_moments": zeros("actor"), "critic_moments": zeros("critics")}
         self.state |= {"t": jnp.array(0.0, jnp.float32), "key": jax.random.key(1)}
+        every, options = problem.settings.actor_every, (problem.size.batch, problem.settings)
+        self.steps = [
+            jax.jit(
+                lambda state, replay, last=last: sampled_step(state, replay, *options, last),
+                donate_argnums=0,
+            )
+            for last in [False] * (every - 1) + [True]
+        ]
 
     def check_cycle(self) -> None:
         """Update on what the problem prescribes."""
@@ -152,11 +158,7 @@ class Jitted:
         return named(*(self.state[name] for name in names))
 
     def cycle(self) -> None:
-        """Sample and update."""
-        settings = self.problem.settings
-        for number in range(1, settings.actor_every + 1):
-            last = number == settings.actor_every
-            self.state = sampled_step(
-                self.state, self.replay, self.problem.size.batch, settings, last
-            )
+        """Sample and update as often as a cycle asks for."""
+        for sampled in self.steps:
+            self.state = sampled(self.state, self.replay)
         self.state["t"].block_until_ready()  # all results of one executable arrive together

@@ -38,6 +38,11 @@ class Algorithm:
     target_noise_clip: float = 0.5
     actor_every: int = 1
 
+    def noise(self, normals: np.ndarray) -> np.ndarray:
+        """Return the noise that normally distributed numbers make."""
+        clip = self.target_noise_clip
+        return np.clip(self.target_noise * normals, -clip, clip)
+
 
 ALGORITHMS = {"ddpg": Algorithm(), "td3": Algorithm(2, 0.2, 0.5, 2)}
 

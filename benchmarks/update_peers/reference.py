@@ -65,9 +65,7 @@ def critic_step(
     problem: Problem, actor: Network, critics: list[Network], batch: Batch, normals: np.ndarray
 ) -> None:
     """Move each critic towards r + gamma min Q'(s', a'), where a' is the target's noisy action."""
-    settings = problem.settings
-    noise = settings.target_noise * normals
-    noise = np.clip(noise, -settings.target_noise_clip, settings.target_noise_clip)
+    noise = problem.settings.noise(normals)
     next_action = np.clip(np.tanh(forward(actor.target, batch.next_obs)[-1]) + noise, -1, 1)
     next_input = np.hstack([batch.next_obs, next_action])
     next_q = np.min([forward(c.target, next_input)[-1][:, 0] for c in critics], axis=0)
