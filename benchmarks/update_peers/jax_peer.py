@@ -1,6 +1,6 @@
 """The update in JAX: sampling, all steps and polyak in one jitted function, state donated."""
 
-from functools import partial, reduce
+from functools import reduce
 from typing import Any
 
 import jax
@@ -14,7 +14,6 @@ from .problem import (
     GAMMA,
     LEARNING_RATE,
     TAU,
-    Algorithm,
     Batch,
     Problem,
     named,

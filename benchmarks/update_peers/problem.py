@@ -138,7 +138,7 @@ class Problem:
         arrays: dict[str, np.ndarray] = {}
         for network in networks(ALGORITHMS[algorithm]):
             for i, (fan_in, fan_out) in enumerate(pairwise(size.widths(network))):
-                bound = fan_in**-0.5
+                bound = (6 / fan_in) ** 0.5
                 arrays[f"{network}.{i}.weight"] = rng.uniform(-bound, bound, (fan_out, fan_in))
                 arrays[f"{network}.{i}.bias"] = rng.uniform(-bound, bound, fan_out)
         arrays["obs"] = rng.standard_normal((TRANSITIONS, size.obs))
