@@ -5,9 +5,9 @@
     python benchmarks/update.py --sizes 17/6/256x256@256 --threads 1 2 --contenders compiled jax
 
 TD3 moves the actor at every second update, so two updates are timed, and the figure is half of
-that. Before anything is timed, each contender goes through one such cycle (of DDPG, one update) from
-the same state on the same batches with the same noise, and its parameters must agree with a plain
-float64 NumPy update to 1e-4, or it is not timed.
+that. Before anything is timed, each contender goes through one such cycle (of DDPG, one update)
+from the same state on the same batches with the same noise, and its parameters must agree with
+plain float64 NumPy to 1e-4, or it is not timed.
 """
 
 import argparse
