@@ -98,9 +98,7 @@ def summarise(runs: Sequence[Run]) -> Iterator[dict[str, object]]:
     """For each task and algorithm: each seed's last return, and the mean of its last quarter."""
     for task in TASKS:
         for algorithm in ALGORITHMS:
-            rows = [
-                last_evaluations(r) for r in runs if (r.task, r.algorithm) == (task, algorithm)
-            ]
+            rows = [last_evaluations(r) for r in runs if (r.task, r.algorithm) == (task, algorithm)]
             if done := [r for r in rows if r and r[-1]["step"] == task.steps]:
                 means = [statistics.mean(row["mean"] for row in r) for r in done]
                 yield {
