@@ -42,7 +42,7 @@ with threadpool_limits(1):
         rng = np.random.default_rng(0)
         for _ in range(1000):
             row = rng.normal(size=3)
-            agent.replay.add(row, rng.uniform(-1, 1, 1), rng.normal(), row + 0.1, False)
+            agent.replay.add(row, rng.uniform(-1, 1, 1), rng.normal(), row + 0.1, False, False)
         count = 2000 if form else 60
         for _ in range(20):
             agent.update()

@@ -39,7 +39,7 @@ def make_agent(obs: int, act: int, hidden: tuple[int, ...], batch: int) -> DDPG:
     rng = np.random.default_rng(0)
     for _ in range(20_000):
         s, s2 = rng.standard_normal((2, obs)).astype(np.float32)
-        agent.replay.add(s, rng.uniform(-1, 1, act), rng.normal(), s2, rng.random() < 0.05)
+        agent.replay.add(s, rng.uniform(-1, 1, act), rng.normal(), s2, rng.random() < 0.05, False)
     agent.update()
     return agent
 

@@ -35,7 +35,7 @@ agent = DDPG(
 rng = numpy.random.default_rng(0)
 for _ in range(100):
     row = rng.normal(size=obs)
-    agent.replay.add(row, rng.uniform(-1, 1, act), rng.normal(), row + 0.1, False)
+    agent.replay.add(row, rng.uniform(-1, 1, act), rng.normal(), row + 0.1, False, False)
 built = time.perf_counter()
 agent.update()
 updated = time.perf_counter()

@@ -2,7 +2,7 @@
 
     agent = DDPG(env.observation_space, env.action_space, DDPGConfig(hidden=(64, 64)), seed=0)
     action = agent.explore(obs)                                    # with noise, while learning
-    agent.replay.add(obs, action, reward, next_obs, terminated)
+    agent.replay.add(obs, action, reward, next_obs, terminated, truncated)
     metrics = agent.update()                                       # one pass of the paper's box
     action = agent.act(obs)                                        # without noise
 
@@ -12,13 +12,23 @@ it deviates from the paper:
 1. Exploration noise is Gaussian unless asked for otherwise, as in Fujimoto et al. 2018.
 2. The first steps take uniformly random actions, without updates.
 3. The action enters the critic at its first layer, not at its second.
-4. There is no batch normalisation, and no weight decay on the critic.
+4. There is no batch normalisation, and weight decay on the critic only where it is asked for.
 5. The defaults are for small tasks: smaller networks, larger learning rates and a larger tau.
+
+Settings that mend Q, none of them on by default. `critics=2`, `target_noise=0.2` and
+`actor_every=2` are TD3 (Fujimoto et al. 2018, algorithm 1), with deviations 2 and 5. The others:
+
+6. `critics` of 5 and more take a random pair of targets, as REDQ does (Chen et al. 2021, algorithm
+   1); but the actor follows the first critic, not the mean of all.
+7. `n_step` sums up rewards of actions that an earlier policy chose, without correcting for it.
+8. `critic_layer_norm` normalises before the ReLU, `grad_clip` limits each network's gradient alone.
 """
 
+import operator
 from collections.abc import Mapping
 from copy import deepcopy
-from typing import Any
+from functools import reduce
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -27,22 +37,43 @@ from ddpg import losses, rng
 from ddpg.config import DDPGConfig
 from ddpg.errors import UsageError
 from ddpg.networks import Actor, Critic
-from ddpg.noise import GaussianNoise, Noise, OUNoise
-from ddpg.replay import Batch, Replay
+from ddpg.noise import GaussianNoise, Noise, OUNoise, TargetNoise
+from ddpg.replay import Batch, Replay, Steps
 from ddpg.spaces import Space, action_bounds, observation_size
 from ddpg.state import check_state
 from tinygrad_rl import optim
 
-METRICS = ("critic_loss", "mean_q", "mean_target", "actor_loss", "saturation")
-"""What an update reports, in this order: the critic's squared error, its mean value on the batch
-and of the target, minus its mean value at the actor's actions, and the share of those actions at a
-bound."""
+CRITIC_METRICS = ("critic_loss", "mean_q", "mean_target", "impossible")
+ACTOR_METRICS = ("actor_loss", "saturation")
+METRICS = CRITIC_METRICS + ACTOR_METRICS
+"""What an update reports, in this order: the critics' mean squared error; the first one's mean
+value on the batch, and the target's; the share of its values that no rewards like those seen can
+sum up to; where the actor moved, minus the mean value of its actions, and their share at a bound.
+"""
 
 PARTS = (
-    *("actor", "critic", "target_actor", "target_critic"),
-    *("actor_optimizer", "critic_optimizer", "noise"),
+    *("actor", "critics", "target_actor", "target_critics"),
+    *("actor_optimizer", "critic_optimizer", "noise", "target_noise"),
 )
 """The attributes of an agent that have a state of their own, which is saved under their name."""
+
+PAIR_FROM = 5
+"""From so many critics on, a random pair of them gives the target."""
+
+
+class Draws(NamedTuple):
+    """What chance decides about one update; None where the settings leave nothing to it.
+
+    Attributes
+    ----------
+    rows : of the replay: int64, (B,), or what follows them.
+    target_noise : float32, (B, act_dim), in the action's units.
+    pair : int64, (2,): the critics that give the target.
+    """
+
+    rows: tg.Tensor | Steps
+    target_noise: tg.Tensor | None
+    pair: tg.Tensor | None
 
 
 class DDPG:
@@ -57,7 +88,8 @@ class DDPG:
 
     Attributes
     ----------
-    actor, critic, target_actor, target_critic : the networks. The targets start as copies.
+    actor, target_actor : the policy, and its slow copy.
+    critics, target_critics : lists of Q's networks, one by default; the actor follows the first.
     actor_optimizer, critic_optimizer : one Adam each; neither knows the other's parameters.
     replay : the transitions to learn from.
 
@@ -79,20 +111,29 @@ class DDPG:
         self._obs_shape, act_dim = (obs_dim,), len(self._low)
         self._low32, self._high32 = _float32_inside(self._low, self._high)
 
-        actor_seed, critic_seed, noise_seed, warmup_seed, sampling_seed = rng.spawn(seed, 5)
-        init = rng.generator(actor_seed)
+        seeds = rng.spawn(seed, 6)
+        actor_seed, critic_seed, noise_seed, warmup_seed, sampling_seed, target_seed = seeds
+        init, critic_init = rng.generator(actor_seed), rng.generator(critic_seed)
         self.actor = Actor(obs_dim, self._low, self._high, config.hidden, init)
-        self.critic = Critic(obs_dim, act_dim, config.hidden, rng.generator(critic_seed))
-        self.target_actor, self.target_critic = deepcopy((self.actor, self.critic))
-        self.actor_optimizer = optim.Adam(self.actor.parameters(), lr=config.actor_lr)
-        self.critic_optimizer = optim.Adam(self.critic.parameters(), lr=config.critic_lr)
+        shape = obs_dim, act_dim, config.hidden, critic_init, config.critic_layer_norm
+        self.critics = [Critic(*shape) for _ in range(config.critics)]
+        self.target_actor, self.target_critics = deepcopy((self.actor, self.critics))
+        self.actor_optimizer = optim.Adam(self.actor, lr=config.actor_lr)
+        self.critic_optimizer = optim.Adam(
+            self.critics, lr=config.critic_lr, weight_decay=config.critic_weight_decay
+        )
 
         self.replay = Replay(obs_dim, act_dim, config.buffer_size)
+        half = self._high / 2 - self._low / 2
         noise = OUNoise if config.noise == "ou" else GaussianNoise
-        self.noise: Noise = noise(config.noise_std * (self._high / 2 - self._low / 2), noise_seed)
+        self.noise: Noise = noise(config.noise_std * half, noise_seed)
+        sizes = config.target_noise * half, config.target_noise_clip * half, config.batch_size
+        self.target_noise = TargetNoise(*sizes, target_seed)
         self._warmup_rng = rng.generator(warmup_seed)
         self._sampling_rng = rng.generator(sampling_seed)
-        self._steps_explored = 0
+        self._steps_explored = self._updates = 0
+        self._value_bounds = np.zeros(2, np.float32)
+        self._value_bounds_tensor = tg.from_numpy(self._value_bounds)
 
         self._run_policy = tg.jit(self._policy) if config.compile else self._policy
         self._run_step = tg.jit(self._step) if config.compile else self._step
@@ -116,26 +157,32 @@ class DDPG:
         return self._inside_bounds(self._mu(obs) + self.noise())
 
     def update(self) -> dict[str, float]:
-        """One critic step, one actor step, both targets moved, on a fresh batch of the replay.
+        """One critic step, one actor step, all targets moved, on a fresh batch of the replay.
+
+        Where `actor_every` is more than 1, the actor and the targets only move with every so many.
 
         Returns
         -------
-        dict : a number for each of `METRICS`.
+        dict : a number for each of `METRICS`, or of `CRITIC_METRICS` where the actor did not move.
 
         Raises
         ------
         UsageError : if the replay is empty.
         """
-        index = self.replay.sample_indices(self._sampling_rng, self.config.batch_size)
-        metrics = self._run_step(tg.from_numpy(index)).tolist()
-        return dict(zip(METRICS, metrics, strict=True))
+        draws = self._draw()
+        self._value_bounds[:] = self.replay.value_bounds(self.config.gamma)
+        self._updates += 1
+        moves_actor = self._updates % self.config.actor_every == 0
+        metrics = self._run_step(draws, moves_actor).tolist()
+        return dict(zip(METRICS if moves_actor else CRITIC_METRICS, metrics, strict=True))
 
     def state_dict(self) -> dict[str, Any]:
         """Everything an update changes but the replay, nested, as `tinygrad_rl.save` takes it."""
-        return {name: getattr(self, name).state_dict() for name in PARTS} | {
+        return {name: _state_of(getattr(self, name)) for name in PARTS} | {
             "warmup_rng": rng.get_state(self._warmup_rng),
             "sampling_rng": rng.get_state(self._sampling_rng),
             "steps_explored": self._steps_explored,
+            "updates": self._updates,
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -148,46 +195,80 @@ class DDPG:
         """
         check_state(state, self.state_dict())
         for name in PARTS:
-            getattr(self, name).load_state_dict(state[name])
+            _give_state(getattr(self, name), state[name])
         rng.set_state(self._warmup_rng, state["warmup_rng"])
         rng.set_state(self._sampling_rng, state["sampling_rng"])
-        self._steps_explored = state["steps_explored"]
+        self._steps_explored, self._updates = state["steps_explored"], state["updates"]
 
-    def _step(self, index: tg.Tensor) -> tg.Tensor:
+    def _draw(self) -> Draws:
+        config, generator = self.config, self._sampling_rng
+        index = self.replay.sample_indices(generator, config.batch_size)
+        noise, pair = None, None
+        if config.target_noise > 0.0:
+            noise = tg.from_numpy(self.target_noise())
+        if config.critics >= PAIR_FROM:
+            pair = tg.from_numpy(generator.choice(config.critics, 2, replace=False))
+        if config.n_step == 1:
+            return Draws(tg.from_numpy(index), noise, pair)
+        return Draws(self.replay.follow(index, config.n_step, config.gamma), noise, pair)
+
+    def _step(self, draws: Draws, moves_actor: bool) -> tg.Tensor:
         """The whole update as a function of tensors, so that it can be compiled as one.
 
-        Gives `METRICS` as one tensor, which is read at once.
+        Gives its metrics as one tensor, which is read at once.
         """
-        batch = self.replay.gather(index)
-        metrics = self.critic_step(batch) | self.actor_step(batch)
-        optim.polyak(self.target_actor, self.actor, self.config.tau)
-        optim.polyak(self.target_critic, self.critic, self.config.tau)
-        return tg.stack([metrics[name] for name in METRICS])
+        rows = draws.rows
+        if isinstance(rows, Steps):
+            batch = self.replay.gather_steps(rows)
+        else:
+            batch = self.replay.gather(rows, self.config.gamma)
+        metrics = self.critic_step(batch, draws.target_noise, draws.pair)
+        if moves_actor:
+            metrics |= self.actor_step(batch)
+            optim.polyak(self.target_actor, self.actor, self.config.tau)
+            optim.polyak(self.target_critics, self.critics, self.config.tau)
+        return tg.stack([metrics[name] for name in METRICS if name in metrics])
 
-    def critic_step(self, batch: Batch) -> dict[str, tg.Tensor]:
-        """Move Q towards the reward plus its own (slow copy's) opinion of what follows."""
-        target = losses.td_target(self.target_actor, self.target_critic, batch, self.config.gamma)
-        q = self.critic(batch.obs, batch.action)
-        loss = losses.critic_loss(q, target)
+    def critic_step(
+        self, batch: Batch, target_noise: tg.Tensor | None = None, pair: tg.Tensor | None = None
+    ) -> dict[str, tg.Tensor]:
+        """Move Q towards the reward plus its own (slow copy's) opinion of what follows.
+
+        `target_noise` and `pair` as `losses.td_target` takes them.
+        """
+        targets = self.target_actor, self.target_critics
+        target = losses.td_target(*targets, batch, target_noise, pair)
+        q = [critic(batch.obs, batch.action) for critic in self.critics]
+        each = [losses.critic_loss(q_k, target) for q_k in q]
         # Gradients add up in PyTorch and here: whatever somebody left behind must go first.
         self.critic_optimizer.zero_grad()
-        loss.backward()
+        reduce(operator.add, each).backward()
+        for critic in self.critics:
+            self._clip_gradient(critic)
         self.critic_optimizer.step()
+        low, high = self._value_bounds_tensor
+        impossible = (q[0] < low) | (q[0] > high)
         return {
-            "critic_loss": loss.detach(),
-            "mean_q": q.detach().mean(),
+            "critic_loss": tg.stack([loss.detach() for loss in each]).mean(),
+            "mean_q": q[0].detach().mean(),
             "mean_target": target.mean(),
+            "impossible": impossible.astype(np.float32).mean(),
         }
 
     def actor_step(self, batch: Batch) -> dict[str, tg.Tensor]:
         """Move the actor towards actions that Q, held still, likes better."""
         action = self.actor(batch.obs)
-        loss = losses.actor_loss(self.critic, batch.obs, action)
+        loss = losses.actor_loss(self.critics[0], batch.obs, action)
         self.actor_optimizer.zero_grad()
         loss.backward()
+        self._clip_gradient(self.actor)
         self.actor_optimizer.step()
         saturation = self.actor.saturation(action.detach())
         return {"actor_loss": loss.detach(), "saturation": saturation}
+
+    def _clip_gradient(self, network: Actor | Critic) -> None:
+        if self.config.grad_clip > 0.0:
+            optim.clip_grad_norm(network, self.config.grad_clip)
 
     def _policy(self, obs: tg.Tensor) -> tg.Tensor:
         with tg.no_grad():
@@ -206,6 +287,18 @@ class DDPG:
         """
         clipped = np.minimum(np.maximum(action, self._low32), self._high32)
         return clipped.astype(np.float32).astype(self._low.dtype, copy=False)
+
+
+def _state_of(part: Any) -> Any:
+    return [each.state_dict() for each in part] if isinstance(part, list) else part.state_dict()
+
+
+def _give_state(part: Any, state: Any) -> None:
+    if not isinstance(part, list):
+        part.load_state_dict(state)
+        return
+    for each, its_state in zip(part, state, strict=True):
+        each.load_state_dict(its_state)
 
 
 def _float32_inside(low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

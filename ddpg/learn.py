@@ -90,6 +90,7 @@ def learn(
         number = place.step + 1
         if place.obs is None:
             place.obs = _reset(env, seed, place.episode, f"step {number}")
+            agent.replay.begin_episode()  # also where the one before was given up
             if place.action is None:  # else the noise has begun the episode already
                 agent.noise.reset()
         if place.action is None:
@@ -97,7 +98,7 @@ def learn(
         next_obs, reward, terminated, truncated = _step(env, place.action, f"step {number}")
         try:
             # Not `terminated or truncated`: a time limit cuts the episode, not the future.
-            agent.replay.add(place.obs, place.action, reward, next_obs, terminated)
+            agent.replay.add(place.obs, place.action, reward, next_obs, terminated, truncated)
         except ValueError as error:
             raise TrainingError(f"step {number}: the environment's {error}") from error
         place.obs, place.action = next_obs, None
@@ -133,7 +134,7 @@ def retrace(
         replayed, and only a new episode can follow.
     """
     obs = _reset(env, seed, place.episode, f"replayed episode {place.episode + 1}")
-    for number, (before, action, reward, after, _) in enumerate(transitions, start=1):
+    for number, (before, action, reward, after, *_) in enumerate(transitions, start=1):
         where = f"step {number} of episode {place.episode + 1}"
         if other := _other(before, obs):
             return f"the observation before {where}{other}"

@@ -1,7 +1,11 @@
 """DDPG's three equations (Lillicrap et al. 2015, algorithm 1), one function each.
 
 Read them in this order: what Q should say, how far it is off, and which action it likes better.
+Where there are several critics, they learn the same target, and the actor follows the first.
 """
+
+from collections.abc import Sequence
+from functools import reduce
 
 import tinygrad_rl as tg
 from ddpg.networks import Actor, Critic
@@ -9,16 +13,39 @@ from ddpg.replay import Batch
 from tinygrad_rl.nn import functional as F
 
 
-def td_target(target_actor: Actor, target_critic: Critic, batch: Batch, gamma: float) -> tg.Tensor:
-    """`y = r + gamma (1 - terminated) Q'(s', mu'(s'))`, shape (B, 1).
+def td_target(
+    target_actor: Actor,
+    target_critics: Sequence[Critic],
+    batch: Batch,
+    noise: tg.Tensor | None = None,
+    pair: tg.Tensor | None = None,
+) -> tg.Tensor:
+    """`y = r + gamma (1 - terminated) min_k Q'_k(s', mu'(s') + noise)`, shape (B, 1).
 
     `terminated` ends the sum of rewards; a time limit does not, so it must not be passed as such.
+    Of n-step transitions `r` is the discounted sum of n rewards, and gamma to the power of n.
+
+    Parameters
+    ----------
+    target_actor, target_critics : the slow copies; one critic is the paper's algorithm.
+    batch : transitions.
+    noise : (B, act_dim), in the action's units; the noisy action is kept within its bounds (target
+        policy smoothing, Fujimoto et al. 2018, section 5.3). None by default.
+    pair : two numbers of critics, int64, (2,): only the smaller of these two counts (Chen et al.
+        2021, algorithm 1). All of them by default.
     """
     # Easily forgotten: y is data. If the gradient ran on into it, the critic would not only move
     # towards its target but pull the target towards itself.
     with tg.no_grad():
-        next_q = target_critic(batch.next_obs, target_actor(batch.next_obs))
-        return batch.reward + gamma * (1.0 - batch.terminated) * next_q
+        next_action = target_actor(batch.next_obs)
+        if noise is not None:
+            next_action = target_actor.range.clip(next_action + noise)
+        next_q = [critic(batch.next_obs, next_action) for critic in target_critics]
+        if pair is not None:
+            next_q = list(tg.take(tg.stack(next_q), pair, axis=0))
+        # The smallest: whoever takes the best action by an estimate overestimates it, and where one
+        # critic flatters, another one seldom does (clipped double Q, section 4.2).
+        return batch.reward + batch.discount * (1.0 - batch.terminated) * reduce(tg.minimum, next_q)
 
 
 def critic_loss(q: tg.Tensor, target: tg.Tensor) -> tg.Tensor:

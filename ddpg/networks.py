@@ -31,6 +31,11 @@ class ActionRange:
     center: tg.Tensor
     half: tg.Tensor
 
+    def clip(self, action: tg.Tensor) -> tg.Tensor:
+        """The nearest actions inside the range."""
+        low, high = self.center - self.half, self.center + self.half
+        return tg.minimum(tg.maximum(action, low), high)
+
 
 class Actor(nn.Module):
     """The deterministic policy: `mu(s) = center + half * tanh(mlp(s))`, per dimension.
@@ -79,22 +84,43 @@ class Actor(nn.Module):
 class Critic(nn.Module):
     """The value of an action, `Q(s, a)`; the action enters beside the observation.
 
-    Its parameters are those of `Actor`, with the action's length in the place of the bounds.
+    Parameters
+    ----------
+    obs_dim, act_dim : length of an observation and of an action.
+    hidden : units of each hidden layer.
+    rng : where the initial weights come from.
+    layer_norm : whether each hidden layer is normalised before its ReLU: that bounds what Q can
+        say far from the data (Ball et al. 2023, section 4.2).
     """
 
     def __init__(
-        self, obs_dim: int, act_dim: int, hidden: tuple[int, ...], rng: np.random.Generator
+        self,
+        obs_dim: int,
+        act_dim: int,
+        hidden: tuple[int, ...],
+        rng: np.random.Generator,
+        layer_norm: bool = False,
     ) -> None:
         super().__init__()
-        self.mlp = _mlp((obs_dim + act_dim, *hidden, 1), rng)
+        self.mlp = _mlp((obs_dim + act_dim, *hidden, 1), rng, layer_norm)
 
     def forward(self, obs: tg.Tensor, action: tg.Tensor) -> tg.Tensor:
         """Values, (B, 1), of `obs` (B, obs_dim) and `action` (B, act_dim)."""
         return self.mlp(tg.concatenate([obs, action], axis=1))
 
+    def dead_units(self, obs: tg.Tensor, action: tg.Tensor) -> float:
+        """Share of the hidden units that are 0 for every row: no gradient moves them."""
+        x, dead = tg.concatenate([obs, action], axis=1), []
+        with tg.no_grad():
+            for layer in self.mlp:
+                x = layer(x)
+                if isinstance(layer, nn.ReLU):
+                    dead.append((x.numpy() == 0.0).all(axis=0))
+        return float(np.concatenate(dead).mean())
 
-def _mlp(sizes: tuple[int, ...], rng: np.random.Generator) -> nn.MLP:
-    mlp = nn.MLP(sizes, rng=rng)
+
+def _mlp(sizes: tuple[int, ...], rng: np.random.Generator, layer_norm: bool = False) -> nn.MLP:
+    mlp = nn.MLP(sizes, layer_norm=layer_norm, rng=rng)
     for parameter in mlp[-1].parameters():
         nn.init.uniform_(parameter, -LAST_LAYER_RANGE, LAST_LAYER_RANGE, rng)
     return mlp

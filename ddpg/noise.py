@@ -1,8 +1,11 @@
-"""Exploration noise: what is added to the deterministic action while learning.
+"""Noise on actions: that of exploration, and that of the target.
 
     noise = OUNoise(scale=half_range * 0.2, seed=...)
     noise.reset()             # at the start of each episode
     action = mu + noise()     # (act_dim,), in the environment's units
+
+    noise = TargetNoise(scale=half_range * 0.2, limit=half_range * 0.5, rows=64, seed=...)
+    next_action = target_mu + noise()        # (64, act_dim)
 
 Each owns its generator and saves it with its state, `state_dict()`, after which
 `load_state_dict(state)` continues.
@@ -86,3 +89,38 @@ class OUNoise:
 
 
 Noise = GaussianNoise | OUNoise
+
+
+class TargetNoise:
+    """What smooths the target over actions that are alike: N(0, scale**2), clipped.
+
+    Target policy smoothing (Fujimoto et al. 2018, section 5.3).
+
+    Parameters
+    ----------
+    scale : standard deviation per action dimension, shape (act_dim,).
+    limit : what no draw exceeds in size, shape (act_dim,).
+    rows : draws at a time.
+    seed : where they come from.
+    """
+
+    def __init__(
+        self, scale: np.ndarray, limit: np.ndarray, rows: int, seed: np.random.SeedSequence
+    ) -> None:
+        self._scale, self._limit = scale.astype(np.float32), limit.astype(np.float32)
+        self._shape = rows, len(scale)
+        self._rng = rng.generator(seed)
+
+    def __call__(self) -> np.ndarray:
+        """The next draws, float32, shape (rows, act_dim)."""
+        noise = self._rng.standard_normal(self._shape, dtype=np.float32)
+        noise *= self._scale
+        return np.clip(noise, -self._limit, self._limit, out=noise)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that the next draws depend on."""
+        return {"rng": rng.get_state(self._rng)}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continue where the state was taken."""
+        rng.set_state(self._rng, state["rng"])

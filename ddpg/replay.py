@@ -1,14 +1,18 @@
 """Replay memory: the last transitions, and uniform draws from them.
 
-    replay.add(obs, action, reward, next_obs, terminated)
+    replay.add(obs, action, reward, next_obs, terminated, truncated)
     index = replay.sample_indices(rng, 64)               # NumPy, outside the compiled update
-    batch = replay.gather(tg.from_numpy(index))          # tensors, inside it
+    batch = replay.gather(tg.from_numpy(index), gamma)   # tensors, inside it
+
+    steps = replay.follow(index, 3, gamma)               # the same with three rewards in each row
+    batch = replay.gather_steps(steps)
 
 Storage is one table, allocated once, a row per transition: whoever draws a row at random waits for
 memory, and waits once for a row that lies in one place instead of five times for its parts. A batch
 is a lookup of rows, which autograd and the compiler see as an ordinary operation.
 """
 
+import math
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -21,23 +25,47 @@ _LARGEST = float(np.finfo(np.float32).max)
 
 
 class Batch(NamedTuple):
-    """Transitions side by side, float32: (B, obs_dim), (B, act_dim), and (B, 1) for the scalars."""
+    """Transitions side by side, float32: (B, obs_dim), (B, act_dim), and (B, 1) for the scalars.
+
+    `discount` is what a value at `next_obs` is worth at `obs`: gamma to the power of the steps
+    between them, whose rewards `reward` sums up, discounted as well.
+    """
 
     obs: tg.Tensor
     action: tg.Tensor
     reward: tg.Tensor
     next_obs: tg.Tensor
     terminated: tg.Tensor
+    discount: tg.Tensor | float
+
+
+class Steps(NamedTuple):
+    """Transitions of several steps, as NumPy finds them: rows of the table, and what they sum to.
+
+    Attributes
+    ----------
+    first, last : int64, (B,).
+    reward, discount : float32, (B, 1), as in `Batch`.
+    """
+
+    first: tg.Tensor
+    last: tg.Tensor
+    reward: tg.Tensor
+    discount: tg.Tensor
 
 
 class Transition(NamedTuple):
-    """One transition as it is stored: float32, and whether `next_obs` has no future."""
+    """One transition as it is stored: float32, and whether `next_obs` has no future.
+
+    `first` says that an episode begins with it.
+    """
 
     obs: np.ndarray
     action: np.ndarray
     reward: np.float32
     next_obs: np.ndarray
     terminated: bool
+    first: bool
 
 
 class Replay:
@@ -55,11 +83,17 @@ class Replay:
         self.capacity = capacity
         self._added = 0
         # Scalars get a column of their own, so that they meet Q's (B, 1) without broadcasting.
-        widths = (obs_dim, act_dim, 1, obs_dim, 1)
+        widths = (obs_dim, act_dim, 1, obs_dim, 1, 1)
         ends = np.cumsum(widths).tolist()
         self._parts = tuple(slice(b - width, b) for b, width in zip(ends, widths, strict=True))
         self._rows = np.zeros((capacity, ends[-1]), dtype=np.float32)
         self._table = tg.from_numpy(self._rows)
+        _, _, reward, _, terminated, first = self._parts
+        self._reward_column, self._terminated_column = reward.start, terminated.start
+        self._first_column = first.start
+        self._begins = True  # whether the next transition is an episode's first
+        # Of all that were ever added, whether they are still there or not.
+        self._lowest, self._highest, self._terminates = math.inf, -math.inf, False
         # A row before it is checked, and where in it the parts lie.
         self._incoming = np.zeros(ends[-1])
         self._incoming_parts = [self._incoming[part] for part in self._parts]
@@ -74,6 +108,7 @@ class Replay:
         reward: float,
         next_obs: np.ndarray,
         terminated: bool,
+        truncated: bool,
     ) -> None:
         """Store one transition, over the oldest one when full.
 
@@ -86,22 +121,30 @@ class Replay:
             first of the next one.
         terminated : whether `next_obs` has no future. A time limit (gymnasium's `truncated`) has
             one.
+        truncated : whether the episode was cut off here: the next transition does not follow.
 
         Raises
         ------
         UsageError : (a `ValueError`) for a wrong shape, a NaN or an infinite value; nothing is
             stored.
         """
-        obs_, action_, reward_, next_obs_, terminated_ = self._incoming_parts
+        obs_, action_, reward_, next_obs_, terminated_, first_ = self._incoming_parts
         obs_[:] = _vector("obs", obs, obs_.shape)
         action_[:] = _vector("action", action, action_.shape)
         reward_[0] = _number("reward", reward)
         next_obs_[:] = _vector("next_obs", next_obs, next_obs_.shape)
         terminated_[0] = _flag("terminated", terminated)
+        ends = _flag("truncated", truncated) or bool(terminated_[0])
+        first_[0] = self._begins
         # Compared this way round, a NaN fails too.
         if not np.abs(self._incoming).max() <= _LARGEST:
             raise self._not_finite()
         self.add_row(self._incoming)
+        self._begins = ends
+
+    def begin_episode(self) -> None:
+        """The next transition does not follow the last one, however that ended."""
+        self._begins = True
 
     @property
     def width(self) -> int:
@@ -112,6 +155,31 @@ class Replay:
         """Store a transition that is known to be right, (width,), as `last_rows` gave it."""
         self._rows[self._added % self.capacity] = row
         self._added += 1
+        reward = float(row[self._reward_column])
+        self._see(reward, reward, bool(row[self._terminated_column]))
+
+    def _see(self, lowest: float, highest: float, terminates: bool) -> None:
+        self._lowest = min(self._lowest, lowest)
+        self._highest = max(self._highest, highest)
+        self._terminates |= terminates
+
+    def value_bounds(self, gamma: float) -> tuple[float, float]:
+        """What no discounted sum of rewards can be below, or above, given those ever added.
+
+        `r_min / (1 - gamma)` and `r_max / (1 - gamma)`, as if one of them came for ever. Where an
+        episode has terminated, the sum may also end with its first reward, which is what bounds it
+        from the side where more rewards only lead away.
+        """
+        horizon = 1.0 / (1.0 - gamma) if gamma < 1.0 else math.inf
+
+        def furthest(reward: float, outwards: bool) -> float:
+            ends_at_once = self._terminates and not outwards
+            return reward if ends_at_once or reward == 0.0 else reward * horizon
+
+        return (
+            furthest(self._lowest, outwards=self._lowest < 0.0),
+            furthest(self._highest, outwards=self._highest > 0.0),
+        )
 
     def last_rows(self, count: int) -> np.ndarray:
         """Rows of the transitions that were added last, (count, width), the newest at the end."""
@@ -120,12 +188,18 @@ class Replay:
     def transitions(self, rows: np.ndarray) -> Iterator[Transition]:
         """What rows of the table mean: (n, width), as `last_rows` gave them."""
         parts = zip(*(rows[:, part] for part in self._parts), strict=True)
-        for obs, action, reward, next_obs, terminated in parts:
-            yield Transition(obs, action, reward[0], next_obs, bool(terminated[0]))
+        for obs, action, reward, next_obs, terminated, first in parts:
+            yield Transition(obs, action, reward[0], next_obs, bool(terminated[0]), bool(first[0]))
 
     def restore(self, rows: np.ndarray) -> None:
         """Be as after adding all of `rows`, (n, width), and nothing else; each in its place."""
         self._added = len(rows)
+        self._begins = False
+        self._lowest, self._highest, self._terminates = math.inf, -math.inf, False
+        if len(rows):
+            rewards = rows[:, self._reward_column]
+            ends = rows[:, self._terminated_column].any()
+            self._see(float(rewards.min()), float(rewards.max()), bool(ends))
         first, lap = max(0, len(rows) - self.capacity), len(rows) % self.capacity
         lap_starts = len(rows) - lap
         self._rows[:lap] = rows[lap_starts:]
@@ -143,14 +217,48 @@ class Replay:
             raise UsageError("the replay is empty: add transitions before the first update")
         return rng.integers(len(self), size=count, dtype=np.int64)
 
-    def gather(self, index: tg.Tensor) -> Batch:
+    def follow(self, index: np.ndarray, count: int, gamma: float) -> Steps:
+        """Sum up `count` rewards from each transition on, fewer where no more follow.
+
+        What follows ends with the episode, whether that was terminated, truncated or given up, and
+        with the newest transition: the value of the observation there stands for the rest.
+
+        Parameters
+        ----------
+        index : int64, (B,), as `sample_indices` gives it.
+        count : at least 1.
+        gamma : the discount of a step.
+        """
+        window = (index[:, None] + np.arange(count)) % self.capacity
+        follows = self._rows[window, self._first_column] == 0.0
+        follows &= window != self._added % self.capacity  # the oldest, or a row without anything
+        follows[:, 0] = True
+        follows = np.logical_and.accumulate(follows, axis=1)
+        powers = gamma ** np.arange(count + 1)
+        steps = follows.sum(axis=1)
+        rewards = np.where(follows, self._rows[window, self._reward_column], 0.0)
+        return Steps(
+            first=tg.from_numpy(index),
+            last=tg.from_numpy(window[np.arange(len(index)), steps - 1]),
+            reward=tg.from_numpy((rewards @ powers[:count]).astype(np.float32)[:, None]),
+            discount=tg.from_numpy(powers[steps].astype(np.float32)[:, None]),
+        )
+
+    def gather(self, index: tg.Tensor, gamma: float) -> Batch:
         """The transitions at `index`, an int64 tensor of shape (B,)."""
         rows = tg.take(self._table, index, axis=0)
-        return Batch(*(rows[:, part] for part in self._parts))
+        obs, action, reward, next_obs, terminated, _ = (rows[:, part] for part in self._parts)
+        return Batch(obs, action, reward, next_obs, terminated, gamma)
+
+    def gather_steps(self, steps: Steps) -> Batch:
+        """The transitions that `follow` found."""
+        obs, action, *_ = self.gather(steps.first, 1.0)
+        *_, next_obs, terminated, _ = self.gather(steps.last, 1.0)
+        return Batch(obs, action, steps.reward, next_obs, terminated, steps.discount)
 
     def _not_finite(self) -> UsageError:
         """Name the first of the incoming numbers that float32 cannot hold."""
-        for name, part in zip(Batch.__annotations__, self._incoming_parts, strict=True):
+        for name, part in zip(Transition._fields, self._incoming_parts, strict=True):
             for n, number in enumerate(part.tolist()):
                 if not abs(number) <= _LARGEST:
                     place = name if name == "reward" else f"{name}[{n}]"

@@ -115,8 +115,8 @@ def _options(field: Field[Any], kind: Any, text: str) -> dict[str, Any]:
     if get_origin(kind) is tuple:
         inner = get_args(kind)[0]
         return {"nargs": "+", "type": _reader(inner), "metavar": _KINDS[inner], "help": text}
-    choices = "{" + ",".join(map(str, get_args(kind))) + "}"
-    metavar = choices if get_origin(kind) is Literal else _KINDS[_plain(kind)]
+    choices = "{" + ",".join(map(str, get_args(_plain(kind)))) + "}"
+    metavar = choices if get_origin(_plain(kind)) is Literal else _KINDS[_plain(kind)]
     return {"type": _reader(kind), "metavar": metavar, "help": text}
 
 
@@ -161,8 +161,8 @@ def _texts(holder: type) -> dict[str, str]:
 
 def _reader(kind: Any) -> Callable[[str], Any]:
     """Makes a value of `kind` from its text."""
-    if get_origin(kind) is Literal:
-        return lambda text: _one_of(get_args(kind), text)
+    if get_origin(_plain(kind)) is Literal:
+        return lambda text: _one_of(get_args(_plain(kind)), text)
     readers: dict[Any, Callable[[str], Any]]
     readers = {int: _integer, float: _number, str: str, Path: absolute}
     return readers[_plain(kind)]

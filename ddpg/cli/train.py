@@ -5,14 +5,23 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from ddpg.cli.flags import absolute, flag
-from ddpg.config import RESUMABLE, TrainConfig, config_from_dict, config_to_dict, read_config
+from ddpg.config import (
+    ALGORITHMS,
+    RESUMABLE,
+    TrainConfig,
+    config_from_dict,
+    config_to_dict,
+    read_config,
+)
 from ddpg.errors import TrainingError, UsageError, shown
 
 if TYPE_CHECKING:
     from ddpg.run.log import RunLog
+
+Algorithm = Literal["ddpg", "td3"]
 
 
 @dataclass(frozen=True)
@@ -20,6 +29,7 @@ class Train:
     """Learn in an environment and keep the run in a folder.
 
       ddpg train --env-id Pendulum-v1 --run-dir runs/p1
+      ddpg train --env-id Hopper-v5 --algorithm td3
       ddpg train --resume runs/p1 --total-timesteps 40_000
 
     What is in the folder afterwards:
@@ -42,6 +52,9 @@ class Train:
     --total-timesteps, --threads and --checkpoint-every can be changed."""
     config: Path | None = None
     """A config.json, or the folder of a run, to take settings from; flags win over it."""
+    algorithm: Algorithm | None = None
+    """Settings that mend Q, as a set: ddpg has none, td3 --critics 2 --target-noise 0.2
+    --target-noise-clip 0.5 --actor-every 2. Other flags win over it."""
     settings: TrainConfig = field(default_factory=TrainConfig)
 
     @classmethod
@@ -53,16 +66,19 @@ class Train:
         UsageError : for settings that are not allowed, and flags that do not go together.
         """
         paths = {name: given.get(name) for name in ("run_dir", "resume", "config")}
-        changes = {name: value for name, value in given.items() if name not in paths}
+        algorithm: Algorithm | None = given.get("algorithm")
+        own = {*paths, "algorithm"}
+        named = {} if algorithm is None else ALGORITHMS[algorithm]
+        changes = named | {name: value for name, value in given.items() if name not in own}
         if paths["resume"] is not None:
             if paths["config"] is not None:
                 raise UsageError("--resume takes the run's own settings: leave out --config")
-            return cls(**paths, settings=_resumed(paths["resume"], changes))
+            return cls(**paths, algorithm=algorithm, settings=_resumed(paths["resume"], changes))
         saved = TrainConfig() if paths["config"] is None else read_config(paths["config"])
         settings = _changed(saved, changes)
         if paths["run_dir"] is None:
             paths["run_dir"] = absolute(f"runs/{run_name(settings)}")
-        return cls(**paths, settings=settings)
+        return cls(**paths, algorithm=algorithm, settings=settings)
 
     def run(self) -> int:
         """Exit status."""

@@ -38,6 +38,7 @@ class CaseAgent(DDPG):
     ) -> None:
         super().__init__(observations, actions, config, seed)
         self.case = case
+        (self.critic,) = self.critics
         both = [*self.actor.parameters(), *self.critic.parameters()]
         self.joint_optimizer = optim.Adam(both, lr=config.critic_lr)
 

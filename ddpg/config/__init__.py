@@ -11,6 +11,7 @@ what others call the same.
 from ddpg.config.elsewhere import hint
 from ddpg.config.file import config_text, read_config
 from ddpg.config.settings import (
+    ALGORITHMS,
     RESUMABLE,
     DDPGConfig,
     NoiseName,
@@ -20,6 +21,7 @@ from ddpg.config.settings import (
 )
 
 __all__ = [
+    "ALGORITHMS",
     "DDPGConfig",
     "NoiseName",
     "RESUMABLE",

@@ -48,19 +48,47 @@ class DDPGConfig:
     """Transitions that the replay keeps; the oldest are overwritten first."""
     updates_per_step: int = 1
     """Updates after each environment step."""
+    critics: int = 1
+    """Critics; of 2 to 4 the smallest target counts, of 5 and more that of a random pair."""
+    target_noise: float = 0.0
+    """Noise on the target's action as a share of half the action range; 0 is none."""
+    target_noise_clip: float = 0.5
+    """What that noise does not exceed, as a share of half the action range."""
+    actor_every: int = 1
+    """Updates of the critics to one of the actor, with which all targets move."""
+    n_step: int = 1
+    """Rewards that a target sums up before it asks Q; an episode's end makes them fewer."""
+    critic_layer_norm: bool = False
+    """Normalise each hidden layer of the critics."""
+    critic_weight_decay: float = 0.0
+    """L2 penalty on the critics' parameters, added to their gradient as in the paper (1e-2)."""
+    grad_clip: float = 0.0
+    """Largest norm of a network's gradient; 0 does not limit it."""
     compile: bool = True
     """Run the update as one compiled function; off, every operation runs on its own."""
 
     def __post_init__(self) -> None:
         _check(self, _SIZES, "hidden")
         _check(self, _integer(at_least=1), "batch_size", "buffer_size", "updates_per_step")
+        _check(self, _integer(at_least=1), "critics", "actor_every", "n_step")
         _check(self, _integer(at_least=0), "warmup_steps")
         _check(self, _BELOW, "batch_size", "buffer_size", "updates_per_step", "warmup_steps")
+        _check(self, _BELOW, "critics", "actor_every", "n_step")
         _check(self, _number("from 0 to 1", lambda value: 0.0 <= value <= 1.0), "gamma", "tau")
         _check(self, _number("above 0", lambda value: value > 0.0), "actor_lr", "critic_lr")
-        _check(self, _number("of 0 or more", lambda value: value >= 0.0), "noise_std")
+        at_least_0 = _number("of 0 or more", lambda value: value >= 0.0)
+        _check(self, at_least_0, "noise_std", "target_noise", "target_noise_clip")
+        _check(self, at_least_0, "critic_weight_decay", "grad_clip")
         _check(self, ("'gaussian' or 'ou'", lambda v: v in get_args(NoiseName), None), "noise")
-        _check(self, ("true or false", lambda value: isinstance(value, bool), None), "compile")
+        is_flag = "true or false", lambda value: isinstance(value, bool), None
+        _check(self, is_flag, "critic_layer_norm", "compile")
+
+
+ALGORITHMS: dict[str, dict[str, Any]] = {
+    "ddpg": {"critics": 1, "target_noise": 0.0, "target_noise_clip": 0.5, "actor_every": 1},
+    "td3": {"critics": 2, "target_noise": 0.2, "target_noise_clip": 0.5, "actor_every": 2},
+}
+"""Settings that together have a name: DDPG, and TD3 (Fujimoto et al. 2018, algorithm 1)."""
 
 
 @dataclass(frozen=True)

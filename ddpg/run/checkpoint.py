@@ -178,7 +178,8 @@ _TABLES = {folder.METRICS_TABLE: _TABLE, folder.EVALUATIONS_TABLE: _TABLE}
 _FORM: dict[str, Any] = {
     "config": {str: SETTING},  # compared with the run's
     "place": _PLACE | {"total_reward": NUMBER, "action": ANYTHING},  # the action: as the space says
-    "log": _TABLES | {"updates": COUNT, "sums": dict.fromkeys(METRICS, NUMBER)},
+    "log": _TABLES
+    | {"counts": dict.fromkeys(METRICS, COUNT), "sums": dict.fromkeys(METRICS, NUMBER)},
     "transitions": {"count": COUNT, "checksums": [COUNT]},
     "agents": {"model": COUNT, "best": CHECKSUM},
     "versions": {str: str},

@@ -46,7 +46,7 @@ class RunLog:
         self.steps = 0
         self.stopped_by: Signals | None = None
         self._progress: TrainProgress | None = None
-        self._updates = saved.get("updates", 0)
+        self._counts = dict.fromkeys(METRICS, 0) | saved.get("counts", {})
         self._sums = dict.fromkeys(METRICS, 0.0) | saved.get("sums", {})
         with ExitStack() as stack:
             self._episode_table, self._evaluation_table = (
@@ -69,7 +69,7 @@ class RunLog:
     def save(self) -> dict[str, Any]:
         """What a `RunLog` that goes on needs; the tables are on the disk when this returns."""
         return {
-            "updates": self._updates,
+            "counts": dict(self._counts),
             "sums": dict(self._sums),
             METRICS_TABLE: self._episode_table.save(),
             EVALUATIONS_TABLE: self._evaluation_table.save(),
@@ -79,8 +79,8 @@ class RunLog:
         """Take in one environment step."""
         self.steps = step.number
         for metrics in step.updates:
-            self._updates += 1
             for name, value in metrics.items():
+                self._counts[name] += 1
                 self._sums[name] += value
         if step.episode is not None:
             row = {
@@ -88,7 +88,7 @@ class RunLog:
                 "episode": len(self.episodes) + 1,
                 "return": step.episode.total_reward,
                 "length": step.episode.length,
-                "updates": self._updates,
+                "updates": max(self._counts.values()),  # the actor may not be in all of them
                 **self._means(),
             }
             self._episode_table.append(row)
@@ -123,12 +123,11 @@ class RunLog:
         return self._progress
 
     def _means(self) -> dict[str, float]:
-        if not self._updates:
-            return dict.fromkeys(METRICS, float("nan"))
-        return {name: total / self._updates for name, total in self._sums.items()}
+        counts, sums = self._counts, self._sums
+        return {name: sums[name] / n if (n := counts[name]) else float("nan") for name in METRICS}
 
     def _forget(self) -> None:
-        self._updates = 0
+        self._counts = dict.fromkeys(METRICS, 0)
         self._sums = dict.fromkeys(METRICS, 0.0)
 
 

@@ -23,6 +23,8 @@ COPIES = 5
 KEPT = 3
 """Values of a unit that an update holds for each row of a batch: before and after the activation,
 and the gradient."""
+WINDOW = 24
+"""Bytes of each of the transitions that an n-step target sums up: its row, its reward, flags."""
 CGROUPS = Path("/sys/fs/cgroup")
 
 
@@ -61,7 +63,7 @@ def check_memory(config: TrainConfig, obs_dim: int, act_dim: int) -> None:
     memory = available_memory()
     if memory is None:
         return
-    row = FLOAT * (2 * obs_dim + act_dim + 2)
+    row = FLOAT * (2 * obs_dim + act_dim + 3)
     needed = needed_memory(config, obs_dim, act_dim)
     # The whole table is asked for at once, although only the rows that are written to cost memory.
     table = config.ddpg.buffer_size * row
@@ -86,11 +88,15 @@ def needed_memory(config: TrainConfig, obs_dim: int, act_dim: int) -> dict[str, 
     rows = min(settings.buffer_size, config.total_timesteps)
     actor = obs_dim, *settings.hidden, act_dim
     critic = obs_dim + act_dim, *settings.hidden, 1
-    parameters = sum((a + 1) * b for sizes in (actor, critic) for a, b in pairwise(sizes))
+    of_the_actor, of_a_critic = (
+        FLOAT * COPIES * sum((a + 1) * b for a, b in pairwise(sizes)) for sizes in (actor, critic)
+    )
     return {
-        "buffer_size": FLOAT * rows * (2 * obs_dim + act_dim + 2),
-        "hidden": FLOAT * COPIES * parameters,
+        "buffer_size": FLOAT * rows * (2 * obs_dim + act_dim + 3),
+        "hidden": of_the_actor + of_a_critic,
+        "critics": (settings.critics - 1) * of_a_critic,
         "batch_size": FLOAT * KEPT * settings.batch_size * (sum(actor) + sum(critic)),
+        "n_step": WINDOW * settings.batch_size * (settings.n_step - 1),
     }
 
 
@@ -109,7 +115,7 @@ def within_memory(config: TrainConfig, obs_dim: int, act_dim: int) -> Iterator[N
         raise
     except (MemoryError, OverflowError, ValueError) as error:  # NumPy: "array is too big"
         needed = needed_memory(config, obs_dim, act_dim)
-        sizes = ", ".join(f"{name} {_in_bytes(size)}" for name, size in needed.items())
+        sizes = ", ".join(f"{name} {_in_bytes(size)}" for name, size in needed.items() if size)
         raise UsageError(f"there is not enough memory for this run: {sizes} at least") from error
 
 

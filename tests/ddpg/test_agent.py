@@ -26,12 +26,20 @@ def fill(agent, count=20, seed=5):
     for number in range(count):
         obs, next_obs = rng.normal(size=(2, 3))
         action = rng.uniform(agent._low, agent._high)
-        agent.replay.add(obs, action, rng.normal(), next_obs, number % 5 == 0)
+        agent.replay.add(obs, action, rng.normal(), next_obs, number % 5 == 0, number % 7 == 0)
     return agent
 
 
 def parameters(module):
     return np.concatenate([p.numpy().ravel() for p in module.parameters()])
+
+
+def networks(agent):
+    found = {"actor": agent.actor, "target_actor": agent.target_actor}
+    for name in ("critic", "target_critic"):
+        first, *others = getattr(agent, f"{name}s")
+        found |= {name: first} | {f"{name} {n}": critic for n, critic in enumerate(others, 1)}
+    return found
 
 
 def test_example_of_the_documentation():
@@ -57,8 +65,8 @@ def test_unsupported_spaces_are_refused():
 def test_targets_start_as_copies_and_actor_and_critic_are_independent():
     agent = make()
     np.testing.assert_array_equal(parameters(agent.actor), parameters(agent.target_actor))
-    np.testing.assert_array_equal(parameters(agent.critic), parameters(agent.target_critic))
-    assert not set(map(id, agent.actor.parameters())) & set(map(id, agent.critic.parameters()))
+    np.testing.assert_array_equal(parameters(agent.critics[0]), parameters(agent.target_critics[0]))
+    assert not set(map(id, agent.actor.parameters())) & set(map(id, agent.critics[0].parameters()))
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -109,40 +117,37 @@ def test_warmup_is_uniform_then_actions_are_the_policy_with_noise():
 @BOTH
 def test_update_moves_the_networks_and_the_targets_by_tau(config):
     agent = fill(make(config))
-    before = {
-        name: parameters(getattr(agent, name))
-        for name in ("actor", "critic", "target_actor", "target_critic")
-    }
+    before = {name: parameters(network) for name, network in networks(agent).items()}
     metrics = agent.update()
     assert tuple(metrics) == METRICS
     assert all(np.isfinite(value) for value in metrics.values())
     for name in ("actor", "critic"):
-        moved = parameters(getattr(agent, name))
+        moved = parameters(networks(agent)[name])
         assert (moved != before[name]).mean() > 0.3  # the rest belongs to units that are off
         expected = (1 - SMALL.tau) * before[f"target_{name}"] + SMALL.tau * moved
-        target = parameters(getattr(agent, f"target_{name}"))
+        target = parameters(networks(agent)[f"target_{name}"])
         np.testing.assert_allclose(target, expected, rtol=1e-5, atol=1e-8)
         assert not np.array_equal(target, before[f"target_{name}"])
 
 
-def testactor_step_leaves_the_critic_alone():
+def test_actor_step_leaves_the_critic_alone():
     agent = fill(make())
-    batch = agent.replay.gather(tg.from_numpy(np.arange(8)))
+    batch = agent.replay.gather(tg.from_numpy(np.arange(8)), SMALL.gamma)
     agent.critic_step(batch)
-    critic = parameters(agent.critic)
-    gradients = [p.grad.numpy().copy() for p in agent.critic.parameters()]
+    critic = parameters(agent.critics[0])
+    gradients = [p.grad.numpy().copy() for p in agent.critics[0].parameters()]
     actor = parameters(agent.actor)
     agent.actor_step(batch)
-    np.testing.assert_array_equal(parameters(agent.critic), critic)
-    for parameter, gradient in zip(agent.critic.parameters(), gradients, strict=True):
+    np.testing.assert_array_equal(parameters(agent.critics[0]), critic)
+    for parameter, gradient in zip(agent.critics[0].parameters(), gradients, strict=True):
         np.testing.assert_array_equal(parameter.grad.numpy(), gradient)
     assert not np.array_equal(parameters(agent.actor), actor)
 
 
-def testcritic_step_leaves_the_actor_alone():
+def test_critic_step_leaves_the_actor_alone():
     agent = fill(make())
     actor = parameters(agent.actor)
-    agent.critic_step(agent.replay.gather(tg.from_numpy(np.arange(8))))
+    agent.critic_step(agent.replay.gather(tg.from_numpy(np.arange(8)), SMALL.gamma))
     np.testing.assert_array_equal(parameters(agent.actor), actor)
     assert all(p.grad is None for p in agent.actor.parameters())
 
@@ -150,18 +155,18 @@ def testcritic_step_leaves_the_actor_alone():
 @BOTH
 def test_gradients_that_were_left_behind_do_not_reach_the_next_step(config):
     agent, other = fill(make(config)), fill(make(config))
-    for parameter in agent.actor.parameters() + agent.critic.parameters():
+    for parameter in agent.actor.parameters() + agent.critics[0].parameters():
         parameter.grad = tg.Tensor(np.full(parameter.shape, 1e3, np.float32))
     agent.update()
     other.update()
     np.testing.assert_array_equal(parameters(agent.actor), parameters(other.actor))
-    np.testing.assert_array_equal(parameters(agent.critic), parameters(other.critic))
+    np.testing.assert_array_equal(parameters(agent.critics[0]), parameters(other.critics[0]))
 
 
 def test_mean_q_is_measured_on_the_batch():
     agent = fill(make(), count=1)
-    batch = agent.replay.gather(tg.from_numpy(np.zeros(1, np.int64)))
-    q = agent.critic(batch.obs, batch.action).item()
+    batch = agent.replay.gather(tg.from_numpy(np.zeros(1, np.int64)), SMALL.gamma)
+    q = agent.critics[0](batch.obs, batch.action).item()
     assert agent.update()["mean_q"] == pytest.approx(q, rel=1e-5)
 
 
@@ -170,8 +175,8 @@ def test_compiled_and_eager_learn_the_same():
     for _ in range(20):
         eager, compiled = (agent.update() for agent in agents)
         assert compiled == pytest.approx(eager, rel=1e-4, abs=1e-6)
-    for name in ("actor", "critic", "target_actor", "target_critic"):
-        eager, compiled = (parameters(getattr(agent, name)) for agent in agents)
+    for name in networks(agents[0]):
+        eager, compiled = (parameters(networks(agent)[name]) for agent in agents)
         np.testing.assert_allclose(compiled, eager, rtol=1e-3, atol=1e-5, err_msg=name)
     obs = np.array([0.3, -0.2, 0.9])
     np.testing.assert_allclose(agents[0].act(obs), agents[1].act(obs), rtol=1e-3, atol=1e-5)

@@ -41,8 +41,8 @@ def make(env, **settings):
 
 
 def stored(agent):
-    batch = agent.replay.gather(tg.from_numpy(np.arange(len(agent.replay))))
-    return [t.numpy() for t in batch]
+    batch = agent.replay.gather(tg.from_numpy(np.arange(len(agent.replay))), 0.9)
+    return [t.numpy() for t in batch[:5]]
 
 
 @pytest.mark.parametrize("truncates", [False, True])

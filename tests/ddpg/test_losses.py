@@ -24,12 +24,12 @@ def batch():
         return tg.Tensor(rng.normal(size=(6, width)).astype(np.float32))
 
     terminated = tg.Tensor(np.array([[0], [1], [0], [1], [0], [0]], np.float32))
-    return Batch(column(3), column(2), column(1), column(3), terminated)
+    return Batch(column(3), column(2), column(1), column(3), terminated, GAMMA)
 
 
 def test_target_follows_its_equation_and_stops_at_the_end(networks, batch):
     actor, critic = networks
-    target = td_target(actor, critic, batch, GAMMA).numpy()
+    target = td_target(actor, [critic], batch).numpy()
     next_q = critic(batch.next_obs, actor(batch.next_obs)).numpy()
     reward, done = batch.reward.numpy(), batch.terminated.numpy().astype(bool)
     assert np.abs(next_q).min() > 0
@@ -39,7 +39,7 @@ def test_target_follows_its_equation_and_stops_at_the_end(networks, batch):
 
 def test_target_is_data(networks, batch):
     """Nothing of the target networks, nor of the critic through them, may be trained by it."""
-    target = td_target(*networks, batch, GAMMA)
+    target = td_target(networks[0], [networks[1]], batch)
     assert not target.requires_grad
     actor, critic = networks
     critic_loss(critic(batch.obs, batch.action), target).backward()

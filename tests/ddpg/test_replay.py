@@ -12,38 +12,40 @@ def numbered(count, capacity):
     """A replay to which transitions were added that hold nothing but their number."""
     replay = Replay(3, 2, capacity)
     for number in range(count):
-        replay.add(np.full(3, number), np.full(2, number), number, np.full(3, number), False)
+        replay.add(np.full(3, number), np.full(2, number), number, np.full(3, number), False, False)
     return replay
 
 
 def rewards(replay):
     index = tg.from_numpy(np.arange(len(replay)))
-    return replay.gather(index).reward.numpy().ravel().tolist()
+    return replay.gather(index, 0.9).reward.numpy().ravel().tolist()
 
 
 def test_a_transition_comes_back_as_float32_columns():
     replay = Replay(3, 2, capacity=4)
-    replay.add(OBS, ACTION, -0.5, NEXT_OBS, True)
-    batch = replay.gather(tg.from_numpy(np.array([0, 0])))
-    assert [t.shape for t in batch] == [(2, 3), (2, 2), (2, 1), (2, 3), (2, 1)]
-    assert {t.dtype for t in batch} == {np.dtype(np.float32)}
+    replay.add(OBS, ACTION, -0.5, NEXT_OBS, True, False)
+    batch = replay.gather(tg.from_numpy(np.array([0, 0])), 0.9)
+    assert [t.shape for t in batch[:5]] == [(2, 3), (2, 2), (2, 1), (2, 3), (2, 1)]
+    assert {t.dtype for t in batch[:5]} == {np.dtype(np.float32)}
     expected = (OBS, ACTION, [-0.5], NEXT_OBS, [1.0])
-    for tensor, row in zip(batch, expected, strict=True):
+    for tensor, row in zip(batch[:5], expected, strict=True):
         np.testing.assert_array_equal(tensor.numpy(), [row, row])
 
 
 def test_stored_rows_are_copies():
     replay, obs = Replay(3, 2, capacity=4), OBS.astype(np.float32)
-    replay.add(obs, ACTION, 0.0, obs, False)
+    replay.add(obs, ACTION, 0.0, obs, False, False)
     obs[:] = 99
-    np.testing.assert_array_equal(replay.gather(tg.from_numpy(np.array([0]))).obs.numpy()[0], OBS)
+    np.testing.assert_array_equal(
+        replay.gather(tg.from_numpy(np.array([0])), 0.9).obs.numpy()[0], OBS
+    )
 
 
 def test_rows_written_after_a_gather_are_seen_by_the_next_one():
     """The tensors share the arrays: nothing may have kept a copy."""
     replay = numbered(1, capacity=2)
     assert rewards(replay) == [0.0]
-    replay.add(OBS, ACTION, 5.0, NEXT_OBS, False)
+    replay.add(OBS, ACTION, 5.0, NEXT_OBS, False, False)
     assert rewards(replay) == [0.0, 5.0]
 
 
@@ -88,15 +90,16 @@ NAN, INFINITY = float("nan"), float("inf")
         ({"reward": 1e39}, r"reward is 1e\+39"),
         ({"reward": np.array([1.0])}, r"reward must be a single number, got shape \(1,\)"),
         ({"terminated": 1.0}, "terminated must be True or False, got 1.0"),
+        ({"truncated": None}, "truncated must be True or False, got None"),
     ],
 )
 def test_a_bad_transition_is_refused_before_anything_is_stored(change, message):
     replay = numbered(2, capacity=2)
     transition = {"obs": OBS, "action": ACTION, "reward": 1.0, "next_obs": NEXT_OBS}
     with pytest.raises(ValueError, match=message):
-        replay.add(**{**transition, "terminated": False, **change})
+        replay.add(**{**transition, "terminated": False, "truncated": False, **change})
     assert rewards(replay) == [0.0, 1.0]
-    replay.add(**transition, terminated=np.bool_(True))
+    replay.add(**transition, terminated=np.bool_(True), truncated=False)
     assert rewards(replay) == [1.0, 1.0]
 
 

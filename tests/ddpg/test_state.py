@@ -17,7 +17,7 @@ def make(seed=0):
     agent = DDPG(Box(-np.inf, np.inf, (3,)), Box(-1, 1, (2,)), CONFIG, seed)
     obs = np.ones(3)
     for _ in range(3):
-        agent.replay.add(obs, agent.explore(obs), 1.0, obs, False)
+        agent.replay.add(obs, agent.explore(obs), 1.0, obs, False, False)
         agent.update()
     return agent
 
@@ -56,11 +56,11 @@ STEP = ("actor_optimizer", "step", 5)
         (("noise",), None, r"missing or unknown in the state: \['noise'\]"),
         (("novel\n",), {}, r"missing or unknown in the state: \['novel\\n'\]"),
         (("noise", "x"), None, r"missing or unknown in noise: \['x'\]"),
-        (("critic", "mlp.9.bias"), 3, r"missing or unknown in critic: \['mlp.9.bias'\]"),
+        (("critics", 0, "mlp.9.bias"), 3, r"missing or unknown in critics.0: \['mlp.9.bias'\]"),
         (("actor_optimizer", "step"), None, r"in actor_optimizer: \['step'\]"),
         (("actor_optimizer", "step"), {}, "actor_optimizer.step must be a list of 6 entries"),
         (STEP, None, "actor_optimizer.step must be a list of 6 entries"),
-        (("target_critic",), [], "target_critic must be a dict, not a list"),
+        (("target_critics",), {}, "target_critics must be a list of 1 entries"),
         (WEIGHT, np.zeros((4, 3), np.float32), r"actor.mlp.2.weight is float32 of shape \(4, 3\)"),
         (WEIGHT, np.zeros((3, 4)), r"actor.mlp.2.weight is float64 of shape .*expected float32"),
         (WEIGHT, np.zeros((3, 4), np.int32), "actor.mlp.2.weight is int32"),

@@ -19,9 +19,9 @@ def moved_by_the_actor_step(name):
     agent = CaseAgent(TRAINED[name], env.observation_space, env.action_space, config, 0)
     for number in range(10):
         obs = np.array([1.0, -1.0, number])
-        agent.replay.add(obs, np.ones(1), -1.0, obs, False)
+        agent.replay.add(obs, np.ones(1), -1.0, obs, False, False)
     before = [parameters(agent.actor), parameters(agent.critic)]
-    agent.actor_step(agent.replay.gather(tg.from_numpy(np.arange(4))))
+    agent.actor_step(agent.replay.gather(tg.from_numpy(np.arange(4)), 0.9))
     after = [parameters(agent.actor), parameters(agent.critic)]
     return [not np.array_equal(a, b) for a, b in zip(before, after, strict=True)]
 

@@ -20,7 +20,7 @@ def agent():
     env = make_env("Pendulum-v1")
     agent = DDPG(env.observation_space, env.action_space, CONFIGURATION.ddpg, seed=11)
     for _ in range(10):
-        agent.replay.add(np.ones(3), np.ones(1), -1.0, np.zeros(3), False)
+        agent.replay.add(np.ones(3), np.ones(1), -1.0, np.zeros(3), False, False)
     agent.update()
     return agent
 
@@ -56,7 +56,7 @@ def test_a_loaded_agent_acts_and_goes_on_as_the_saved_one(agent, run_dir):
 def test_other_programs_can_read_the_networks(run_dir):
     arrays = safetensors.numpy.load_file(run_dir / MODEL)
     assert arrays["actor.mlp.0.weight"].shape == (8, 3)
-    assert arrays["critic.mlp.0.weight"].shape == (8, 4)
+    assert arrays["critics.0.mlp.0.weight"].shape == (8, 4)
 
 
 def test_files_have_the_usual_permissions(run_dir):
@@ -105,14 +105,14 @@ def damage(path, how):
         path.write_bytes(b"not a model at all, not even nearly")
     elif how == "a number changed":
         arrays, metadata = safetensors.numpy.load_file(path), safetensors.safe_open(path, "np")
-        arrays["critic.mlp.2.bias"][0] += 1.0
+        arrays["critics.0.mlp.2.bias"][0] += 1.0
         safetensors.numpy.save_file(arrays, path, metadata.metadata())
     elif how == "foreign":
         safetensors.numpy.save_file({"layer.weight": np.ones((2, 2))}, path)
     elif how == "odd":
         tg.save(path, {**state, "noise": 3})
     elif how == "missing":
-        del state["critic"]["mlp.2.bias"]
+        del state["critics"][0]["mlp.2.bias"]
         tg.save(path, state)
     elif how == "reshaped":
         state["actor"]["mlp.0.weight"] = state["actor"]["mlp.0.weight"].T
@@ -124,10 +124,10 @@ def damage(path, how):
     [
         ("truncated", "cannot be loaded"),
         ("no safetensors", "cannot be loaded"),
-        ("a number changed", "cannot be loaded: .*'critic.mlp.2.bias'"),
+        ("a number changed", "cannot be loaded: .*'critics.0.mlp.2.bias'"),
         ("foreign", r"entries missing or unknown in the state: \['actor'"),
         ("odd", "does not fit config.json: noise must be a dict"),
-        ("missing", r"entries missing or unknown in critic: \['mlp\.2\.bias'\]"),
+        ("missing", r"entries missing or unknown in critics.0: \['mlp\.2\.bias'\]"),
         ("reshaped", r"actor\.mlp\.0\.weight is float32 of shape \(3, 8\)"),
     ],
 )

@@ -22,7 +22,7 @@ from tests.ddpg.run.runs import (
 )
 
 LEARNED = (
-    *("actor", "critic", "target_actor", "target_critic"),
+    *("actor", "critics", "target_actor", "target_critics"),
     *("actor_optimizer", "critic_optimizer", "sampling_rng"),
 )
 

@@ -288,7 +288,7 @@ HOSTILE = {
     "checksums in an array": ("transitions.checksums", np.zeros(1, np.int64)),
     "a sum that is not finite": ("log.sums.mean_q", float("inf")),
     "a sum that is none": ("log.sums.mean_q", None),
-    "negative updates": ("log.updates", -1),
+    "negative updates": ("log.counts.mean_q", -1),
     "a table without an end": ("log.metrics~csv.length", (1 << 63) - 1),
     "a table without an end in sight": ("log.metrics~csv.length", 1 << 80),
     "a table of half a line": ("log.metrics~csv.length", 70),

@@ -8,7 +8,7 @@ from ddpg.replay import Replay
 from ddpg.run import transitions
 from ddpg.run.transitions import Transitions
 
-WIDTH = 2 + 1 + 1 + 2 + 1
+WIDTH = 2 + 1 + 1 + 2 + 1 + 1
 
 
 @pytest.fixture(autouse=True)
@@ -19,7 +19,9 @@ def small_blocks(monkeypatch):
 def grow(made, replay, count):
     for _ in range(count):
         n = float(made.count)
-        replay.add(np.array([n, -n]), np.array([0.5]), n / 3, np.array([n + 1, -n - 1]), False)
+        replay.add(
+            np.array([n, -n]), np.array([0.5]), n / 3, np.array([n + 1, -n - 1]), False, False
+        )
         made.append()
 
 
