@@ -76,7 +76,7 @@ def truth(actor: Actor, obs: np.ndarray, action: np.ndarray, gamma: float) -> Tr
     """Values and slopes of `action` in `obs` on Pendulum when `actor` goes on.
 
     All in float64, for a small difference of the first action may grow a thousandfold. The first
-    call for a shape of actor compiles; what is compiled serves all actors of that shape.
+    call for a shape of actor and a number of rows compiles; later ones, with any weights, do not.
 
     Parameters
     ----------
