@@ -21,7 +21,10 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent
-PACKAGES = ("tinygrad-rl", "numpy", "scipy", "numba", "torch", "jax", "jaxlib")
+PACKAGES = (
+    *("tinygrad-rl", "numpy", "scipy", "numba", "gymnasium", "mujoco", "torch", "jax", "jaxlib"),
+    *("stable_baselines3", "sbx-rl", "rltools", "mkl"),
+)
 POOL_VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 NOT_INSTALLED = "not installed"
 

@@ -1,6 +1,5 @@
 """The update in JAX: sampling, all steps and polyak in one jitted function, state donated."""
 
-from functools import reduce
 from typing import Any
 
 import jax
@@ -38,6 +37,10 @@ def q(layers, obs, action):
     return network(layers, jnp.concatenate([obs, action], 1))[:, 0]
 
 
+every_q = jax.vmap(q, (0, None, None))
+"""Q of critics whose layers are stacked, (critics, batch)."""
+
+
 def adam(layers, gradients, moments, t):
     """Return layers and (first, second) moments after step t >= 1."""
     first = jax.tree.map(lambda m, g: BETA1 * m + (1 - BETA1) * g, moments[0], gradients)
@@ -64,13 +67,11 @@ def critic_step(state, batch, normals, settings):
         clip = settings.target_noise_clip
         noise = jnp.clip(settings.target_noise * normals, -clip, clip)
         next_action = jnp.clip(next_action + noise, -1, 1)
-    next_q = reduce(
-        jnp.minimum, [q(layers, batch.next_obs, next_action) for layers in state["target_critics"]]
-    )
+    next_q = every_q(state["target_critics"], batch.next_obs, next_action).min(0)
     target = batch.reward + GAMMA * (1 - batch.terminated) * next_q
 
     def loss(critics):
-        return sum(jnp.mean((q(x, batch.obs, batch.action) - target) ** 2) for x in critics)
+        return jnp.sum(jnp.mean((every_q(critics, batch.obs, batch.action) - target) ** 2, 1))
 
     gradients = jax.grad(loss)(state["critics"])
     critics, moments = adam(state["critics"], gradients, state["critic_moments"], t)
@@ -81,7 +82,8 @@ def actor_step(state, obs, settings):
     """Return the state after the actor's step, with all targets moved."""
 
     def loss(actor):
-        return -jnp.mean(q(state["critics"][0], obs, mu(actor, obs)))
+        first = jax.tree.map(lambda x: x[0], state["critics"])
+        return -jnp.mean(q(first, obs, mu(actor, obs)))
 
     gradients, t = jax.grad(loss)(state["actor"]), state["t"] / settings.actor_every
     actor, moments = adam(state["actor"], gradients, state["actor_moments"], t)
@@ -110,6 +112,11 @@ def sampled_step(state, replay, batch_size, settings, moves_actor):
     return step(state | {"key": key}, batch, normals, settings, moves_actor)
 
 
+def stacked(critics):
+    """Return the layers of several networks as those of one, with an axis more."""
+    return jax.tree.map(lambda *each: jnp.stack(each), *critics)
+
+
 class Jitted:
     """A jitted function for updates that move the actor, and one for those that do not.
 
@@ -120,15 +127,12 @@ class Jitted:
     def __init__(self, problem: Problem, threads: int):
         self.problem = problem
         self.replay = Batch(*map(jnp.array, problem.replay))
-        self.state: dict[str, Any] = jax.tree.map(
-            jnp.array,
-            {
-                "actor": problem.layers("actor"),
-                "critics": problem.critics(),
-                "target_actor": problem.layers("target_actor"),
-                "target_critics": problem.critics("target_"),
-            },
-        )
+        self.state: dict[str, Any] = {
+            "actor": jax.tree.map(jnp.array, problem.layers("actor")),
+            "critics": stacked(problem.critics()),
+            "target_actor": jax.tree.map(jnp.array, problem.layers("target_actor")),
+            "target_critics": stacked(problem.critics("target_")),
+        }
 
         def zeros(name):
             return tuple(jax.tree.map(jnp.zeros_like, self.state[name]) for _ in range(2))
@@ -153,8 +157,15 @@ class Jitted:
 
     def parameters(self) -> dict[str, np.ndarray]:
         """Return all parameters."""
-        names = ("actor", "critics", "target_actor", "target_critics")
-        return named(*(self.state[name] for name in names))
+        state = self.state
+        critics, target_critics = (
+            [
+                jax.tree.map(lambda x, k=k: x[k], state[name])
+                for k in range(self.problem.settings.critics)
+            ]
+            for name in ("critics", "target_critics")
+        )
+        return named(state["actor"], critics, state["target_actor"], target_critics)
 
     def cycle(self) -> None:
         """Sample and update as often as a cycle asks for."""
