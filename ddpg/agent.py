@@ -132,8 +132,9 @@ class DDPG:
         self._warmup_rng = rng.generator(warmup_seed)
         self._sampling_rng = rng.generator(sampling_seed)
         self._steps_explored = self._updates = 0
-        self._value_bounds = np.zeros(2, np.float32)
-        self._value_bounds_tensor = tg.from_numpy(self._value_bounds)
+        self._value_bounds = -np.inf, np.inf
+        self._value_bounds_array = np.array(self._value_bounds, np.float32)
+        self._value_bounds_tensor = tg.from_numpy(self._value_bounds_array)
 
         self._run_policy = tg.jit(self._policy) if config.compile else self._policy
         self._run_step = tg.jit(self._step) if config.compile else self._step
@@ -170,10 +171,10 @@ class DDPG:
         UsageError : if the replay is empty.
         """
         draws = self._draw()
-        self._value_bounds[:] = self.replay.value_bounds(self.config.gamma)
+        self._see_value_bounds()
         self._updates += 1
         moves_actor = self._updates % self.config.actor_every == 0
-        metrics = self._run_step(draws, moves_actor).tolist()
+        metrics = self._run_step(*draws, moves_actor).tolist()
         return dict(zip(METRICS if moves_actor else CRITIC_METRICS, metrics, strict=True))
 
     def state_dict(self) -> dict[str, Any]:
@@ -212,17 +213,30 @@ class DDPG:
             return Draws(tg.from_numpy(index), noise, pair)
         return Draws(self.replay.follow(index, config.n_step, config.gamma), noise, pair)
 
-    def _step(self, draws: Draws, moves_actor: bool) -> tg.Tensor:
+    def _see_value_bounds(self) -> None:
+        bounds = self.replay.value_bounds(self.config.gamma)
+        if bounds != self._value_bounds:
+            self._value_bounds = bounds
+            # Written into, not replaced: the compiled update holds it. Inf where float32 ends.
+            with np.errstate(over="ignore"):
+                self._value_bounds_array[:] = bounds
+
+    def _step(
+        self,
+        rows: tg.Tensor | Steps,
+        target_noise: tg.Tensor | None,
+        pair: tg.Tensor | None,
+        moves_actor: bool,
+    ) -> tg.Tensor:
         """The whole update as a function of tensors, so that it can be compiled as one.
 
         Gives its metrics as one tensor, which is read at once.
         """
-        rows = draws.rows
         if isinstance(rows, Steps):
             batch = self.replay.gather_steps(rows)
         else:
             batch = self.replay.gather(rows, self.config.gamma)
-        metrics = self.critic_step(batch, draws.target_noise, draws.pair)
+        metrics = self.critic_step(batch, target_noise, pair)
         if moves_actor:
             metrics |= self.actor_step(batch)
             optim.polyak(self.target_actor, self.actor, self.config.tau)

@@ -14,6 +14,7 @@ is a lookup of rows, which autograd and the compiler see as an ordinary operatio
 
 import math
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -170,16 +171,7 @@ class Replay:
         episode has terminated, the sum may also end with its first reward, which is what bounds it
         from the side where more rewards only lead away.
         """
-        horizon = 1.0 / (1.0 - gamma) if gamma < 1.0 else math.inf
-
-        def furthest(reward: float, outwards: bool) -> float:
-            ends_at_once = self._terminates and not outwards
-            return reward if ends_at_once or reward == 0.0 else reward * horizon
-
-        return (
-            furthest(self._lowest, outwards=self._lowest < 0.0),
-            furthest(self._highest, outwards=self._highest > 0.0),
-        )
+        return _value_bounds(self._lowest, self._highest, self._terminates, gamma)
 
     def last_rows(self, count: int) -> np.ndarray:
         """Rows of the transitions that were added last, (count, width), the newest at the end."""
@@ -264,6 +256,19 @@ class Replay:
                     place = name if name == "reward" else f"{name}[{n}]"
                     return UsageError(f"{place} is {number}, which is not a finite float32")
         raise AssertionError("every number is finite")
+
+
+@lru_cache(maxsize=1)  # asked for at each update, and seldom another one
+def _value_bounds(
+    lowest: float, highest: float, terminates: bool, gamma: float
+) -> tuple[float, float]:
+    horizon = 1.0 / (1.0 - gamma) if gamma < 1.0 else math.inf
+
+    def furthest(reward: float, outwards: bool) -> float:
+        ends_at_once = terminates and not outwards
+        return reward if ends_at_once or reward == 0.0 else reward * horizon
+
+    return furthest(lowest, lowest < 0.0), furthest(highest, highest > 0.0)
 
 
 def _vector(name: str, value: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:

@@ -73,7 +73,7 @@ def jvp(fn: Function, inputs: Any, v: Any, create_graph: bool = False) -> tuple[
     xs, out = _run("jvp", fn, inputs, create_graph)
     outs = _as_tuple(out)
     vs = _matching("v", v, xs, "input")
-    us = tuple(wrap(np.zeros(o.shape, o.dtype)).requires_grad_() for o in outs)
+    us = tuple(Tensor(np.zeros(o.shape, o.dtype), requires_grad=True) for o in outs)
     with enable_grad():
         products = _gradients(outs, xs, us, create_graph=True)
     results = _gradients(products, us, vs, create_graph)

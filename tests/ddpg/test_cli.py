@@ -12,7 +12,7 @@ import pytest
 import ddpg
 from ddpg import cli
 from ddpg.cli.train import run_name
-from ddpg.config import TrainConfig
+from ddpg.config import ALGORITHMS, TrainConfig
 from ddpg.run.evaluate import Evaluation
 from ddpg.run.q_error import QError
 
@@ -88,6 +88,39 @@ def test_saved_configuration_is_taken_and_flags_win(run, run_dir, tmp_path, name
     assert second == {**first, "gamma": 0.5}
 
 
+def resolved(run, folder, *arguments):
+    """The settings of a run that these flags begin."""
+    short = ("--total-timesteps", 60, "--run-dir", folder, *SHORT)
+    assert run("train", *arguments, *short)[0] == 0
+    return json.loads((folder / "config.json").read_text())
+
+
+def test_an_algorithm_is_a_set_of_settings_and_other_flags_win(run, tmp_path):
+    td3 = resolved(run, tmp_path / "a", "--algorithm", "td3")
+    assert ALGORITHMS["td3"].items() <= td3.items()
+    assert "algorithm" not in td3
+    for n, order in enumerate(
+        (("--algorithm", "td3", "--critics", 3), ("--critics", 3, "--algorithm", "td3"))
+    ):
+        changed = resolved(run, tmp_path / f"b{n}", *order)
+        assert changed | {"critics": 2, "checksum": td3["checksum"]} == td3
+        assert changed["critics"] == 3
+    # The settings of a file come first, then the set, then the flags.
+    file = ("--config", tmp_path / "a", "--gamma", "0.5")
+    assert ALGORITHMS["td3"].items() <= resolved(run, tmp_path / "c", *file).items()
+    back = resolved(run, tmp_path / "d", *file, "--algorithm", "ddpg", "--actor-every", 4)
+    assert (ALGORITHMS["ddpg"] | {"actor_every": 4, "gamma": 0.5}).items() <= back.items()
+
+
+def test_a_run_goes_on_with_the_remedies_it_has(run, tmp_path):
+    resolved(run, tmp_path / "a", "--algorithm", "td3")
+    more = ("train", "--resume", tmp_path / "a", "--total-timesteps", 80)
+    assert run(*more, "--algorithm", "td3")[0] == 0
+    status, _, err = run(*more, "--algorithm", "ddpg")
+    assert status == 2
+    assert "--critics is 2 there" in err
+
+
 def test_run_folder_without_a_name_is_called_after_the_run(run, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     status, out, _ = run("train", "--total-timesteps", 20, "--seed", 5, *SHORT)
@@ -157,6 +190,15 @@ def test_every_flag_of_the_issue_is_there(run):
         "eval-episodes",
         "threads",
         "updates-per-step",
+        "algorithm",
+        "critics",
+        "target-noise",
+        "target-noise-clip",
+        "actor-every",
+        "n-step",
+        "critic-layer-norm",
+        "critic-weight-decay",
+        "grad-clip",
     ]
     assert [flag for flag in flags if f"--{flag} " not in out] == []
 

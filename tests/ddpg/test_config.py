@@ -39,6 +39,17 @@ NAN, INFINITY = float("nan"), float("inf")
         ("buffer_size", 0),
         ("updates_per_step", 0),
         ("compile", 1),
+        ("critics", 0),
+        ("critics", 2.0),
+        ("target_noise", -0.2),
+        ("target_noise", NAN),
+        ("target_noise_clip", -0.5),
+        ("actor_every", 0),
+        ("n_step", 0),
+        ("critic_layer_norm", 1),
+        ("critic_weight_decay", -1e-2),
+        ("grad_clip", -1.0),
+        ("grad_clip", INFINITY),
     ],
 )
 def test_bad_algorithm_setting_is_refused_by_name_and_value(name, value):
@@ -109,6 +120,8 @@ def test_misspelt_setting_is_refused_with_the_right_spelling():
         ("learning_rate", "'actor_lr' or 'critic_lr'"),
         ("learning_starts", "'warmup_steps'"),
         ("n_timesteps", "'total_timesteps'"),
+        ("policy_delay", "'actor_every'"),
+        ("target_policy_noise", "'target_noise'"),
     ],
 )
 def test_a_setting_of_another_library_is_answered_with_ours(name, meant):
@@ -125,7 +138,13 @@ def test_a_number_without_measure_is_refused_like_any_other(name, digits):
         assert len(str(error.value)) < 200
 
 
-@pytest.mark.parametrize("name", ["batch_size", "buffer_size", "warmup_steps", "updates_per_step"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("batch_size", "buffer_size", "warmup_steps", "updates_per_step"),
+        *("critics", "actor_every", "n_step"),
+    ],
+)
 def test_counts_are_numbers_that_numpy_can_hold(name):
     assert getattr(DDPGConfig(**{name: 2**63 - 1}), name) == 2**63 - 1
     with pytest.raises(

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from ddpg.noise import GaussianNoise, OUNoise
+from ddpg.noise import GaussianNoise, OUNoise, TargetNoise
 
 SCALE = np.array([0.2, 1.5])
 
@@ -55,6 +55,29 @@ def test_a_draw_belongs_to_its_caller(kind):
     noise()[:] = 1e6
     other()
     np.testing.assert_array_equal(noise(), other())
+
+
+def test_target_noise_is_clipped_per_dimension():
+    limit = np.array([0.3, 0.75])
+    noise = TargetNoise(SCALE, limit, 20_000, np.random.SeedSequence(3))
+    drawn = noise()
+    assert drawn.shape == (20_000, 2)
+    assert drawn.dtype == np.float32
+    assert (np.abs(drawn) <= limit.astype(np.float32)).all()
+    at_the_limit = (np.abs(drawn) == limit.astype(np.float32)).mean(axis=0)
+    # P(|N| > 1.5) and P(|N| > 0.5) of the normal distribution.
+    np.testing.assert_allclose(at_the_limit, [0.1336, 0.6171], atol=0.01)
+    inside = np.abs(drawn[:, 0]) < 0.1
+    assert inside.mean() == pytest.approx(0.3829, abs=0.01)  # P(|N| < 0.5)
+
+
+def test_target_noise_goes_on_from_its_state():
+    noise, other = (TargetNoise(SCALE, SCALE, 5, np.random.SeedSequence(n)) for n in (1, 2))
+    first = noise()
+    other.load_state_dict(noise.state_dict())
+    second = noise()
+    np.testing.assert_array_equal(other(), second)
+    assert not np.array_equal(first, second)
 
 
 def test_seeds_decide():

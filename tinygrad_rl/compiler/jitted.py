@@ -54,6 +54,9 @@ not used for longest."""
 _REPEATED = 8
 """After so many traces in a row that one thing caused, a warning names it."""
 
+_PLAIN = frozenset({int, bool, str, float, Size, type(None)})
+"""What is compared by its value."""
+
 
 def jit(function: Callable[..., Any]) -> "Jitted":
     """Compile a function of tensors: forward, backward and updates become one Numba function.
@@ -123,13 +126,19 @@ class Jitted:
         if mode.observers:
             # Whoever watches ops (another trace, a FLOP count, an explanation) wants to see them.
             return self._function(*args, **kwargs)
+        tensors: list[Tensor] = []
         of_args: list[Any] = [tuple]
         for argument in () if kwargs else args:
-            if type(argument) is not Tensor:
+            kind = type(argument)
+            if kind is Tensor:
+                tensors.append(argument)
+                of_args.append(_of_tensor(argument))
+            elif kind in _PLAIN:
+                of_args.append((kind, repr(argument)))
+            else:
                 break
-            of_args.append(_of_tensor(argument))
-        if len(of_args) > len(args):  # the usual call: all of them are tensors
-            tensors, key = list(args), (mode.grad, tuple(of_args), ())
+        if len(of_args) > len(args):  # the usual call: tensors, and settings beside them
+            key = (mode.grad, tuple(of_args), ())
         else:
             args, kwargs = _as_tensors(args), _as_tensors(kwargs)
             tensors = tensors_in((args, kwargs))
@@ -271,7 +280,7 @@ def _signature(tree: Any) -> Any:
         return (kind, *[_signature(v) for v in tree])
     if isinstance(tree, dict):
         return (kind, *[(k, _signature(v)) for k, v in tree.items()])
-    if kind in (int, bool, str, float, Size, type(None)):
+    if kind in _PLAIN:
         return kind, repr(tree)
     return kind, _Same(tree)
 

@@ -136,6 +136,7 @@ class _Recorder(Observer):
         self.backup: list[tuple[Tensor, np.ndarray[Any, Any], History, Any]] = []
         self.made: set[int] = set()
         self.created: set[int] = set()
+        self.made_on_memory: set[int] = set()  # by the id of the tensor: the array is another's
         self.views: set[int] = set()
         self.stale: dict[int, str] = {}
         self.first_grads: dict[int, tuple[Tensor, Tensor | None, bool]] = {}
@@ -183,7 +184,9 @@ class _Recorder(Observer):
         return value
 
     def _is_outside(self, tensor: Tensor) -> bool:
-        return id(tensor._array) not in self.made and id(tensor._array) not in self.created
+        key = id(tensor._array)
+        inside = key in self.made or key in self.created or id(tensor) in self.made_on_memory
+        return not inside
 
     # What the engine tells us.
 
@@ -204,6 +207,11 @@ class _Recorder(Observer):
     def on_create(self, tensor: Tensor) -> None:
         self.created.add(id(tensor._array))
         self.alive.append(tensor)
+
+    def on_alias(self, alias: Tensor, tensor: Tensor) -> None:
+        self.value(tensor)  # found outside under its own name, and with its own flag
+        self.made_on_memory.add(id(alias))
+        self.alive.append(alias)
 
     def on_random(self) -> None:
         raise TraceError(

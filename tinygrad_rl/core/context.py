@@ -60,6 +60,9 @@ class Observer:
     def on_create(self, tensor: "Tensor") -> None:
         """After a tensor was made of data that is no tensor's."""
 
+    def on_alias(self, alias: "Tensor", tensor: "Tensor") -> None:
+        """After a constant was made on `tensor`'s own memory."""
+
     def on_random(self) -> None:
         """Before random numbers are drawn for a tensor."""
 

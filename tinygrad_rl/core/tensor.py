@@ -458,7 +458,10 @@ def with_node(node: "Node", array: np.ndarray[Any, Any], storage: Storage | None
 
 def alias(tensor: Tensor) -> Tensor:
     """A constant on the tensor's own memory: a write to one of the two counts for both."""
-    return wrap(tensor._array, storage_of(tensor))
+    new = wrap(tensor._array, storage_of(tensor))
+    for observer in mode.observers:
+        observer.on_alias(new, tensor)
+    return new
 
 
 def storage_of(tensor: Tensor) -> Storage:

@@ -104,6 +104,37 @@ def test_grad_of_grad_and_frozen_and_stop_gradient_inside():
     assert w.grad is None and v.requires_grad
 
 
+@pytest.mark.parametrize(
+    "derivative",
+    [
+        lambda f, x, v: tg.value_and_grad(lambda t: f(t).sum(), x),
+        lambda f, x, v: tg.vjp(f, x, v),
+        lambda f, x, v: tg.jvp(f, x, v),
+        lambda f, x, v: (tg.jacobian(f, x),),
+        lambda f, x, v: (tg.hessian(lambda t: f(t).sum(), x),),
+        lambda f, x, v: tg.hvp(lambda t: f(t).sum(), x, v),
+    ],
+    ids=["value_and_grad", "vjp", "jvp", "jacobian", "hessian", "hvp"],
+)
+@pytest.mark.parametrize("outside", [False, True], ids=["argument", "outside"])
+def test_a_function_is_differentiated_inside_without_a_trace_at_each_call(derivative, outside):
+    w = weights(3, seed=3)
+
+    def step(x, v):
+        return derivative(lambda t: tg.sin(t * w) * t.sum(), w if outside else x, v)
+
+    compiled = tg.jit(step)
+    for seed in range(3):
+        x, v = np.random.default_rng(seed).normal(size=(2, 3))
+        expected = step(tg.from_numpy(x), tg.from_numpy(v))
+        for a, b in zip(compiled(x, v), expected, strict=True):
+            close(a, b, 1e-10)
+        with tg.no_grad():
+            w.assign_(-w)
+    assert compiled.cache_info().traces == 1
+    assert w.requires_grad and w.grad is None
+
+
 OPTIMIZERS = {
     "sgd": lambda p: tg.optim.SGD(p, 0.1, momentum=0.9, weight_decay=0.01, nesterov=True),
     "adam": lambda p: tg.optim.Adam(p, 0.01, weight_decay=0.1),

@@ -1,0 +1,1 @@
+"""The second lesson: the actor believes the critic, and what the critic should have said."""
