@@ -17,19 +17,21 @@ _EVALUATIONS = 5
 _STILL = 0.01
 """A share of the largest return, of either sign, that was seen so far."""
 
-_UPDATES, _EPISODES = 1000, 3
-"""What lasts so many updates, and whole episodes, does not pass by itself: actors that learned well
-had been saturated for 200 updates at the start."""
-_BEYOND = 0.1
+STEPS, EPISODES = 1000, 3
+"""What lasts so many steps, and whole episodes, does not pass by itself: actors that learned well
+had been saturated for 250 steps at the start."""
+BEYOND = 0.1
 """A share of what lies between the bounds. Near a bound, a Q that is right on average leaves it in
 two thirds of a batch."""
-_SATURATED = 0.95
+SATURATED = 0.95
 """More than the bang-bang policies had that earned well: up to 0.93 in MountainCarContinuous."""
 
 _REMEDIES = (
     "--algorithm td3 (that is --critics 2 --target-noise 0.2 --actor-every 2) or "
     "--critic-layer-norm"
 )
+"""Of Q. They do not help an actor that leaps: one of Pendulum with a learning rate of 0.1 stayed as
+saturated with either."""
 
 _Rows = Sequence[Mapping[str, float]]
 
@@ -97,7 +99,7 @@ def impossible_q(episodes: _Rows, bounds: tuple[float, float]) -> str | None:
     bounds : as `Replay.value_bounds` gives them. Where one is infinite (gamma 1), nothing is said.
     """
     low, high = bounds
-    margin = _BEYOND * (high - low)
+    margin = BEYOND * (high - low)
     if not math.isfinite(margin):
         return None
     lowest, highest = low - margin, high + margin
@@ -107,8 +109,8 @@ def impossible_q(episodes: _Rows, bounds: tuple[float, float]) -> str | None:
     return (
         f"Q has become impossible: it says {_number(_mean(last, 'mean_q'))} on average, while "
         f"rewards like those seen sum up to something between {_number(low)} and {_number(high)}, "
-        "and the actor follows it to wherever it says too much; what helps is a smaller "
-        f"--critic-lr or --tau, or {_REMEDIES}"
+        f"and the actor follows it to wherever it says too much; what helps is {_REMEDIES}, or a "
+        "smaller --tau or --critic-lr"
     )
 
 
@@ -123,7 +125,7 @@ def saturated_actor(episodes: _Rows) -> str | None:
     ----------
     episodes : the run's table.
     """
-    last = _lasting(episodes, lambda row: row["saturation"] > _SATURATED)
+    last = _lasting(episodes, lambda row: row["saturation"] > SATURATED)
     if not last:
         return None
     untrained = list(takewhile(lambda row: row["updates"] == 0, episodes)) or episodes[:1]
@@ -134,18 +136,18 @@ def saturated_actor(episodes: _Rows) -> str | None:
         f"the actor is saturated: {100 * _mean(last, 'saturation'):.0f} % of its actions lie at a "
         "bound, where tanh is flat and hardly passes a gradient on, and an episode brings "
         f"{_number(now)}, no more than before the first update ({_number(before)}); what helps is "
-        f"a smaller --actor-lr, or {_REMEDIES}"
+        f"a smaller --actor-lr, and where Q is wrong (q_bias in evaluations.csv) {_REMEDIES}"
     )
 
 
 def _lasting(episodes: _Rows, holds: Callable[[Mapping[str, float]], bool]) -> _Rows:
     """The last episodes in each of which it held, if these are enough; else none."""
     last: list[Mapping[str, float]] = []
-    updates = 0.0
+    steps = 0.0
     for row in takewhile(holds, reversed(episodes)):
         last.append(row)
-        updates += row["updates"]
-        if updates >= _UPDATES and len(last) >= _EPISODES:
+        steps += row["length"]
+        if steps >= STEPS and len(last) >= EPISODES:
             return last
     return []
 
