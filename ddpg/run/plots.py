@@ -67,7 +67,7 @@ def _draw_q_error(axes: Axes, evaluations: _Rows) -> None:
     axes.yaxis.set_major_formatter(_percent)
     axes.set_ylabel("Q too high by")
     axes.grid(alpha=0.25)
-    axes.legend(loc="best", framealpha=0.9)
+    axes.legend(loc="best", ncols=2, framealpha=0.9)
 
 
 def _percent(value: float, _place: float) -> str:

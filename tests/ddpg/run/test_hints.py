@@ -1,9 +1,13 @@
 import math
 
+import numpy as np
 import pytest
 
 from ddpg.config import ALGORITHMS, TrainConfig, config_to_dict
+from ddpg.run import folder, hints
+from ddpg.run.checkpoint import load_agent
 from ddpg.run.hints import Hints, impossible_q, no_reward_found, saturated_actor
+from tests.ddpg.run.runs import begin, config, quiet, without_drawing
 
 NAN = math.nan
 
@@ -132,16 +136,16 @@ def test_words_about_the_actor_have_what_was_seen_and_what_helps():
 
 def test_each_hint_is_given_once():
     said = []
-    hints, both = Hints(said.append), [(300.0, 1.0, -1400.0)]
+    given, both = Hints(said.append), [(300.0, 1.0, -1400.0)]
     for count in range(1, 20):
-        hints.after_episode(rows(*WARM_UP, *both * count), PENDULUM)
+        given.after_episode(rows(*WARM_UP, *both * count), PENDULUM)
     assert [text.split(":")[0] for text in said] == [
         "Q has become impossible",
         "the actor is saturated",
     ]
     still = evaluations(*[0.0] * 5)
-    hints.after_evaluation(episodes(0.0), still)
-    hints.after_evaluation(episodes(0.0, 0.0), still)
+    given.after_evaluation(episodes(0.0), still)
+    given.after_evaluation(episodes(0.0, 0.0), still)
     assert len(said) == 3
 
 
@@ -153,3 +157,26 @@ def test_named_flags_exist_and_td3_is_what_is_said():
     assert names <= set(known)
     for name in ("critics", "target_noise", "actor_every"):
         assert f"--{name.replace('_', '-')} {ALGORITHMS['td3'][name]}" in words
+
+
+def test_a_run_without_evaluations_gives_hints_too(tmp_path, monkeypatch):
+    """At the ends of episodes, with the bounds of the rewards seen until then; and once."""
+    asked = []
+
+    def said(episodes, bounds):
+        asked.append((len(episodes), bounds))
+        return "Q is wrong" if len(episodes) >= 3 else None
+
+    monkeypatch.setattr(hints, "impossible_q", said)
+    console = quiet()
+    settings = config(eval_every=0, total_timesteps=150)
+    with without_drawing():
+        log = begin(tmp_path, settings, console)
+    assert console.file.getvalue() == "Q is wrong\n"
+    assert [count for count, _ in asked] == [1, 2, 3]
+    agent, _ = load_agent(tmp_path)
+    done = int(log.episodes[2]["step"])
+    transitions = np.fromfile(tmp_path / folder.TRANSITIONS, "<f4").reshape(-1, agent.replay.width)
+    agent.replay.restore(transitions[:done])
+    expected = agent.replay.value_bounds(settings.ddpg.gamma)
+    assert asked[-1][1] == pytest.approx(expected)
