@@ -25,12 +25,12 @@ from rich.table import Table
 HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "learning"
 
-COMMON = "--hidden 256 256 --batch-size 256 --tau 0.005 --gamma 0.99 --noise-std 0.1"
-ALGORITHMS = {
-    "ddpg": "--algorithm ddpg --actor-lr 1e-3 --critic-lr 1e-3",
-    "td3": "--algorithm td3 --actor-lr 3e-4 --critic-lr 3e-4",
-}
-"""The settings of Tianshou's DDPG and of sfujim/TD3, but for the warm-up, which is the task's."""
+ALGORITHMS = ("ddpg", "td3")
+SETTINGS = (
+    "--hidden 400 300 --batch-size 100 --actor-lr 1e-3 --critic-lr 1e-3 --tau 0.005 --gamma 0.99"
+    " --noise gaussian --noise-std 0.1"
+)
+"""Those of Fujimoto et al. 2018 for "Our DDPG" and TD3 alike: only the remedies differ."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class Run:
         return [
             *("train", "--run-dir", str(folder), "--env-id", task.env_id, "--seed", str(self.seed)),
             *("--total-timesteps", str(task.steps), "--warmup-steps", str(task.warmup)),
-            *("--eval-every", "5000", *COMMON.split(), *ALGORITHMS[self.algorithm].split()),
+            *("--eval-every", "5000", "--algorithm", self.algorithm, *SETTINGS.split()),
         ]
 
 
@@ -131,7 +131,7 @@ def main() -> None:
     )
     names = [task.env_id for task in TASKS]
     parser.add_argument("--tasks", nargs="+", choices=names, default=names)
-    parser.add_argument("--algorithms", nargs="+", choices=ALGORITHMS, default=list(ALGORITHMS))
+    parser.add_argument("--algorithms", nargs="+", choices=ALGORITHMS, default=ALGORITHMS)
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--runs", type=Path, default=HERE / "runs", help="folder of the runs")
     options = parser.parse_args()
