@@ -17,6 +17,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.progress import track
@@ -94,8 +95,8 @@ def last_evaluations(run: Run) -> list[dict[str, float]]:
     return [row for row in rows if row["step"] > 0.75 * run.task.steps]
 
 
-def summarise(runs: Sequence[Run]) -> Iterator[dict[str, object]]:
-    """For each task and algorithm: each seed's last return, and the mean of its last quarter."""
+def summarise(runs: Sequence[Run]) -> Iterator[dict[str, Any]]:
+    """For each task and algorithm: each seed's last return, and means of its last quarter."""
     for task in TASKS:
         for algorithm in ALGORITHMS:
             rows = [last_evaluations(r) for r in runs if (r.task, r.algorithm) == (task, algorithm)]
@@ -108,19 +109,30 @@ def summarise(runs: Sequence[Run]) -> Iterator[dict[str, object]]:
                     "last": [round(r[-1]["mean"], 1) for r in done],
                     "last_quarter": [round(mean, 1) for mean in means],
                     "mean_of_last": round(statistics.mean(r[-1]["mean"] for r in done), 1),
+                    **{
+                        name: [round(statistics.mean(row[name] for row in r), 2) for r in done]
+                        for name in ("q_bias", "q_rank")
+                    },
                     "published_td3": task.published,
                 }
 
 
-def show(rows: Sequence[dict[str, object]]) -> None:
+def show(rows: Sequence[dict[str, Any]]) -> None:
     """Print the summary."""
     table = Table("task", "steps", "algorithm", "each seed at the end", "mean", "last quarter")
-    table.add_column("published, TD3")
+    for header in ("Q too high by", "Q's rank correlation", "published, TD3"):
+        table.add_column(header)
+
+    def joined(form: str, values: Sequence[float]) -> str:
+        return ", ".join(format(value, form) for value in values)
+
     for row in rows:
-        each, quarter = ([f"{x:,.0f}" for x in row[k]] for k in ("last", "last_quarter"))
-        mean = f"{row['mean_of_last']:,.0f}"
-        words = str(row["task"]), f"{row['steps']:,}", str(row["algorithm"])
-        table.add_row(*words, ", ".join(each), mean, ", ".join(quarter), str(row["published_td3"]))
+        table.add_row(
+            *(str(row["task"]), f"{row['steps']:,}", str(row["algorithm"])),
+            *(joined(",.0f", row["last"]), f"{row['mean_of_last']:,.0f}"),
+            *(joined(",.0f", row["last_quarter"]), joined("+.0%", row["q_bias"])),
+            *(joined(".2f", row["q_rank"]), row["published_td3"]),
+        )
     Console().print(table)
 
 

@@ -154,9 +154,10 @@ class Replay:
 
     def add_row(self, row: np.ndarray) -> None:
         """Store a transition that is known to be right, (width,), as `last_rows` gave it."""
-        self._rows[self._added % self.capacity] = row
+        place = self._added % self.capacity
+        self._rows[place] = row
         self._added += 1
-        reward = float(row[self._reward_column])
+        reward = float(self._rows[place, self._reward_column])  # as float32, as a restore finds it
         self._see(reward, reward, bool(row[self._terminated_column]))
 
     def _see(self, lowest: float, highest: float, terminates: bool) -> None:

@@ -1,6 +1,7 @@
-"""`ddpg evaluate`: how good the policy of a run is."""
+"""`ddpg evaluate`: how good the policy of a run is, and whether its Q knows it."""
 
 import json
+import math
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,6 +17,10 @@ class Evaluate:
     """Play episodes with the policy of a run, without noise, from fixed start states.
 
     ddpg evaluate runs/p1 --episodes 100
+
+    Prints their returns, and how far Q was off along them: what it says too
+    much, in percent of the discounted return that followed, and whether it puts
+    the states in the right order (rank correlation 1).
     """
 
     run_dir: Path
@@ -28,7 +33,8 @@ class Evaluate:
     """Take the model of the best evaluation in training. The last one is the default: it is what
     the literature reports, and the best was picked by its luck on the evaluation's start states."""
     json: bool = False
-    """Print one JSON object: env_id, episodes, mean_return, std_return, returns."""
+    """Print one JSON object: env_id, episodes, mean_return, std_return, returns, and q_bias,
+    q_spread, q_rank, q_tail, dead_units as in a run's evaluations.csv."""
 
     @classmethod
     def from_flags(cls, given: Mapping[str, Any]) -> Self:
@@ -48,18 +54,25 @@ class Evaluate:
     def run(self) -> int:
         """Exit status."""
         from ddpg.run.checkpoint import load_agent
-        from ddpg.run.evaluate import evaluate
+        from ddpg.run.evaluate import evaluate_agent
         from ddpg.spaces import make_env
 
         agent, config = load_agent(self.run_dir, self.best)
         env = make_env(config.env_id)
         tell = partial(print, file=sys.stderr)
-        returns = evaluate(agent.act, env, self.episodes, self.seed, tell=tell)
+        evaluation = evaluate_agent(agent, env, self.episodes, self.seed, tell=tell)
         env.close()
+        returns, error = evaluation.returns, evaluation.q_error
         mean, std = float(returns.mean()), float(returns.std())
         if self.json:
             result = {"env_id": config.env_id, "episodes": self.episodes, "mean_return": mean}
-            print(json.dumps({**result, "std_return": std, "returns": returns.tolist()}))
+            q = error._asdict() | {"dead_units": evaluation.dead_units}
+            # What is not finite has no spelling in JSON.
+            q = {name: value if math.isfinite(value) else None for name, value in q.items()}
+            print(json.dumps({**result, "std_return": std, "returns": returns.tolist(), **q}))
         else:
             print(f"{config.env_id}: return {mean:,.1f} ± {std:,.1f} over {self.episodes} episodes")
+            print(f"Q along them: {error}, spread {100 * error.q_spread:,.0f} %")
+            if (own := round(100 * error.q_tail)) > 0:
+                print(f"(episodes were cut off: {own} % of what followed is Q's own word for it)")
         return 0

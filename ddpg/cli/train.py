@@ -35,7 +35,7 @@ class Train:
     What is in the folder afterwards:
       config.json          every setting
       metrics.csv          a row per training episode
-      evaluations.csv      a row per evaluation, without noise
+      evaluations.csv      a row per evaluation, without noise, and how far Q was off
       learning_curve.png   both, drawn
       model.safetensors    the networks and their optimizers, after the last finite update
       best.safetensors     the same, with the best evaluation so far

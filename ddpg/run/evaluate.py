@@ -1,11 +1,21 @@
-"""How good is a policy? Its returns over episodes with fixed start states, without noise."""
+"""How good a policy is, and whether its Q knows it.
+
+    evaluate(agent.act, env, 10)       # returns
+    evaluate_agent(agent, env, 10)     # and how far Q was off along the same episodes
+
+Episodes have fixed start states, and there is no noise.
+"""
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import numpy as np
 
+import tinygrad_rl as tg
+from ddpg.agent import DDPG
 from ddpg.errors import TrainingError
+from ddpg.run.q_error import QError, compare, q_error
 from ddpg.spaces import Env
 
 FIRST_SEED = 1000
@@ -15,9 +25,46 @@ runs, and moments of one run, are compared on the same start states."""
 LONGEST = 20_000
 """Steps after which an episode is cut off: ten times what the longest ones of gymnasium have."""
 
+_STATES_FOR_UNITS = 100
+"""About so many states of each episode show which of the critic's units are dead."""
+
+Act = Callable[[np.ndarray], np.ndarray]
+
+
+class Rollout(NamedTuple):
+    """An episode as it was played.
+
+    Attributes
+    ----------
+    obs : all observations, the last one included: float32, (steps + 1, obs_dim).
+    rewards : float64, (steps,).
+    terminated : whether the last observation has no future.
+    ended : False if the episode was still going on when it was cut off.
+    """
+
+    obs: np.ndarray
+    rewards: np.ndarray
+    terminated: bool
+    ended: bool
+
+
+class Evaluation(NamedTuple):
+    """What an evaluation of an agent found out.
+
+    Attributes
+    ----------
+    returns : undiscounted, float64, (episodes,).
+    q_error : of the critic that the actor follows, at the actor's own actions.
+    dead_units : share of that critic's hidden units that are 0 in all of these episodes.
+    """
+
+    returns: np.ndarray
+    q_error: QError
+    dead_units: float
+
 
 def evaluate(
-    act: Callable[[np.ndarray], np.ndarray],
+    act: Act,
     env: Env,
     episodes: int,
     first_seed: int = FIRST_SEED,
@@ -38,14 +85,66 @@ def evaluate(
     ------
     TrainingError : if the environment raises, with the episode's seed and the step.
     """
-    returns: list[float] = []
-    for seed in range(first_seed, first_seed + episodes):
-        total, ended = _episode(act, env, seed, longest)
-        returns.append(total)
-        if not ended:
-            tell(_endless(seed, len(returns), longest))
+    played = _rollouts(act, env, episodes, first_seed, longest, tell)
+    return np.array([rollout.rewards.sum() for rollout in played])
+
+
+def evaluate_agent(
+    agent: DDPG,
+    env: Env,
+    episodes: int,
+    first_seed: int = FIRST_SEED,
+    longest: int = LONGEST,
+    tell: Callable[[str], object] = warnings.warn,
+) -> Evaluation:
+    """The same, and Q's error along these episodes; the agent is as it was.
+
+    Parameters
+    ----------
+    agent : acts without noise.
+    env, episodes, first_seed, longest, tell : as in `evaluate`.
+
+    Raises
+    ------
+    TrainingError : as `evaluate`.
+    """
+    returns, compared, some_obs = [], [], []
+    for rollout in _rollouts(agent.act, env, episodes, first_seed, longest, tell):
+        returns.append(rollout.rewards.sum())
+        values = _values(agent, rollout.obs)
+        compared.append(compare(values, rollout.rewards, rollout.terminated, agent.config.gamma))
+        some_obs.append(rollout.obs[:: len(rollout.obs) // _STATES_FOR_UNITS + 1])
+    return Evaluation(np.array(returns), q_error(compared), _dead_units(agent, some_obs))
+
+
+def _values(agent: DDPG, obs: np.ndarray) -> np.ndarray:
+    """What Q says at the actor's actions, (n,)."""
+    rows = tg.from_numpy(obs)
+    # Eagerly: a compiled form would be one for each length of an episode.
+    with tg.no_grad(), np.errstate(over="ignore", invalid="ignore"):
+        return agent.critics[0](rows, agent.actor(rows)).numpy()[:, 0]
+
+
+def _dead_units(agent: DDPG, some_obs: list[np.ndarray]) -> float:
+    rows = tg.from_numpy(np.concatenate(some_obs))
+    with tg.no_grad(), np.errstate(over="ignore", invalid="ignore"):
+        return agent.critics[0].dead_units(rows, agent.actor(rows))
+
+
+def _rollouts(
+    act: Act,
+    env: Env,
+    episodes: int,
+    first_seed: int,
+    longest: int,
+    tell: Callable[[str], object],
+) -> Iterator[Rollout]:
+    for count, seed in enumerate(range(first_seed, first_seed + episodes), start=1):
+        rollout = _rollout(act, env, seed, longest)
+        yield rollout
+        if not rollout.ended:
+            tell(_endless(seed, count, longest))
             break
-    return np.array(returns)
 
 
 def _endless(seed: int, count: int, longest: int) -> str:
@@ -56,24 +155,22 @@ def _endless(seed: int, count: int, longest: int) -> str:
     )
 
 
-def _episode(
-    act: Callable[[np.ndarray], np.ndarray], env: Env, seed: int, longest: int
-) -> tuple[float, bool]:
-    """Return so far, and whether the episode ended."""
-    total, step = 0.0, 0
+def _rollout(act: Act, env: Env, seed: int, longest: int) -> Rollout:
+    observations: list[np.ndarray] = []
+    rewards: list[float] = []
+    terminated = truncated = False
     try:
-        obs, _ = env.reset(seed=seed)
-        while step < longest:
-            step += 1
-            # A copy: some environments give one array again and again.
-            obs, reward, terminated, truncated, _ = env.step(act(np.array(obs)))
-            total += float(reward)
-            if terminated or truncated:
-                return total, True
+        # Copies: some environments give one array again and again.
+        observations.append(np.array(env.reset(seed=seed)[0]))
+        while len(rewards) < longest and not (terminated or truncated):
+            obs, reward, terminated, truncated, _ = env.step(act(observations[-1]))
+            rewards.append(float(reward))
+            observations.append(np.array(obs))
+        seen = np.array(observations, dtype=np.float32)
     except Exception as error:
         said = " ".join(str(error).split())
         raise TrainingError(
-            f"the environment raised {type(error).__name__} in step {step} of the evaluation's "
-            f"episode from seed {seed}: {said}"
+            f"the environment raised {type(error).__name__} in step {len(observations)} of the "
+            f"evaluation's episode from seed {seed}: {said}"
         ) from error
-    return total, False
+    return Rollout(seen, np.array(rewards), bool(terminated), bool(terminated or truncated))

@@ -6,20 +6,24 @@ from pathlib import Path
 from signal import Signals
 from typing import Any
 
-import numpy as np
-
 from ddpg.agent import METRICS
 from ddpg.learn import Step
+from ddpg.run.evaluate import Evaluation
 from ddpg.run.folder import EVALUATIONS_TABLE, METRICS_TABLE
 from ddpg.run.progress import TrainProgress
+from ddpg.run.q_error import QError
 from ddpg.run.tables import Table
 
 EPISODE_COLUMNS = ("step", "episode", "return", "length", "updates", *METRICS)
 """Of `metrics.csv`: the step that ended the episode, its number from 1, its undiscounted return
 and length, the updates made during it, and the mean of what they reported (nan in the warm-up)."""
 
-EVALUATION_COLUMNS = ("step", "mean", "std", "min", "max", "episodes")
-"""Of `evaluations.csv`: after which step, and the returns' statistics."""
+EVALUATION_COLUMNS = (
+    *("step", "mean", "std", "min", "max", "episodes"),
+    *(*QError._fields, "dead_units"),
+)
+"""Of `evaluations.csv`: after which step, the returns' statistics, how far Q was off along these
+episodes, and the share of its units that were 0 in all of them."""
 
 
 class RunLog:
@@ -100,8 +104,9 @@ class RunLog:
         """The present episode will not end: its updates belong to no row."""
         self._forget()
 
-    def evaluation(self, step: int, returns: np.ndarray) -> None:
-        """Take in the returns of one evaluation, shape (episodes,)."""
+    def evaluation(self, step: int, evaluation: Evaluation) -> None:
+        """Take in one evaluation, made after `step`."""
+        returns, error = evaluation.returns, evaluation.q_error
         row = {
             "step": step,
             "mean": float(returns.mean()),
@@ -109,9 +114,11 @@ class RunLog:
             "min": float(returns.min()),
             "max": float(returns.max()),
             "episodes": len(returns),
+            **error._asdict(),
+            "dead_units": evaluation.dead_units,
         }
         self._evaluation_table.append(row)
-        self._show().evaluation(step, row["mean"], row["std"])
+        self._show().evaluation(step, row["mean"], row["std"], error)
 
     def is_best(self) -> bool:
         """Whether no evaluation before the last one had a mean as high."""

@@ -17,9 +17,9 @@ from ddpg.errors import DivergedError, TrainingError
 from ddpg.learn import learn, retrace
 from ddpg.run import folder, plots
 from ddpg.run.checkpoint import Checkpoint
-from ddpg.run.evaluate import evaluate
+from ddpg.run.evaluate import evaluate_agent
 from ddpg.run.finite import LastFinite, is_finite
-from ddpg.run.hints import hint
+from ddpg.run.hints import Hints
 from ddpg.run.log import RunLog
 from ddpg.run.process import Stop
 from ddpg.run.progress import TrainProgress
@@ -58,7 +58,7 @@ class Loop:
         self._place, self._log = point.place, point.log
         self._finite = LastFinite(parts.agent, point.place.step)
         self._saved_at = -1
-        self._hinted = False
+        self._hints = Hints(progress.say)
 
     def run(self) -> RunLog:
         """Learn until the end, or until stopped.
@@ -130,6 +130,9 @@ class Loop:
         for step in steps if self._stop.signal is None else ():
             self._point.transitions.append()
             self._log.step(step)
+            if step.episode is not None:
+                bounds = agent.replay.value_bounds(config.ddpg.gamma)
+                self._hints.after_episode(self._log.episodes, bounds)
             self._finite.keep(step.number)
             if step.number == config.ddpg.warmup_steps:
                 self._tell_compiling()
@@ -153,20 +156,18 @@ class Loop:
         parts = self._parts
         self._check_finite()
         try:
-            returns = evaluate(
-                parts.agent.act,
+            evaluation = evaluate_agent(
+                parts.agent,
                 parts.evaluation_env,
                 parts.config.eval_episodes,
                 tell=self._progress.say,
             )
         except TrainingError as error:
             raise TrainingError(f"step {self._place.step}: {error}") from error
-        self._log.evaluation(self._place.step, returns)
+        self._log.evaluation(self._place.step, evaluation)
         if self._log.is_best():
             self._point.best.save(parts.agent)
-        if not self._hinted and (text := hint(self._log.episodes, self._log.evaluations)):
-            self._progress.say(text)
-            self._hinted = True
+        self._hints.after_evaluation(self._log.episodes, self._log.evaluations)
 
     def _save(self) -> None:
         """A checkpoint, unless there is one of this step."""

@@ -3,6 +3,7 @@
 Everything goes to standard error, so that standard output stays for results.
 """
 
+import math
 import sys
 import time
 from contextlib import suppress
@@ -10,9 +11,13 @@ from typing import IO, Any, Self, TextIO, cast
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.table import Column
 from rich.text import Text
 
+from ddpg.run.q_error import QError
+
 _REDRAW_SECONDS = 0.2
+_NO_Q = "Q -"
 
 
 class ProgressConsole(Console):
@@ -72,7 +77,7 @@ class _LiveBar:
 
 
 class TrainProgress(_LiveBar):
-    """A training run's bar: steps, the last returns, steps per second, time left.
+    """A training run's bar: steps, the last returns, what Q says too much, speed, time left.
 
     If the console is no terminal, only evaluations are printed.
     """
@@ -85,13 +90,14 @@ class TrainProgress(_LiveBar):
             TextColumn("return {task.fields[episode]}"),
             TextColumn("eval {task.fields[evaluation]}"),
             TextColumn("{task.fields[note]}"),
-            _Speed(),
+            _Speed(table_column=Column(no_wrap=True)),  # else it shrinks with the bar
         )
         self._console = console
         self._task = self._bar.add_task(
-            "", total=total_steps, completed=done, episode="-", evaluation="-", note=""
+            "", total=total_steps, completed=done, episode="-", evaluation="-", note=_NO_Q
         )
         self._steps = done
+        self._q = _NO_Q
 
     def __exit__(self, *error: object) -> None:
         self._bar.update(self._task, completed=self._steps)
@@ -101,10 +107,10 @@ class TrainProgress(_LiveBar):
         """`step` environment steps are done."""
         self._steps = step
         if self._is_due():
-            self._bar.update(self._task, completed=step, note="", refresh=True)
+            self._bar.update(self._task, completed=step, note=self._q, refresh=True)
 
     def note(self, text: str) -> None:
-        """What comes before the next step takes its time, once."""
+        """What comes before the next step takes its time, once; said in the place of Q's error."""
         self._bar.update(self._task, completed=self._steps, note=text, refresh=True)
 
     def say(self, text: str) -> None:
@@ -115,11 +121,12 @@ class TrainProgress(_LiveBar):
         """A training episode ended."""
         self._bar.update(self._task, episode=f"{episode_return:,.0f}")
 
-    def evaluation(self, step: int, mean: float, std: float) -> None:
-        """An evaluation ended."""
-        self._bar.update(self._task, evaluation=f"{mean:,.0f}")
+    def evaluation(self, step: int, mean: float, std: float, error: QError) -> None:
+        """An evaluation ended, with these returns, and Q was off by so much."""
+        self._q = f"Q {_percent(error.q_bias)}"
+        self._bar.update(self._task, evaluation=f"{mean:,.0f}", note=self._q)
         if self._bar.disable:
-            self._console.print(f"step {step:,}: return {mean:,.1f} ± {std:,.1f}", highlight=False)
+            self.say(f"step {step:,}: return {mean:,.1f} ± {std:,.1f}, Q {error}")
 
 
 class StageProgress(_LiveBar):
@@ -148,3 +155,12 @@ class StageProgress(_LiveBar):
 class _Speed(ProgressColumn):
     def render(self, task: Task) -> Text:
         return Text(f"{task.speed or 0:,.0f} steps/s")
+
+
+def _percent(share: float) -> str:
+    """In few characters, for the bar."""
+    if math.isnan(share):
+        return "nan"
+    if abs(share) < 10.0:
+        return f"{100 * share:+.0f} %"
+    return ">999 %" if share > 0.0 else "<-999 %"

@@ -1,5 +1,6 @@
 import errno
 import json
+import re
 import subprocess
 import sys
 from importlib import metadata
@@ -12,6 +13,8 @@ import ddpg
 from ddpg import cli
 from ddpg.cli.train import run_name
 from ddpg.config import ALGORITHMS, TrainConfig
+from ddpg.run.evaluate import Evaluation
+from ddpg.run.q_error import QError
 
 SHORT = ["--hidden", "8", "8", "--warmup-steps", "50", "--eval-every", "0", "--no-compile"]
 
@@ -41,7 +44,10 @@ def test_train_writes_a_run_and_evaluate_reads_it(run, run_dir):
     assert status == 0
     assert err == ""
     result = json.loads(out)
-    assert list(result) == ["env_id", "episodes", "mean_return", "std_return", "returns"]
+    assert list(result) == [
+        *("env_id", "episodes", "mean_return", "std_return", "returns"),
+        *("q_bias", "q_spread", "q_rank", "q_tail", "dead_units"),
+    ]
     assert (result["env_id"], result["episodes"]) == ("Pendulum-v1", 3)
     assert len(result["returns"]) == 3
     assert result["mean_return"] == pytest.approx(np.mean(result["returns"]))
@@ -49,11 +55,27 @@ def test_train_writes_a_run_and_evaluate_reads_it(run, run_dir):
     assert run("evaluate", run_dir, "--episodes", 3, "--seed", 8, "--json")[1] != out
 
 
-def test_evaluate_without_json_is_one_line(run, run_dir):
+def test_evaluate_without_json_is_said_in_words(run, run_dir):
+    """Q was hardly trained: it says nearly 0 where more than -1000 follows."""
     status, out, _ = run("evaluate", run_dir, "--episodes", 2)
     assert status == 0
-    assert out.startswith("Pendulum-v1: return -")
-    assert out.count("\n") == 1
+    returns, q, tail = out.splitlines()
+    assert returns.startswith("Pendulum-v1: return -")
+    assert re.fullmatch(r"Q along them: \d+ % too high, rank correlation -?0.\d\d, spread \d+ %", q)
+    assert tail == "(episodes were cut off: 23 % of what followed is Q's own word for it)"
+
+
+def test_what_is_not_finite_is_null_in_json(run, run_dir, monkeypatch):
+    def evaluate_agent(*_, **__):
+        return Evaluation(np.zeros(2), QError(np.inf, np.nan, np.nan, 0.0), 0.5)
+
+    monkeypatch.setattr(ddpg.run.evaluate, "evaluate_agent", evaluate_agent)
+    _, out, _ = run("evaluate", run_dir, "--episodes", 2, "--json")
+    result = json.loads(out, parse_constant=pytest.fail)
+    assert [result[name] for name in QError._fields] == [None, None, None, 0.0]
+    assert run("evaluate", run_dir, "--episodes", 2)[1].splitlines()[1:] == [
+        "Q along them: not finite, spread nan %"
+    ]
 
 
 @pytest.mark.parametrize("name", ["config.json", "."])

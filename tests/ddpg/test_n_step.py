@@ -122,6 +122,12 @@ def test_no_value_lies_beyond_the_best_reward_for_ever(rewards, terminated, expe
         assert bounds(rewards, restored=True) == pytest.approx(expected)
 
 
+def test_bounds_are_the_same_after_a_restore_to_the_last_bit():
+    replay, other = filled([(0, 0.1, "goes on"), (1, -1 / 3, "goes on")], 9), Replay(1, 1, 9)
+    other.restore(replay.last_rows(2))
+    assert replay.value_bounds(GAMMA) == other.value_bounds(GAMMA)
+
+
 def test_without_a_discount_only_the_sign_bounds_a_sum():
     assert bounds([-1.0, 0.0], gamma=1.0) == (-np.inf, 0.0)
     assert bounds([1.0, 2.0], gamma=1.0, terminated=True) == (1.0, np.inf)

@@ -8,7 +8,8 @@ import pytest
 
 from ddpg import DDPGConfig, cli
 from ddpg.config import RESUMABLE, TrainConfig
-from ddpg.run import evaluate, transitions
+from ddpg.run import evaluate, hints, q_error, transitions
+from ddpg.run.log import EPISODE_COLUMNS, EVALUATION_COLUMNS
 from ddpg.run.train import train
 from tests.docs.test_readme import fenced_blocks
 
@@ -50,7 +51,7 @@ def test_commands_do_what_they_say_in_their_order(tmp_path, monkeypatch, capsys)
         assert end.value.code in (0, None), (arguments, capsys.readouterr().err)
     train(TrainConfig(total_timesteps=2000, seed=1), Path("never-ended"))
     assert files_in(Path("runs/p2")) == files_in(Path("never-ended"))
-    assert len((tmp_path / "runs/p1/checkpoint/replay.f32").read_bytes()) == 1500 * 36
+    assert len((tmp_path / "runs/p1/checkpoint/replay.f32").read_bytes()) == 1500 * 40
 
 
 def test_folder_is_the_one_on_the_page(tmp_path):
@@ -62,6 +63,12 @@ def test_folder_is_the_one_on_the_page(tmp_path):
     assert {*files_in(tmp_path), *earlier} == tree()
 
 
+def test_columns_are_those_of_the_tables():
+    rows = re.findall(r"^\| (`.+?`) \| .* \|$", PAGE, re.MULTILINE)
+    names = [name for row in rows for name in re.findall(r"`(\w+)`", row)]
+    assert sorted(names) == sorted((*EPISODE_COLUMNS, *EVALUATION_COLUMNS))
+
+
 def test_settings_that_may_change_are_those_on_the_page():
     (sentence,) = re.findall(r"keeps its settings; (.*?) can be changed", TEXT)
     flags = re.findall(r"`--([\w-]+)`", sentence)
@@ -71,6 +78,10 @@ def test_settings_that_may_change_are_those_on_the_page():
 def test_numbers_are_those_of_the_code():
     assert f"each block of {transitions.BLOCK:,} transitions" in TEXT
     assert f"not ended after {evaluate.LONGEST:,} steps" in TEXT
+    assert f"or of {q_error.SMALLEST_SCALE:.0f} where that is larger" in TEXT
+    assert f"for {hints.STEPS:,} steps, and {hints.EPISODES} episodes at least" in TEXT
+    assert f"more than {100 * hints.BEYOND:.0f} % of the range" in TEXT
+    assert f"more than {100 * hints.SATURATED:.0f} % of its actions" in TEXT
     assert TrainConfig().eval_episodes == 10
     assert "luck on ten start states" in TEXT
     assert evaluate.FIRST_SEED + 100 <= 5000  # the page's --seed: none of an evaluation's

@@ -13,6 +13,7 @@ from ddpg.config import read_config
 from ddpg.errors import UsageError
 from ddpg.run import checkpoint, folder
 from ddpg.run.checkpoint import load_agent
+from ddpg.run.log import EVALUATION_COLUMNS
 from ddpg.run.train import opened
 from tests.ddpg.run.runs import (
     assert_same_run,
@@ -372,13 +373,15 @@ def test_a_run_whose_checkpoint_was_removed_does_not_begin_again(tmp_path, run):
     assert files_of(tmp_path / "run") == before
 
 
+_HEADER = (",".join(EVALUATION_COLUMNS) + "\n").encode()
+_ONES = [b"1"] * len(EVALUATION_COLUMNS)
 TABLES = {
     "no header": b"\n",
     "another header": b"step\n",
     "not ASCII": "step,naïve\n1,2\n".encode(),
     "too few cells": b"step\n1\n",
-    "a number of many digits": b"step,mean,std,min,max,episodes\n" + b"9" * 5000 + b",1,1,1,1,1\n",
-    "words": b"step,mean,std,min,max,episodes\n1,1,1,1,1,one\n",
+    "a number of many digits": _HEADER + b",".join([b"9" * 5000, *_ONES[1:]]) + b"\n",
+    "words": _HEADER + b",".join([*_ONES[1:], b"one"]) + b"\n",
 }
 
 

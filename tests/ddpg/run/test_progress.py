@@ -1,29 +1,43 @@
 import io
+import math
 import re
 import time
 
+import pytest
 from rich.console import Console
 
 from ddpg.run.progress import StageProgress, TrainProgress
+from ddpg.run.q_error import QError
+
+ERROR = QError(q_bias=0.123, q_spread=0.5, q_rank=0.954, q_tail=0.2)
 
 
-def show(width, is_terminal):
+def show(width, is_terminal, error=ERROR):
     stream = io.StringIO()
     console = Console(file=stream, width=width, force_terminal=is_terminal, color_system=None)
     with TrainProgress(20_000, 0, console) as progress:
         progress.episode(-1234.5)
-        progress.evaluation(1000, -567.8, 90.1)
+        progress.evaluation(1000, -567.8, 90.1, error)
         for step in range(1, 2001):
             progress.step(step)
     return stream.getvalue()
 
 
-def test_terminal_shows_return_speed_and_time_left_in_one_line_of_80():
-    drawn = re.sub(r"\x1b\[[?0-9;]*[a-zA-Z]", "", show(80, True)).replace("\r", "\n")
-    last = drawn.rstrip().split("\n")[-1]
-    for part in ("2,000/20,000", "return -1,234", "eval -568", "steps/s"):
+def last_line(width, error):
+    drawn = re.sub(r"\x1b\[[?0-9;]*[a-zA-Z]", "", show(width, True, error)).replace("\r", "\n")
+    return drawn.rstrip().split("\n")[-1]
+
+
+@pytest.mark.parametrize("width", [80, 120])
+@pytest.mark.parametrize(
+    ("bias", "shown"),
+    [(0.123, "+12 %"), (-0.5, "-50 %"), (1e9, ">999 %"), (-1e9, "<-999 %"), (math.nan, "nan")],
+)
+def test_terminal_shows_returns_q_speed_and_time_left_in_one_line(width, bias, shown):
+    last = last_line(width, ERROR._replace(q_bias=bias))
+    for part in ("2,000/20,000", "return -1,234", "eval -568", f"Q {shown}", "steps/s"):
         assert part in last
-    assert len(last) <= 80
+    assert len(last) <= width
 
 
 def test_compiling_is_announced_until_the_next_step():
@@ -55,4 +69,5 @@ def test_stages_are_drawn_on_a_terminal_only():
 
 
 def test_log_has_a_line_per_evaluation_and_no_control_codes():
-    assert show(80, False) == "step 1,000: return -567.8 ± 90.1\n"
+    line = "step 1,000: return -567.8 ± 90.1, Q 12 % too high, rank correlation 0.95\n"
+    assert show(80, False) == show(20, False) == line

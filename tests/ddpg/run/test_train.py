@@ -77,7 +77,10 @@ def test_run_folder_holds_what_it_should(tmp_path):
     assert float(episodes[1]["critic_loss"]) > 0
 
     evaluations = read(tmp_path / "evaluations.csv")
-    assert list(evaluations[0]) == ["step", "mean", "std", "min", "max", "episodes"]
+    assert list(evaluations[0]) == [
+        *("step", "mean", "std", "min", "max", "episodes"),
+        *("q_bias", "q_spread", "q_rank", "q_tail", "dead_units"),
+    ]
     assert [row["step"] for row in evaluations] == ["200", "400", "450"]
     assert float(evaluations[0]["min"]) <= float(evaluations[0]["mean"])
 
