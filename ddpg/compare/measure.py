@@ -31,6 +31,18 @@ class Size:
     hidden: tuple[int, ...] = (256, 256)
     batch_size: int = 256
 
+    def __str__(self) -> str:
+        hidden = "x".join(map(str, self.hidden))
+        return f"{self.obs_dim}/{self.act_dim}/{hidden}, batch {self.batch_size}"
+
+    @property
+    def in_words(self) -> str:
+        """The same for a page."""
+        return (
+            f"{self.obs_dim} observations, {self.act_dim} actions, hidden layers of "
+            f"{' and '.join(map(str, self.hidden))}, a batch of {self.batch_size}"
+        )
+
 
 @dataclass(frozen=True)
 class Measurement:
