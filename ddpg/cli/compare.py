@@ -141,7 +141,7 @@ class Compare:
     def _compare_critics(self) -> int:
         from rich.console import Console
 
-        from ddpg.compare.critics.cost import cost
+        from ddpg.compare.critics.cost import costs
         from ddpg.compare.critics.report import render
         from ddpg.compare.critics.show import as_json, print_costs, print_critics, save_picture
         from ddpg.compare.critics.training import train_variant
@@ -151,12 +151,11 @@ class Compare:
         from ddpg.run.process import limited_threads
         from ddpg.run.progress import StageProgress
 
-        seeds, size, costs, runs = self._seeds, Size(), {}, {}
+        seeds, size, runs = self._seeds, Size(), {}
         with limited_threads(self.threads), StageProgress(Console(stderr=True)) as progress:
-            progress.stage("what an update costs", len(VARIANTS))
-            for variant in VARIANTS:
-                costs[variant.name] = cost(variant, size, self.seed)
-                progress.advance()
+            progress.stage("what an update costs", 1)
+            prices = costs(size, self.seed)
+            progress.advance()
             for variant in VARIANTS:
                 progress.stage(f"training: {variant.name}", self.steps * len(seeds))
                 runs[variant.name] = [
@@ -164,13 +163,13 @@ class Compare:
                 ]
         save_picture(runs, self._picture)
         if self.report is not None:
-            page = write(render(runs, costs, size, seeds), self.report, CRITICS_PAGE)
+            page = write(render(runs, prices, size, seeds), self.report, CRITICS_PAGE)
         if self.json:
-            print(json.dumps(as_json(runs, costs, size, seeds, self._picture)))
+            print(json.dumps(as_json(runs, prices, size, seeds)))
         else:
             out = Console()
             print_critics(runs, out)
-            print_costs(costs, size, out)
+            print_costs(prices, size, out)
             print(f"The picture is {self.picture}")
             if self.report is None:
                 print("Over several seeds, with intervals: ddpg compare --critics --report out")

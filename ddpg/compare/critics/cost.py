@@ -3,6 +3,8 @@
 cost(variant, Size()).milliseconds
 """
 
+import statistics
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,8 +12,8 @@ import numpy as np
 import tinygrad_rl as tg
 from ddpg import rng
 from ddpg.agent import DDPG
-from ddpg.compare.critics.variants import Variant
-from ddpg.compare.measure import Size, median_milliseconds
+from ddpg.compare.critics.variants import VARIANTS, Variant
+from ddpg.compare.measure import Size, milliseconds_in_turns
 from ddpg.spaces import Box
 
 TRANSITIONS = 1000
@@ -23,22 +25,33 @@ class Cost:
     """Of one update: the mean over those that move the actor and those that do not."""
 
     flops: float  # of the matrix products
-    milliseconds: float  # of the compiled update, median
+    milliseconds: float  # of the compiled update, the fastest: other programs only add to it
 
 
-def cost(variant: Variant, size: Size, seed: int = 0, repetitions: int = 30) -> Cost:
-    """Count and time a variant's updates, on random transitions."""
-    agent = _agent(variant, size, seed)
-    milliseconds = median_milliseconds(lambda: _update(agent), repetitions)
-    return Cost(count_update(variant, size, seed), milliseconds / variant.config.actor_every)
+def costs(size: Size, seed: int = 0, repetitions: int = 200) -> dict[str, Cost]:
+    """Count and time the updates of all variants, on random transitions; by their names."""
+    agents = [_agent(variant, size, seed) for variant in VARIANTS]
+    times = milliseconds_in_turns([agent.update for agent in agents], repetitions)
+    return {
+        variant.name: Cost(count_update(variant, size, seed), _mean_of_fastest(taken, variant))
+        for variant, taken in zip(VARIANTS, times, strict=True)
+    }
+
+
+def _mean_of_fastest(times: Sequence[float], variant: Variant) -> float:
+    """Of the fastest update that moves the actor, and of the fastest of those between."""
+    period = variant.config.actor_every
+    return statistics.fmean(min(times[k::period]) for k in range(period))
 
 
 def count_update(variant: Variant, size: Size, seed: int = 0) -> float:
     """FLOPs of the matrix products of one update, as autograd runs them."""
     agent = _agent(variant, size, seed, compile=False)
+    period = variant.config.actor_every
     with tg.count_flops() as counter:
-        _update(agent)
-    return counter.total / variant.config.actor_every
+        for _ in range(period):
+            agent.update()
+    return counter.total / period
 
 
 def _agent(variant: Variant, size: Size, seed: int, compile: bool = True) -> DDPG:
@@ -54,9 +67,3 @@ def _agent(variant: Variant, size: Size, seed: int, compile: bool = True) -> DDP
         action = generator.uniform(-1.0, 1.0, size.act_dim)
         agent.replay.add(obs, action, generator.standard_normal(), next_obs, False, False)
     return agent
-
-
-def _update(agent: DDPG) -> None:
-    """As many updates as belong to one step of the actor."""
-    for _ in range(agent.config.actor_every):
-        agent.update()

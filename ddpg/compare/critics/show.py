@@ -92,7 +92,7 @@ def print_costs(costs: Mapping[str, Cost], size: Size, console: Console) -> None
 
 
 def as_json(
-    runs: Runs, costs: Mapping[str, Cost], size: Size, seeds: Sequence[int], picture: Path
+    runs: Runs, costs: Mapping[str, Cost], size: Size, seeds: Sequence[int]
 ) -> dict[str, Any]:
     """All numbers of the second lesson, of JSON's types."""
     return {
@@ -108,7 +108,6 @@ def as_json(
             }
             for variant in VARIANTS
         },
-        "picture": str(picture),
     }
 
 
@@ -142,11 +141,11 @@ def draw_flattery(axes: Axes, runs: Runs) -> None:
         if not math.isnan(second.mean[0]):
             _bar(axes, row + 0.18, second, color, filled=False)
     axes.axvline(50, color="black", linewidth=1)
-    axes.text(49.5, len(runs) - 0.5, "chance", rotation=90, horizontalalignment="right")
+    axes.text(49, len(runs) - 0.6, "chance", rotation=90, horizontalalignment="right")
     axes.set_yticks(range(len(runs)), list(runs))
     axes.invert_yaxis()
     axes.set(title="Does Q flatter the actor's choice?", xlim=(40, 100))
-    axes.set_xlabel("states where Q errs more in its favour than in a random action's, %")
+    axes.set_xlabel("states where Q favours it more than a random action, %")
     axes.grid(alpha=0.25, axis="x")
 
 
@@ -178,5 +177,5 @@ def _bar(axes: Axes, y: float, share: Band, color: str, filled: bool) -> None:
         y, mean - 50, left=50, height=0.32, color=color if filled else "none", edgecolor=color
     )
     axes.plot([low, high], [y, y], color="black", linewidth=1)
-    text = "" if filled else "  the second critic, not followed"
+    text = "" if filled else " second critic"
     axes.text(max(mean, high) + 0.7, y, f"{mean:.0f} %{text}", verticalalignment="center")

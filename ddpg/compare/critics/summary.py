@@ -53,7 +53,7 @@ RIGHT_SIDE = Quantity(lambda m: m.chosen.same_sign, "{:.0%}")
 
 def written(x: float, shape: str) -> str:
     """A number in the form `shape`, "-" for NaN."""
-    return "-" if math.isnan(x) else shape.format(x)
+    return "-" if math.isnan(x) else shape.format(x).replace("%", " %")
 
 
 def last_return(courses: Sequence[Course]) -> Band:
