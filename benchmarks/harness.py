@@ -21,7 +21,10 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent
-PACKAGES = ("tinygrad-rl", "numpy", "scipy", "numba", "torch", "jax", "jaxlib")
+PACKAGES = (
+    *("tinygrad-rl", "numpy", "scipy", "numba", "gymnasium", "mujoco", "torch", "jax", "jaxlib"),
+    *("stable_baselines3", "sbx-rl", "rltools", "mkl"),
+)
 POOL_VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 NOT_INSTALLED = "not installed"
 
@@ -142,6 +145,10 @@ class Timing:
     def median(self) -> float:
         """Median over the rounds."""
         return statistics.median(self.rounds)
+
+    def divided(self, calls: int) -> "Timing":
+        """Return the timing of one of so many calls that were timed together."""
+        return Timing([milliseconds / calls for milliseconds in self.rounds])
 
     def ratio(self, other: "Timing") -> float:
         """Return how many times longer than `other`, as the median of the rounds' ratios."""

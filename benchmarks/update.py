@@ -1,10 +1,13 @@
-"""Time one DDPG update: this project, PyTorch, JAX, and the matrix products alone.
+"""Time one update of DDPG or TD3: this project, PyTorch, JAX, and the matrix products alone.
 
     python benchmarks/update.py --quick
+    python benchmarks/update.py --algorithm td3
     python benchmarks/update.py --sizes 17/6/256x256@256 --threads 1 2 --contenders compiled jax
 
-Before anything is timed, each contender updates once from the same state on the same batch, and
-its parameters must agree with a plain float64 NumPy update to 1e-4, or it is not timed.
+TD3 moves the actor at every second update, so two updates are timed, and the figure is half of
+that. Before anything is timed, each contender goes through one such cycle (of DDPG, one update)
+from the same state on the same batches with the same noise, and its parameters must agree with
+plain float64 NumPy to 1e-4, or it is not timed.
 """
 
 import argparse
@@ -19,7 +22,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from update_peers import CONTENDERS, CONTROL, reference
-from update_peers.problem import SIZES, Problem, Size
+from update_peers.problem import ALGORITHMS, SIZES, Problem, Size
 
 TOLERANCE = 1e-4
 console = Console()
@@ -38,8 +41,9 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument("--algorithm", choices=ALGORITHMS, default="ddpg")
     parser.add_argument(
-        "--sizes", nargs="+", type=size_argument, metavar="SIZE", help="default: all five"
+        "--sizes", nargs="+", type=size_argument, metavar="SIZE", help="default: all there are"
     )
     parser.add_argument("--contenders", nargs="+", choices=CONTENDERS, default=list(CONTENDERS))
     parser.add_argument("--threads", nargs="+", type=int, help="cores for each, default: 1 2")
@@ -47,13 +51,14 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=0.6, help="length of a measurement")
     parser.add_argument("--pause", type=float, default=0.3, help="sleep before a measurement")
     parser.add_argument("--quick", action="store_true", help="3 short rounds; 2 sizes, 2 threads")
-    parser.add_argument(
-        "--json", type=Path, default=harness.HERE / "results" / "update.json", help="file to write"
-    )
+    parser.add_argument("--json", type=Path, help="default: results/update_ALGORITHM.json")
     arguments = parser.parse_args()
     if arguments.quick:
         arguments.rounds, arguments.seconds = 3, 0.2
-    arguments.sizes = arguments.sizes or list(SIZES[:3:2] if arguments.quick else SIZES)
+    sizes = SIZES[arguments.algorithm]
+    arguments.sizes = arguments.sizes or list(sizes[:3:2] if arguments.quick else sizes)
+    if arguments.json is None:
+        arguments.json = harness.HERE / "results" / f"update_{arguments.algorithm}.json"
     arguments.threads = arguments.threads or ([2] if arguments.quick else [1, 2])
     if CONTROL not in arguments.contenders:
         arguments.contenders.insert(0, CONTROL)  # absolute times alone say little
@@ -61,7 +66,7 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def check(name: str, parameters: Path, expected: dict[str, np.ndarray]) -> str:
-    """Return what is wrong with the parameters after one step; empty when they agree."""
+    """Return what is wrong with the parameters after one cycle; empty when they agree."""
     if name == CONTROL:
         return ""
     with np.load(parameters) as found:
@@ -100,7 +105,7 @@ def measure(
     """Measure one size; return timings, and the reasons of those that were not timed."""
     task = progress.add_task(f"{size}, {threads} threads: start")
     with tempfile.TemporaryDirectory() as folder:
-        problem = Problem.make(size, seed=0)
+        problem = Problem.make(size, arguments.algorithm, seed=0)
         workers, refused = start(arguments.contenders, problem, threads, Path(folder))
         timings: dict[str, harness.Timing] = {}
         try:
@@ -108,7 +113,7 @@ def measure(
             steps = harness.alternate(workers, arguments.rounds, arguments.seconds, arguments.pause)
             for name, timing in steps:
                 if timing is not None:
-                    timings[name] = timing
+                    timings[name] = timing.divided(problem.settings.actor_every)
                 else:
                     progress.update(task, advance=1, description=f"{size}, {threads}: {name}")
         finally:
@@ -123,14 +128,25 @@ def excused(reason: str) -> bool:
     return harness.NOT_INSTALLED in reason
 
 
+def mean_flops(size: Size, algorithm: str) -> float:
+    """Return the multiplications and additions of an update's matrix products, on average."""
+    settings = ALGORITHMS[algorithm]
+    return size.cycle_flops(settings) / settings.actor_every
+
+
 def table(
-    size: Size, threads: int, timings: dict[str, harness.Timing], refused: dict[str, str]
+    algorithm: str,
+    size: Size,
+    threads: int,
+    timings: dict[str, harness.Timing],
+    refused: dict[str, str],
 ) -> Table:
     """Lay out one size's results."""
     control = timings[CONTROL]
-    rate = size.flops() / control.median / 1e6
-    title = f"{size}, {threads} thread{'s' * (threads > 1)}"
-    caption = f"{size.flops() / 1e6:.1f} MFLOP in matrix products; control {rate:.0f} GFLOP/s"
+    flops = mean_flops(size, algorithm)
+    title = f"{algorithm}, {size}, {threads} thread{'s' * (threads > 1)}"
+    rate = f"control {flops / control.median / 1e6:.0f} GFLOP/s"
+    caption = f"{flops / 1e6:.1f} MFLOP in an update's matrix products; {rate}"
     result = Table(title=title, caption=caption, title_justify="left", caption_justify="left")
     result.add_column("contender")
     result.add_column("ms", justify="right")
@@ -149,13 +165,18 @@ def table(
 
 
 def record(
-    size: Size, threads: int, timings: dict[str, harness.Timing], refused: dict[str, str]
+    algorithm: str,
+    size: Size,
+    threads: int,
+    timings: dict[str, harness.Timing],
+    refused: dict[str, str],
 ) -> dict[str, Any]:
     """Return one size's results for the JSON file."""
     return {
+        "algorithm": algorithm,
         "size": str(size),
         "threads": threads,
-        "flops": size.flops(),
+        "flops": mean_flops(size, algorithm),
         "contenders": {
             name: {
                 "median_ms": timing.median,
@@ -177,9 +198,9 @@ def main() -> int:
     with Progress(*columns, console=console, transient=True) as progress:
         for threads in arguments.threads:
             for size in arguments.sizes:
-                timings, refused = measure(arguments, size, threads, progress)
-                console.print(table(size, threads, timings, refused))
-                content["results"].append(record(size, threads, timings, refused))
+                results = (size, threads, *measure(arguments, size, threads, progress))
+                console.print(table(arguments.algorithm, *results))
+                content["results"].append(record(arguments.algorithm, *results))
                 harness.write_json(arguments.json, content)
     console.print(f"Written to {arguments.json}")
     reasons = [r for result in content["results"] for r in result["not_timed"].values()]

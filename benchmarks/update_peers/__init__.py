@@ -1,4 +1,4 @@
-"""One DDPG update, written as each library's users would write it: a file per library.
+"""DDPG's update and TD3's, written as each library's users would write it: a file per library.
 
 A contender is a class with the four members of `Contender`; `CONTENDERS` says where it is.
 """
@@ -23,6 +23,7 @@ CONTENDERS = {
         "PyTorch: frozen critic, fused Adam, foreach polyak, replay in tensors",
     ),
     "torch-cleanrl": ("torch_peers", "Plain", "PyTorch eager, as CleanRL writes it"),
+    "torch-sfujim": ("torch_peers", "Fujimoto", "PyTorch eager, as sfujim/TD3 writes it"),
 }
 
 
@@ -31,11 +32,11 @@ class Contender(Protocol):
 
     def __init__(self, problem: Problem, threads: int) -> None: ...
 
-    def check_step(self) -> None:
-        """Update once on the problem's first batch."""
+    def check_cycle(self) -> None:
+        """Update on the batches and with the normals of the problem's first cycle."""
 
     def parameters(self) -> dict[str, np.ndarray]:
-        """Return all four networks' parameters under the problem's names."""
+        """Return all networks' parameters under the problem's names."""
 
-    def update(self) -> None:
-        """Sample a fresh batch, update once, and return when the new parameters are there."""
+    def cycle(self) -> None:
+        """Run a cycle, each update on a fresh batch; return when the new parameters are there."""

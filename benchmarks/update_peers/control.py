@@ -1,4 +1,4 @@
-"""The control: the update's matrix products and nothing else, the floor under every contender.
+"""The control: a cycle's matrix products and nothing else, the floor under every contender.
 
 `np.dot(a, b, out)` inside Numba calls SciPy's OpenBLAS without allocating, and folds `.T` into
 BLAS's own flags. A contender that takes as long as this spends nothing on anything else.
@@ -34,20 +34,28 @@ def backward_weights(g, x, d_weight):
 
 
 @numba.njit(cache=True)
-def products(x_actor, g_actor, actor, d_actor, x_critic, g_critic, critic, d_critic, columns, d_a):
-    """Run the products of one update; `columns` are those of the action in critic[0]."""
-    # critic's step: target actor, target critic, critic; then its backward
-    forward(x_actor, actor)
-    forward(x_critic, critic)
-    forward(x_critic, critic)
-    backward_inputs(g_critic, critic)
-    backward_weights(g_critic, x_critic, d_critic)
-    # actor's step: actor, critic; back through the critic to the action, then the actor
-    forward(x_actor, actor)
-    forward(x_critic, critic)
-    backward_inputs(g_critic, critic)
-    np.dot(g_critic[1], columns, d_a)
-    backward_inputs(g_actor, actor)
+def products(updates, actor, critics, columns, d_action):
+    """Run the products of a cycle; `columns` are those of the action in the first critic.
+
+    Of each network there are the values x and their gradients g, from input to output, the
+    weights and their gradients.
+    """
+    x_actor, g_actor, w_actor, d_actor = actor
+    x_first, g_first, w_first, _ = critics[0]
+    for _ in range(updates):  # the critics' step: target actor, target critics, critics; backward
+        forward(x_actor, w_actor)
+        for x, _, weight, _ in critics:
+            forward(x, weight)
+        for x, g, weight, d_weight in critics:
+            forward(x, weight)
+            backward_inputs(g, weight)
+            backward_weights(g, x, d_weight)
+    # actor's step: actor, first critic; back through that to the action, then the actor
+    forward(x_actor, w_actor)
+    forward(x_first, w_first)
+    backward_inputs(g_first, w_first)
+    np.dot(g_first[1], columns, d_action)
+    backward_inputs(g_actor, w_actor)
     backward_weights(g_actor, x_actor, d_actor)
 
 
@@ -71,19 +79,20 @@ class Products:
             )
             return x, g, weight, d_weight
 
-        critic = buffers("critic")
-        columns = np.ascontiguousarray(critic[2][0][:, size.obs :])
+        critics = tuple(buffers("critic") for _ in range(problem.settings.critics))
+        columns = np.ascontiguousarray(critics[0][2][0][:, size.obs :])
         d_action = np.empty((size.batch, size.act), np.float32)
-        self.arguments = (*buffers("actor"), *critic, columns, d_action)
+        updates = problem.settings.actor_every
+        self.arguments = (updates, buffers("actor"), critics, columns, d_action)
 
-    def check_step(self) -> None:
+    def check_cycle(self) -> None:
         """Compile, or load from the cache."""
-        self.update()
+        self.cycle()
 
     def parameters(self) -> dict[str, np.ndarray]:
         """Return nothing: products alone update no parameters."""
         return {}
 
-    def update(self) -> None:
+    def cycle(self) -> None:
         """Run the products once."""
         products(*self.arguments)

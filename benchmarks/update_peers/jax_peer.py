@@ -1,12 +1,22 @@
-"""The update in JAX: sampling, both steps and polyak in one jitted function, state donated."""
+"""The update in JAX: sampling, all steps and polyak in one jitted function, state donated."""
 
-from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .problem import BETA1, BETA2, EPSILON, GAMMA, LEARNING_RATE, NETWORKS, TAU, Problem, named
+from .problem import (
+    BETA1,
+    BETA2,
+    EPSILON,
+    GAMMA,
+    LEARNING_RATE,
+    TAU,
+    Batch,
+    Problem,
+    named,
+)
 
 
 def network(layers, x):
@@ -27,6 +37,10 @@ def q(layers, obs, action):
     return network(layers, jnp.concatenate([obs, action], 1))[:, 0]
 
 
+every_q = jax.vmap(q, (0, None, None))
+"""Q of critics whose layers are stacked, (critics, batch)."""
+
+
 def adam(layers, gradients, moments, t):
     """Return layers and (first, second) moments after step t >= 1."""
     first = jax.tree.map(lambda m, g: BETA1 * m + (1 - BETA1) * g, moments[0], gradients)
@@ -45,74 +59,116 @@ def polyak(target, online):
     return jax.tree.map(lambda t, o: t + TAU * (o - t), target, online)
 
 
-def step(state, batch):
-    """Return the state after one update."""
-    obs, action, reward, next_obs, terminated = batch
+def critic_step(state, batch, normals, settings):
+    """Return the state after the critics' step, which counts the update."""
     t = state["t"] + 1
-    next_q = q(state["target_critic"], next_obs, mu(state["target_actor"], next_obs))
-    target = reward + GAMMA * (1 - terminated) * next_q
+    next_action = mu(state["target_actor"], batch.next_obs)
+    if settings.target_noise:
+        clip = settings.target_noise_clip
+        noise = jnp.clip(settings.target_noise * normals, -clip, clip)
+        next_action = jnp.clip(next_action + noise, -1, 1)
+    next_q = every_q(state["target_critics"], batch.next_obs, next_action).min(0)
+    target = batch.reward + GAMMA * (1 - batch.terminated) * next_q
 
-    def critic_loss(critic):
-        return jnp.mean((q(critic, obs, action) - target) ** 2)
+    def loss(critics):
+        return jnp.sum(jnp.mean((every_q(critics, batch.obs, batch.action) - target) ** 2, 1))
 
-    gradients = jax.grad(critic_loss)(state["critic"])
-    critic, critic_moments = adam(state["critic"], gradients, state["critic_moments"], t)
+    gradients = jax.grad(loss)(state["critics"])
+    critics, moments = adam(state["critics"], gradients, state["critic_moments"], t)
+    return state | {"t": t, "critics": critics, "critic_moments": moments}
 
-    def actor_loss(actor):
-        return -jnp.mean(q(critic, obs, mu(actor, obs)))
 
-    gradients = jax.grad(actor_loss)(state["actor"])
-    actor, actor_moments = adam(state["actor"], gradients, state["actor_moments"], t)
-    return {
-        "t": t,
-        "key": state["key"],
+def actor_step(state, obs, settings):
+    """Return the state after the actor's step, with all targets moved."""
+
+    def loss(actor):
+        first = jax.tree.map(lambda x: x[0], state["critics"])
+        return -jnp.mean(q(first, obs, mu(actor, obs)))
+
+    gradients, t = jax.grad(loss)(state["actor"]), state["t"] / settings.actor_every
+    actor, moments = adam(state["actor"], gradients, state["actor_moments"], t)
+    return state | {
         "actor": actor,
-        "critic": critic,
-        "actor_moments": actor_moments,
-        "critic_moments": critic_moments,
+        "actor_moments": moments,
         "target_actor": polyak(state["target_actor"], actor),
-        "target_critic": polyak(state["target_critic"], critic),
+        "target_critics": polyak(state["target_critics"], state["critics"]),
     }
 
 
-@partial(jax.jit, donate_argnums=0, static_argnums=2)
-def sampled_step(state, replay, batch_size):
-    """Return the state after one update on rows drawn inside the jitted function."""
-    key, draw = jax.random.split(state["key"])
-    rows = jax.random.randint(draw, (batch_size,), 0, len(replay[0]))
-    return step(state | {"key": key}, tuple(array[rows] for array in replay))
+def step(state, batch, normals, settings, moves_actor):
+    """Return the state after one update; the last two arguments are known when it is compiled."""
+    state = critic_step(state, batch, normals, settings)
+    return actor_step(state, batch.obs, settings) if moves_actor else state
+
+
+def sampled_step(state, replay, batch_size, settings, moves_actor):
+    """Return the state after one update on rows and noise drawn inside the jitted function."""
+    key, *draws = jax.random.split(state["key"], 3 if settings.target_noise else 2)
+    rows = jax.random.randint(draws[0], (batch_size,), 0, len(replay.obs))
+    normals = None
+    if settings.target_noise:
+        normals = jax.random.normal(draws[1], (batch_size, replay.action.shape[1]))
+    batch = Batch(*(array[rows] for array in replay))
+    return step(state | {"key": key}, batch, normals, settings, moves_actor)
+
+
+def stacked(critics):
+    """Return the layers of several networks as those of one, with an axis more."""
+    return jax.tree.map(lambda *each: jnp.stack(each), *critics)
 
 
 class Jitted:
-    """One call of one jitted function, waited for: the next action needs the new actor."""
+    """A jitted function for updates that move the actor, and one for those that do not.
+
+    Each update is one call of one of them. The last one's result is waited for: the next action
+    needs the new actor.
+    """
 
     def __init__(self, problem: Problem, threads: int):
         self.problem = problem
-        self.replay = tuple(jnp.array(array) for array in problem.replay)
-        state = {
-            name: [(jnp.array(weight), jnp.array(bias)) for weight, bias in problem.layers(name)]
-            for name in NETWORKS
+        self.replay = Batch(*map(jnp.array, problem.replay))
+        self.state: dict[str, Any] = {
+            "actor": jax.tree.map(jnp.array, problem.layers("actor")),
+            "critics": stacked(problem.critics()),
+            "target_actor": jax.tree.map(jnp.array, problem.layers("target_actor")),
+            "target_critics": stacked(problem.critics("target_")),
         }
 
         def zeros(name):
-            return tuple(jax.tree.map(jnp.zeros_like, state[name]) for _ in range(2))
+            return tuple(jax.tree.map(jnp.zeros_like, self.state[name]) for _ in range(2))
 
-        state["actor_moments"], state["critic_moments"] = zeros("actor"), zeros("critic")
-        state["t"], state["key"] = jnp.array(0.0, jnp.float32), jax.random.key(1)
-        self.state = state
+        self.state |= {"actor_moments": zeros("actor"), "critic_moments": zeros("critics")}
+        self.state |= {"t": jnp.array(0.0, jnp.float32), "key": jax.random.key(1)}
+        every, options = problem.settings.actor_every, (problem.size.batch, problem.settings)
+        self.steps = [
+            jax.jit(
+                lambda state, replay, last=last: sampled_step(state, replay, *options, last),
+                donate_argnums=0,
+            )
+            for last in [False] * (every - 1) + [True]
+        ]
 
-    def check_step(self) -> None:
-        """Update on the first batch."""
-        self.state = jax.jit(step)(self.state, self.problem.batch)
+    def check_cycle(self) -> None:
+        """Update on what the problem prescribes."""
+        settings, jitted = self.problem.settings, jax.jit(step, static_argnums=(3, 4))
+        for number, (batch, normals) in enumerate(self.problem.cycle(), 1):
+            last = number == settings.actor_every
+            self.state = jitted(self.state, batch, normals, settings, last)
 
     def parameters(self) -> dict[str, np.ndarray]:
         """Return all parameters."""
-        found: dict[str, np.ndarray] = {}
-        for name in NETWORKS:
-            found |= named(name, [(np.array(w), np.array(b)) for w, b in self.state[name]])
-        return found
+        state = self.state
+        critics, target_critics = (
+            [
+                jax.tree.map(lambda x, k=k: x[k], state[name])
+                for k in range(self.problem.settings.critics)
+            ]
+            for name in ("critics", "target_critics")
+        )
+        return named(state["actor"], critics, state["target_actor"], target_critics)
 
-    def update(self) -> None:
-        """Sample and update."""
-        self.state = sampled_step(self.state, self.replay, self.problem.size.batch)
+    def cycle(self) -> None:
+        """Sample and update as often as a cycle asks for."""
+        for sampled in self.steps:
+            self.state = sampled(self.state, self.replay)
         self.state["t"].block_until_ready()  # all results of one executable arrive together

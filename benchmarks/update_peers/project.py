@@ -1,5 +1,6 @@
 """The update as this project's user calls it: `agent.update()`."""
 
+from dataclasses import asdict
 from itertools import chain
 
 import numpy as np
@@ -8,7 +9,7 @@ from gymnasium.spaces import Box
 import tinygrad_rl as tg
 from ddpg import DDPG, DDPGConfig
 
-from .problem import GAMMA, LEARNING_RATE, NETWORKS, TAU, TRANSITIONS, Problem, named
+from .problem import GAMMA, LEARNING_RATE, TAU, TRANSITIONS, Layers, Problem, named
 
 
 class Compiled:
@@ -19,7 +20,7 @@ class Compiled:
     def __init__(self, problem: Problem, threads: int):
         size = problem.size
         self.problem = problem
-        self.agent = DDPG(
+        self.agent = agent = DDPG(
             Box(-np.inf, np.inf, (size.obs,), np.float32),
             Box(-1, 1, (size.act,), np.float32),
             DDPGConfig(
@@ -31,39 +32,61 @@ class Compiled:
                 critic_lr=LEARNING_RATE,
                 buffer_size=TRANSITIONS,
                 compile=self.compile,
+                **asdict(problem.settings),
             ),
             seed=0,
         )
-        for name in NETWORKS:
-            module = getattr(self.agent, name)
-            values = map(tg.Tensor, chain.from_iterable(problem.layers(name)))
-            module.load_state_dict(dict(zip(module.state_dict(), values, strict=True)))
+        load(agent.actor, problem.layers("actor"))
+        load(agent.target_actor, problem.layers("target_actor"))
+        for prefix, critics in (("", agent.critics), ("target_", agent.target_critics)):
+            for critic, layers in zip(critics, problem.critics(prefix), strict=True):
+                load(critic, layers)
         for obs, action, reward, next_obs, terminated in zip(*problem.replay, strict=True):
-            self.agent.replay.add(obs, action, reward, next_obs, bool(terminated))
+            agent.replay.add(obs, action, reward, next_obs, bool(terminated), False)
 
-    def check_step(self) -> None:
-        """Update on the first batch, which takes the place of the rows the replay would draw."""
-        replay, draw = self.agent.replay, self.agent.replay.sample_indices
-        replay.sample_indices = lambda rng, count: self.problem.arrays["first_batch"]
+    def check_cycle(self) -> None:
+        """Update on what the problem prescribes, in the place of the agent's own draws."""
+        agent, settings = self.agent, self.problem.settings
+        draw_rows, draw_noise = agent.replay.sample_indices, agent.target_noise
+        draws = zip(self.problem.arrays["rows"], self.problem.arrays["normals"], strict=True)
         try:
-            self.agent.update()
+            for rows, normals in draws:
+                noise = settings.noise(normals)
+                agent.replay.sample_indices = lambda rng, count, rows=rows: rows
+                agent.target_noise = lambda noise=noise: noise
+                agent.update()
         finally:
-            replay.sample_indices = draw
+            agent.replay.sample_indices, agent.target_noise = draw_rows, draw_noise
 
     def parameters(self) -> dict[str, np.ndarray]:
-        """Return all parameters; in a network's state, weights and biases alternate."""
-        found: dict[str, np.ndarray] = {}
-        for name in NETWORKS:
-            values = [np.array(x) for x in getattr(self.agent, name).state_dict().values()]
-            found |= named(name, list(zip(values[::2], values[1::2], strict=True)))
-        return found
+        """Return all parameters."""
+        agent = self.agent
+        return named(
+            layers_of(agent.actor),
+            list(map(layers_of, agent.critics)),
+            layers_of(agent.target_actor),
+            list(map(layers_of, agent.target_critics)),
+        )
 
-    def update(self) -> None:
-        """Update once."""
-        self.agent.update()
+    def cycle(self) -> None:
+        """Update as often as a cycle asks for."""
+        for _ in range(self.problem.settings.actor_every):
+            self.agent.update()
 
 
 class Eager(Compiled):
     """The agent without the compiled step."""
 
     compile = False
+
+
+def load(module: tg.nn.Module, layers: Layers) -> None:
+    """Give a network its parameters; in its state, weights and biases alternate."""
+    values = map(tg.Tensor, chain.from_iterable(layers))
+    module.load_state_dict(dict(zip(module.state_dict(), values, strict=True)))
+
+
+def layers_of(module: tg.nn.Module) -> Layers:
+    """Return copies of all weights and biases."""
+    values = [np.array(x) for x in module.state_dict().values()]
+    return list(zip(values[::2], values[1::2], strict=True))

@@ -1,10 +1,8 @@
-"""The update in plain float64 NumPy, derivatives by hand: what every contender must compute."""
+"""The updates in plain float64 NumPy, derivatives by hand: what every contender must compute."""
 
 import numpy as np
 
-from .problem import EPSILON, GAMMA, LEARNING_RATE, TAU, Problem, named
-
-Layers = list[tuple[np.ndarray, np.ndarray]]
+from .problem import BETA1, BETA2, EPSILON, GAMMA, LEARNING_RATE, TAU, Batch, Layers, Problem, named
 
 
 def forward(layers: Layers, x: np.ndarray) -> list[np.ndarray]:
@@ -27,52 +25,79 @@ def backward(layers: Layers, values: list[np.ndarray], g: np.ndarray) -> tuple[L
     return gradients, g
 
 
-def first_adam_step(layers: Layers, gradients: Layers) -> Layers:
-    """Return the layers after Adam's first step, where both bias-corrected moments are g, g^2."""
+class Network:
+    """Layers, their target and their Adam, in float64."""
 
-    def moved(x: np.ndarray, g: np.ndarray) -> np.ndarray:
-        return x - LEARNING_RATE * g / (np.sqrt(g * g) + EPSILON)
+    def __init__(self, layers: Layers, target: Layers):
+        self.layers, self.target = (
+            [(w.astype(float), b.astype(float)) for w, b in x] for x in (layers, target)
+        )
+        self.first = self.second = [(0.0 * w, 0.0 * b) for w, b in self.layers]
+        self.steps = 0
 
-    pairs = zip(layers, gradients, strict=True)
-    return [(moved(weight, gw), moved(bias, gb)) for (weight, bias), (gw, gb) in pairs]
+    def adam(self, gradients: Layers) -> None:
+        """Take one step (Kingma and Ba 2015, algorithm 1)."""
+        self.steps += 1
+        self.first = mixed(BETA1, self.first, gradients)
+        self.second = mixed(BETA2, self.second, [(w * w, b * b) for w, b in gradients])
+        scale1, scale2 = 1 - BETA1**self.steps, 1 - BETA2**self.steps
+
+        def moved(x: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+            return x - LEARNING_RATE * (first / scale1) / (np.sqrt(second / scale2) + EPSILON)
+
+        rows = zip(self.layers, self.first, self.second, strict=True)
+        self.layers = [(moved(w, mw, vw), moved(b, mb, vb)) for (w, b), (mw, mb), (vw, vb) in rows]
+
+    def polyak(self) -> None:
+        """Move the target towards the layers."""
+        self.target = mixed(1 - TAU, self.target, self.layers)
 
 
-def polyak(target: Layers, online: Layers) -> Layers:
-    """Return target + tau (online - target)."""
-    pairs = zip(target, online, strict=True)
-    return [(t[0] + TAU * (o[0] - t[0]), t[1] + TAU * (o[1] - t[1])) for t, o in pairs]
+def mixed(share: float, old: Layers, new: Layers) -> Layers:
+    """Return share old + (1 - share) new."""
+    return [
+        (share * w + (1 - share) * w2, share * b + (1 - share) * b2)
+        for (w, b), (w2, b2) in zip(old, new, strict=True)
+    ]
+
+
+def critic_step(
+    problem: Problem, actor: Network, critics: list[Network], batch: Batch, normals: np.ndarray
+) -> None:
+    """Move each critic towards r + gamma min Q'(s', a'), where a' is the target's noisy action."""
+    noise = problem.settings.noise(normals)
+    next_action = np.clip(np.tanh(forward(actor.target, batch.next_obs)[-1]) + noise, -1, 1)
+    next_input = np.hstack([batch.next_obs, next_action])
+    next_q = np.min([forward(c.target, next_input)[-1][:, 0] for c in critics], axis=0)
+    target = batch.reward + GAMMA * (1 - batch.terminated) * next_q
+    for critic in critics:
+        values = forward(critic.layers, np.hstack([batch.obs, batch.action]))
+        g = 2 / len(target) * (values[-1] - target[:, None])
+        critic.adam(backward(critic.layers, values, g)[0])
+
+
+def actor_step(actor: Network, critic: Network, obs: np.ndarray) -> None:
+    """Move the actor up Q(s, mu(s)), through the critic, whose own gradients are thrown away."""
+    actor_values = forward(actor.layers, obs)
+    mu = np.tanh(actor_values[-1])
+    values = forward(critic.layers, np.hstack([obs, mu]))
+    _, d_input = backward(critic.layers, values, np.full((len(obs), 1), -1 / len(obs)))
+    d_action = d_input[:, obs.shape[1] :]
+    actor.adam(backward(actor.layers, actor_values, d_action * (1 - mu * mu))[0])
 
 
 def updated(problem: Problem) -> dict[str, np.ndarray]:
-    """Return all parameters after one update on the problem's first batch."""
-    actor, critic, target_actor, target_critic = (
-        [(weight.astype(np.float64), bias.astype(np.float64)) for weight, bias in layers]
-        for layers in map(problem.layers, ("actor", "critic", "target_actor", "target_critic"))
-    )
-    obs, action, reward, next_obs, terminated = (x.astype(np.float64) for x in problem.batch)
-    batch = len(obs)
-
-    # Critic: the squared distance to r + gamma Q'(s', mu'(s')), which is a constant.
-    next_action = np.tanh(forward(target_actor, next_obs)[-1])
-    next_q = forward(target_critic, np.hstack([next_obs, next_action]))[-1][:, 0]
-    target = reward + GAMMA * (1 - terminated) * next_q
-    values = forward(critic, np.hstack([obs, action]))
-    g = 2 / batch * (values[-1] - target[:, None])
-    critic = first_adam_step(critic, backward(critic, values, g)[0])
-
-    # Actor: -Q(s, mu(s)) through the critic, whose own gradients are thrown away.
-    actor_values = forward(actor, obs)
-    mu = np.tanh(actor_values[-1])
-    values = forward(critic, np.hstack([obs, mu]))
-    _, d_input = backward(critic, values, np.full((batch, 1), -1 / batch))
-    d_action = d_input[:, problem.size.obs :]
-    actor = first_adam_step(actor, backward(actor, actor_values, d_action * (1 - mu * mu))[0])
-
-    return (
-        named("actor", actor)
-        | named("critic", critic)
-        | named("target_actor", polyak(target_actor, actor))
-        | named("target_critic", polyak(target_critic, critic))
+    """Return all parameters after the problem's first cycle."""
+    actor = Network(problem.layers("actor"), problem.layers("target_actor"))
+    critics = [Network(*x) for x in zip(problem.critics(), problem.critics("target_"), strict=True)]
+    for batch, normals in problem.cycle():
+        batch = Batch(*(array.astype(float) for array in batch))
+        critic_step(problem, actor, critics, batch, normals.astype(float))
+    actor_step(actor, critics[0], batch.obs)
+    for network in (actor, *critics):
+        network.polyak()
+    return named(
+        actor.layers, [c.layers for c in critics], actor.target, [c.target for c in critics]
     )
 
 

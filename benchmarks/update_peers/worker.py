@@ -9,7 +9,7 @@ import harness
 
 
 def main() -> None:
-    """Build the contender, write its parameters after one step, then be timed."""
+    """Build the contender, write its parameters after one cycle, then be timed."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--contender", required=True)
     parser.add_argument("--problem", type=Path, required=True)
@@ -27,9 +27,9 @@ def main() -> None:
         module, name, _ = CONTENDERS[arguments.contender]
         make = getattr(importlib.import_module(f"{__package__}.{module}"), name)
         contender = make(Problem.load(arguments.problem), arguments.threads)
-        contender.check_step()
+        contender.check_cycle()
         np.savez(arguments.parameters, **contender.parameters())
-        return {"": contender.update}
+        return {"": contender.cycle}
 
     harness.serve(build)
 
