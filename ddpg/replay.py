@@ -251,7 +251,7 @@ class Replay:
 
     def _not_finite(self) -> UsageError:
         """Name the first of the incoming numbers that float32 cannot hold."""
-        for name, part in zip(Transition._fields, self._incoming_parts, strict=True):
+        for name, part in zip(Transition.__annotations__, self._incoming_parts, strict=True):
             for n, number in enumerate(part.tolist()):
                 if not abs(number) <= _LARGEST:
                     place = name if name == "reward" else f"{name}[{n}]"

@@ -1,12 +1,20 @@
-"""Draw the pictures of the pages: `python docs/make_pictures.py` writes docs/pictures/*.svg."""
+"""Draw the pictures of the pages: `python docs/make_pictures.py` writes docs/pictures/*.
 
+Those of gradients are drawn anew; critics.png shows the numbers in docs/critics.json.
+"""
+
+import json
 from pathlib import Path
 
 import numpy as np
 
 import tinygrad_rl as tg
+from ddpg.compare.critics.measure import Moment, Opinion
+from ddpg.compare.critics.show import Runs, save_picture
+from ddpg.compare.critics.training import Course
 
 FOLDER = Path(__file__).parent / "pictures"
+NUMBERS = Path(__file__).parent / "critics.json"
 
 rng = np.random.default_rng(0)
 actor = tg.nn.MLP((3, 64, 64, 1), rng=rng)
@@ -55,8 +63,24 @@ def pictures() -> dict[str, str]:
     return {f"{name}.svg": tg.explain(fn).svg(detail) for name, (fn, detail) in wanted.items()}
 
 
+def runs_of_critics() -> Runs:
+    """What `ddpg compare --critics --report out --json` has written, as it was before."""
+    variants = json.loads(NUMBERS.read_text("utf-8"))["variants"]
+    return {name: [course(**run) for run in found["runs"]] for name, found in variants.items()}
+
+
+def course(steps: list[int], moments: list[dict], returns: list[float]) -> Course:
+    """One run."""
+    asked = ("chosen", "at_random")
+    opinions = [{name: Opinion(**moment[name]) for name in asked} for moment in moments]
+    looks = [Moment(**{**m, **o}) for m, o in zip(moments, opinions, strict=True)]
+    return Course(steps, looks, returns)
+
+
 if __name__ == "__main__":
     FOLDER.mkdir(exist_ok=True)
     for name, svg in pictures().items():
         (FOLDER / name).write_text(svg, "utf-8")
         print(FOLDER / name)
+    save_picture(runs_of_critics(), FOLDER / "critics.png")
+    print(FOLDER / "critics.png")

@@ -1,15 +1,15 @@
-"""`ddpg compare`: the lesson, as a table, a picture, a page, generated code."""
+"""`ddpg compare`: the two lessons, as tables, pictures, pages, generated code."""
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
 from ddpg.cli.flags import absolute
 from ddpg.errors import UsageError
 
-PICTURE = "compare.png"
+PICTURE, CRITICS_PICTURE = "compare.png", "critics.png"
 
 
 @dataclass(frozen=True)
@@ -20,20 +20,24 @@ class Compare:
                                    update; a picture: three of them, trained on Pendulum
     ddpg compare --report out      a page with both and more, over several seeds
     ddpg compare --source          only the compiled code, compared
+    ddpg compare --critics         the second lesson: what the critic claims and what is
+                                   true, of plain DDPG and of three remedies
     """
 
     seed: int = 0
     """Where the initial weights, the batch and the training runs come from."""
     steps: int = 6000
-    """Environment steps of each of the three runs; the first 1000 are without updates."""
-    picture: Path = Path(PICTURE)
-    """Where the picture goes, a PNG."""
+    """Environment steps of each training run, the first ones without updates."""
+    picture: Path | None = None
+    """Where the picture goes, a PNG; compare.png or critics.png here by default."""
     threads: int = 1
     """Threads of an update, where the networks are wide enough to gain by it."""
     json: bool = False
     """Print all numbers as one JSON object instead of the tables."""
     source: bool = False
     """Only print the compiled backward pass of the actor's step, as a diff of three cases."""
+    critics: bool = False
+    """Compare critics: plain, with LayerNorm, twins, TD3."""
     report: Path | None = None
     """Folder for a page with everything: pictures, explanations, several seeds, generated code."""
     seeds: int = 5
@@ -47,21 +51,27 @@ class Compare:
         ------
         UsageError : for what cannot be compared, or written where it is asked for.
         """
-        command = cls(**{"picture": absolute(PICTURE), **given})
+        command = cls(**given)
+        picture = CRITICS_PICTURE if command.critics else PICTURE
+        command = replace(command, picture=command.picture or absolute(picture))
         command._check()
         return command
 
     def run(self) -> int:
         """Exit status."""
-        return self._print_source() if self.source else self._compare()
+        if self.source:
+            return self._print_source()
+        return self._compare_critics() if self.critics else self._compare()
 
     def _check(self) -> None:
-        from ddpg.compare.report.gather import check_folder
+        from ddpg.compare.critics.training import LEAST_STEPS as LEAST_STEPS_OF_CRITICS
+        from ddpg.compare.report.folder import check_folder
         from ddpg.compare.show import check_picture
         from ddpg.compare.training import LEAST_STEPS
         from ddpg.run.machine import check_threads
 
-        least = {"seed": 0, "threads": 1, "steps": LEAST_STEPS, "seeds": 1}
+        least_steps = LEAST_STEPS_OF_CRITICS if self.critics else LEAST_STEPS
+        least = {"seed": 0, "threads": 1, "steps": least_steps, "seeds": 1}
         for name, value in least.items():
             got = getattr(self, name)
             if got < value:
@@ -69,25 +79,36 @@ class Compare:
         check_threads(self.threads)
         if self.source and self.json:
             raise UsageError("--source prints text: leave out --json")
+        if self.source and self.critics:
+            raise UsageError("--source is of the first lesson: leave out --critics")
         if not self.source:
-            check_picture(self.picture)
+            check_picture(self._picture)
             if self.report is not None:
                 check_folder(self.report)
+
+    @property
+    def _picture(self) -> Path:
+        assert self.picture is not None  # from_flags has found one
+        return self.picture
+
+    @property
+    def _seeds(self) -> range:
+        return range(self.seed, self.seed + (1 if self.report is None else self.seeds))
 
     def _compare(self) -> int:
         from rich.console import Console
 
         from ddpg.compare.cases import CASES, TRAINED
         from ddpg.compare.measure import Size, measure
-        from ddpg.compare.report.gather import PARTS, gather, write
+        from ddpg.compare.report.folder import PAGE, write
+        from ddpg.compare.report.gather import PARTS, gather
         from ddpg.compare.report.html import render
         from ddpg.compare.show import as_json, print_table, print_training, save_picture
         from ddpg.compare.training import train_case
         from ddpg.run.process import limited_threads
         from ddpg.run.progress import StageProgress
 
-        seeds = range(self.seed, self.seed + (1 if self.report is None else self.seeds))
-        size, rows, runs = Size(), [], {}
+        seeds, size, rows, runs = self._seeds, Size(), [], {}
         with limited_threads(self.threads), StageProgress(Console(stderr=True)) as progress:
             progress.stage("one update, eight ways", len(CASES))
             for row in measure(size, self.seed):
@@ -101,11 +122,11 @@ class Compare:
             if self.report is not None:
                 progress.stage("explaining, compiling", PARTS)
                 report = gather(size, seeds, rows, runs, progress.advance)
-                page = write(render(report), self.report)
+                page = write(render(report), self.report, PAGE)
         curves = {name: curves_of[0] for name, curves_of in runs.items()}
-        save_picture(curves, self.picture)
+        save_picture(curves, self._picture)
         if self.json:
-            print(json.dumps(as_json(rows, curves, size, self.seed, self.picture)))
+            print(json.dumps(as_json(rows, curves, size, self.seed, self._picture)))
         else:
             out = Console()
             print_table(rows, size, out)
@@ -113,6 +134,45 @@ class Compare:
             print(f"The picture is {self.picture}")
             if self.report is None:
                 print("With explanations, pictures and several seeds: ddpg compare --report out")
+            else:
+                print(f"The report is {page}")
+        return 0
+
+    def _compare_critics(self) -> int:
+        from rich.console import Console
+
+        from ddpg.compare.critics.cost import costs
+        from ddpg.compare.critics.report import render
+        from ddpg.compare.critics.show import as_json, print_costs, print_critics, save_picture
+        from ddpg.compare.critics.training import train_variant
+        from ddpg.compare.critics.variants import VARIANTS
+        from ddpg.compare.measure import Size
+        from ddpg.compare.report.folder import CRITICS_PAGE, write
+        from ddpg.run.process import limited_threads
+        from ddpg.run.progress import StageProgress
+
+        seeds, size, runs = self._seeds, Size(), {}
+        with limited_threads(self.threads), StageProgress(Console(stderr=True)) as progress:
+            progress.stage("what an update costs", 1)
+            prices = costs(size, self.seed)
+            progress.advance()
+            for variant in VARIANTS:
+                progress.stage(f"training: {variant.name}", self.steps * len(seeds))
+                runs[variant.name] = [
+                    train_variant(variant, self.steps, seed, progress.advance) for seed in seeds
+                ]
+        save_picture(runs, self._picture)
+        if self.report is not None:
+            page = write(render(runs, prices, size, seeds), self.report, CRITICS_PAGE)
+        if self.json:
+            print(json.dumps(as_json(runs, prices, size, seeds)))
+        else:
+            out = Console()
+            print_critics(runs, out)
+            print_costs(prices, size, out)
+            print(f"The picture is {self.picture}")
+            if self.report is None:
+                print("Over several seeds, with intervals: ddpg compare --critics --report out")
             else:
                 print(f"The report is {page}")
         return 0

@@ -4,7 +4,7 @@ import json
 import math
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Self
@@ -66,7 +66,7 @@ class Evaluate:
         mean, std = float(returns.mean()), float(returns.std())
         if self.json:
             result = {"env_id": config.env_id, "episodes": self.episodes, "mean_return": mean}
-            q = error._asdict() | {"dead_units": evaluation.dead_units}
+            q = asdict(error) | {"dead_units": evaluation.dead_units}
             # What is not finite has no spelling in JSON.
             q = {name: value if math.isfinite(value) else None for name, value in q.items()}
             print(json.dumps({**result, "std_return": std, "returns": returns.tolist(), **q}))

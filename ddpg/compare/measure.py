@@ -31,6 +31,18 @@ class Size:
     hidden: tuple[int, ...] = (256, 256)
     batch_size: int = 256
 
+    def __str__(self) -> str:
+        hidden = "x".join(map(str, self.hidden))
+        return f"{self.obs_dim}/{self.act_dim}/{hidden}, batch {self.batch_size}"
+
+    @property
+    def in_words(self) -> str:
+        """The same for a page."""
+        return (
+            f"{self.obs_dim} observations, {self.act_dim} actions, hidden layers of "
+            f"{' and '.join(map(str, self.hidden))}, a batch of {self.batch_size}"
+        )
+
 
 @dataclass(frozen=True)
 class Measurement:
@@ -126,12 +138,24 @@ def in_short(explanation: tg.Explanation) -> str:
 
 def median_milliseconds(call: Callable[[], object], repetitions: int) -> float:
     """How long a call takes, when the first ones have loaded kernels and warmed the caches."""
-    seconds = []
+    (times,) = milliseconds_in_turns([call], repetitions)
+    return statistics.median(times)
+
+
+def milliseconds_in_turns(
+    calls: Sequence[Callable[[], object]], repetitions: int
+) -> list[list[float]]:
+    """How long each repetition of each call took, without the first, slow ones.
+
+    The calls take turns, so that a machine that is busy for a while slows all of them alike.
+    """
+    times: list[list[float]] = [[] for _ in calls]
     for _ in range(repetitions + 2):
-        start = time.perf_counter()
-        call()
-        seconds.append(time.perf_counter() - start)
-    return 1e3 * statistics.median(seconds[2:])
+        for call, taken in zip(calls, times, strict=True):
+            start = time.perf_counter()
+            call()
+            taken.append(1e3 * (time.perf_counter() - start))
+    return [taken[2:] for taken in times]
 
 
 def _time_update(case: Case, lab: Lab, repetitions: int) -> float:

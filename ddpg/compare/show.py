@@ -28,17 +28,21 @@ LOOKS: Mapping[str, Mapping[str, Any]] = {
 }
 """How the curve of each training run is drawn, wherever it is."""
 
+IMPOSSIBLE = "impossible: no reward is above 0"
+"""Of values above 0."""
 SIDE_BY_SIDE = 110
 """Narrower terminals get one merged text with a mark for each case."""
 _PRESENT, _ABSENT = "■", "·"
 
 
+def titled_table(title: str) -> Table:
+    """An empty table with its title above it, as the comparison's tables are."""
+    return Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", padding=(0, 1, 0, 0))
+
+
 def print_table(rows: Sequence[Measurement], size: Size, console: Console) -> None:
     """One line per case; below, what each of them does and what it had to say."""
-    hidden = "x".join(map(str, size.hidden))
-    table = _table(
-        f"One actor update, {size.obs_dim}/{size.act_dim}/{hidden}, batch {size.batch_size}"
-    )
+    table = titled_table(f"One actor update, {size}")
     table.add_column("case", no_wrap=True)
     first = ("actor\ngradient", "against\nfrozen", "critic\ngrads")
     for header in (*first, "critic\nmoved", "backward\nMFLOP", "update\nms"):
@@ -58,7 +62,7 @@ def print_table(rows: Sequence[Measurement], size: Size, console: Console) -> No
 
 def print_training(curves: Mapping[str, Curve], console: Console) -> None:
     """The last return and the last mean Q of each variant."""
-    table = _table(f"Training on {ENV_ID}, where no Q above 0 can be true")
+    table = titled_table(f"Training on {ENV_ID}, where no Q above 0 can be true")
     table.add_column("variant", min_width=24)
     for header in ("steps", "return", "updates", "mean Q", "can be true"):
         table.add_column(header, justify="right")
@@ -114,18 +118,17 @@ def save_picture(curves: Mapping[str, Curve], path: Path) -> None:
     for axes in (left, right):
         axes.grid(alpha=0.25)
     left.legend(loc="best")
-    shade_the_impossible(right)
+    shade_above_0(right, IMPOSSIBLE)
     save(figure, path)
 
 
-def shade_the_impossible(axes: Axes) -> None:
-    """Where no value can be true, because no reward is above 0."""
+def shade_above_0(axes: Axes, text: str) -> None:
+    """Mark all that is above 0, and say at the top what that means."""
     bottom, top = axes.get_ylim()
     top = max(top, 0) + 0.12 * (top - bottom)  # room for the text
     axes.axhspan(0, top, color=RED, alpha=0.08, linewidth=0)
     axes.axhline(0, color="black", linewidth=1)
     axes.set_ylim(bottom, top)
-    text = "impossible: no reward is above 0"
     axes.text(0.02, 0.98, text, transform=axes.transAxes, verticalalignment="top", color=RED)
 
 
@@ -187,10 +190,6 @@ def _print_side_by_side(
         text = Text("\n".join(_wrapped(line.text, width)), _style(line))
         table.add_row(*(text if found else Text(_ABSENT, "dim") for found in line.found_in))
     console.print(table)
-
-
-def _table(title: str) -> Table:
-    return Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", padding=(0, 1, 0, 0))
 
 
 def _wrapped(text: str, width: int) -> list[str]:

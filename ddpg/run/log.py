@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from contextlib import ExitStack, closing
+from dataclasses import asdict, fields
 from pathlib import Path
 from signal import Signals
 from typing import Any
@@ -20,7 +21,7 @@ and length, the updates made during it, and the mean of what they reported (nan 
 
 EVALUATION_COLUMNS = (
     *("step", "mean", "std", "min", "max", "episodes"),
-    *(*QError._fields, "dead_units"),
+    *(*(field.name for field in fields(QError)), "dead_units"),
 )
 """Of `evaluations.csv`: after which step, the returns' statistics, how far Q was off along these
 episodes, and the share of its units that were 0 in all of them."""
@@ -114,7 +115,7 @@ class RunLog:
             "min": float(returns.min()),
             "max": float(returns.max()),
             "episodes": len(returns),
-            **error._asdict(),
+            **asdict(error),
             "dead_units": evaluation.dead_units,
         }
         self._evaluation_table.append(row)

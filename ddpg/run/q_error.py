@@ -20,6 +20,7 @@ that is the same everywhere, and for no other.
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -43,7 +44,8 @@ class Comparison(NamedTuple):
     tail: np.ndarray
 
 
-class QError(NamedTuple):
+@dataclass(frozen=True)
+class QError:
     """Q's error over the states of some episodes; the names are those of a run's table.
 
     Attributes

@@ -72,7 +72,7 @@ def test_what_is_not_finite_is_null_in_json(run, run_dir, monkeypatch):
     monkeypatch.setattr(ddpg.run.evaluate, "evaluate_agent", evaluate_agent)
     _, out, _ = run("evaluate", run_dir, "--episodes", 2, "--json")
     result = json.loads(out, parse_constant=pytest.fail)
-    assert [result[name] for name in QError._fields] == [None, None, None, 0.0]
+    assert [result[name] for name in QError.__annotations__] == [None, None, None, 0.0]
     assert run("evaluate", run_dir, "--episodes", 2)[1].splitlines()[1:] == [
         "Q along them: not finite, spread nan %"
     ]

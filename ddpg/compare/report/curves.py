@@ -8,14 +8,14 @@ svg = draw_returns(runs)
 import io
 import re
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ddpg.compare.show import LOOKS, shade_the_impossible
+from ddpg.compare.show import IMPOSSIBLE, LOOKS, shade_above_0
 from ddpg.compare.training import Curve
 
 RESAMPLES, LEVEL = 2000, 0.95
@@ -55,15 +55,15 @@ def draw_returns(runs: Runs) -> str:
     figure, axes = _draw(runs, "steps", "returns")
     axes.set(xlabel="environment steps", ylabel="mean return of 10 episodes")
     axes.legend(loc="best", frameon=False)
-    return _svg(figure, "returns", "Return over environment steps: " + _summary(runs, "returns"))
+    return as_svg(figure, "returns", "Return over environment steps: " + _summary(runs, "returns"))
 
 
 def draw_values(runs: Runs) -> str:
     """What the critics believe over updates, against the bound that no true value exceeds."""
     figure, axes = _draw(runs, "updates", "mean_q")
-    shade_the_impossible(axes)
+    shade_above_0(axes, IMPOSSIBLE)
     axes.set(xlabel="updates", ylabel="mean Q(s, mu(s))")
-    return _svg(figure, "values", "Mean Q over updates: " + _summary(runs, "mean_q"))
+    return as_svg(figure, "values", "Mean Q over updates: " + _summary(runs, "mean_q"))
 
 
 def _summary(runs: Runs, what: str) -> str:
@@ -74,17 +74,30 @@ def _summary(runs: Runs, what: str) -> str:
 def _draw(runs: Runs, where: str, what: str) -> tuple[Figure, Axes]:
     figure = Figure(figsize=(5.4, 3.6), layout="constrained")
     axes = figure.subplots()
-    axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
     for name, curves in runs.items():
-        x, band = getattr(curves[0], where), bootstrap([getattr(curve, what) for curve in curves])
-        color = LOOKS[name]["color"]
-        axes.fill_between(x, band.low, band.high, color=color, alpha=0.2, linewidth=0)
-        axes.plot(x, band.mean, **LOOKS[name], label=name)
+        x, values = getattr(curves[0], where), [getattr(curve, what) for curve in curves]
+        draw_band(axes, x, values, {**LOOKS[name], "label": name})
     return figure, axes
 
 
-def _svg(figure: Figure, prefix: str, title: str) -> str:
+def draw_band(
+    axes: Axes, x: Sequence[float], values: Sequence[Sequence[float]], look: Mapping[str, Any]
+) -> None:
+    """The mean of several runs over `x` as a line, its interval as a band around it.
+
+    Parameters
+    ----------
+    values : one sequence per run.
+    look : of the line, as matplotlib's `plot` takes it; the band has its color.
+    """
+    band = bootstrap(values)
+    axes.grid(alpha=0.25)
+    axes.fill_between(x, band.low, band.high, color=look["color"], alpha=0.2, linewidth=0)
+    axes.plot(x, band.mean, **look)
+
+
+def as_svg(figure: Figure, prefix: str, title: str) -> str:
     """The figure as an SVG element that may stand in a page beside others."""
     text = io.StringIO()
     nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))

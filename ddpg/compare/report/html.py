@@ -7,15 +7,14 @@ goes through `html.escape`; what is written here and the SVG pictures do not.
 import re
 from collections.abc import Iterable, Sequence
 from html import escape
-from importlib import resources
 from pathlib import Path
-from string import Template
 
 import tinygrad_rl as tg
 from ddpg.compare.cases import CASES, Case
 from ddpg.compare.measure import Measurement
 from ddpg.compare.report.curves import Band, bootstrap, draw_returns, draw_values, last
-from ddpg.compare.report.gather import MARK, Report
+from ddpg.compare.report.gather import Report
+from ddpg.compare.report.parts import counted, fill, interval, prose, scroll, table
 from ddpg.compare.show import cost_text
 from ddpg.compare.source import GROUPS, CompiledCase, MergedLine, merge_code, merge_group
 from ddpg.compare.training import ENV_ID
@@ -36,14 +35,11 @@ _PROJECT = str(Path(__file__).parents[3]) + "/"
 
 def render(report: Report) -> str:
     """The whole page."""
-    template = resources.files("ddpg.compare.report").joinpath("page.html").read_text("utf-8")
-    size = report.size
-    return Template(template).substitute(
-        mark=MARK,
-        size=f"{size.obs_dim} observations, {size.act_dim} actions, hidden layers of "
-        f"{' and '.join(map(str, size.hidden))}, a batch of {size.batch_size}",
+    return fill(
+        "ddpg.compare.report",
+        size=report.size.in_words,
         seed=report.seeds[0],
-        seeds=f"{len(report.seeds)} seed{'s' * (len(report.seeds) > 1)}",
+        seeds=counted(len(report.seeds), "seed"),
         steps=f"{report.runs['frozen'][0].steps[-1]:,}",
         env=ENV_ID,
         **_answers(report),
@@ -59,7 +55,7 @@ def render(report: Report) -> str:
         code=_marked(merge_code(report.steps), report.steps),
         sources="\n".join(_source(step) for step in report.steps),
         elsewhere="\n".join(
-            f"<li><code>docs/cases/{escape(name)}</code>: {_prose(text)}</li>"
+            f"<li><code>docs/cases/{escape(name)}</code>: {prose(text)}</li>"
             for name, text in ELSEWHERE
         ),
     )
@@ -80,12 +76,12 @@ def _answers(report: Report) -> dict[str, str]:
         "loose_ms": loose_ms,
         "joint_ms": row["one joint optimizer"].cells()[-1],
         "compiled_ms": ", ".join(f"{s.milliseconds:.2f} ms {s.name}" for s in report.steps),
-        "blocked_start": _interval(bootstrap([[c.returns[0]] for c in runs["blocked"]])),
+        "blocked_start": interval(bootstrap([[c.returns[0]] for c in runs["blocked"]])),
         "actor_norm": row["frozen"].cells()[0],
         "same": same,
         "updates": f"{runs['joint'][0].updates[-1]:,}",
-        **{f"{name}_q": _interval(last(runs[name], "mean_q")) for name in runs},
-        **{f"{name}_return": _interval(last(runs[name], "returns")) for name in runs},
+        **{f"{name}_q": interval(last(runs[name], "mean_q")) for name in runs},
+        **{f"{name}_return": interval(last(runs[name], "returns")) for name in runs},
         "verdict": _verdict(last(runs["joint"], "mean_q")),
     }
 
@@ -98,16 +94,6 @@ def _verdict(q: Band) -> str:
     return "In these runs it is not above 0 yet; train longer to see it rise."
 
 
-def _interval(band: Band) -> str:
-    """`-160 (-170 to -150)`."""
-    return f"{_number(band.mean[0])} ({_number(band.low[0])} to {_number(band.high[0])})"
-
-
-def _number(x: float) -> str:
-    text = f"{x:,.0f}" if abs(x) >= 10 else f"{x:,.1f}"
-    return text.replace("-", "−")
-
-
 def _table(rows: Sequence[Measurement]) -> str:
     gradients = ("actor’s gradient", "against frozen", "critic’s tensors with a gradient")
     head = ("case", *gradients, "critic moved by", "backward, MFLOP", "update, ms")
@@ -115,36 +101,16 @@ def _table(rows: Sequence[Measurement]) -> str:
         [f'<a href="#{_anchor(row.name)}">{escape(row.name)}</a>', *row.cells(decimals=2)]
         for row in rows
     ]
-    return _html_table(head, body, "One actor update in eight ways")
+    return table(head, body, "One actor update in eight ways")
 
 
 def _outcomes(report: Report) -> str:
     head = ("variant", "return at the end", "mean Q at the end")
     body = [
-        [escape(name), *(_interval(last(curves, what)) for what in ("returns", "mean_q"))]
+        [escape(name), *(interval(last(curves, what)) for what in ("returns", "mean_q"))]
         for name, curves in report.runs.items()
     ]
-    return _html_table(head, body, "Mean over seeds and its 95 % interval")
-
-
-def _html_table(head: Iterable[str], body: Iterable[Sequence[str]], caption: str) -> str:
-    """`body` is HTML; the first cell of a row names the row."""
-    headers = "".join(f'<th scope="col">{cell}</th>' for cell in head)
-    lines = [
-        f'<tr><th scope="row">{row[0]}</th>{"".join(f"<td>{cell}</td>" for cell in row[1:])}</tr>'
-        for row in body
-    ]
-    return _scroll(
-        f"<table><caption>{caption}</caption><thead><tr>{headers}</tr></thead>"
-        f"<tbody>\n{chr(10).join(lines)}\n</tbody></table>",
-        caption,
-    )
-
-
-def _scroll(content: str, label: str) -> str:
-    """A box that is scrolled sideways by itself, by keyboard too."""
-    label = escape(label)
-    return f'<div class="scroll" role="region" tabindex="0" aria-label="{label}">{content}</div>'
+    return table(head, body, "Mean over seeds and its 95 % interval")
 
 
 def _case(case: Case, row: Measurement, explanation: tg.Explanation) -> str:
@@ -152,17 +118,17 @@ def _case(case: Case, row: Measurement, explanation: tg.Explanation) -> str:
     text = _without_paths(explanation.text(88))
     return f"""<section class="case" id="{_anchor(row.name)}">
 <h3>{escape(row.name[:1].upper() + row.name[1:])}</h3>
-<p><strong>What is done.</strong> {_prose(row.meaning)}</p>
-{_scroll(f"<pre><code>{escape(case.code)}</code></pre>", f"Code of the case {row.name}")}
+<p><strong>What is done.</strong> {prose(row.meaning)}</p>
+{scroll(f"<pre><code>{escape(case.code)}</code></pre>", f"Code of the case {row.name}")}
 {said}
 <p><strong>Where the gradient goes.</strong> {escape(explanation.to_dict()["headline"])}</p>
 {_picture(explanation, "layer" if row.name == "frozen" else "module")}
 <details><summary>All that <code>explain</code> says</summary>
-{_scroll(f"<pre>{escape(text)}</pre>", f"Explanation of the case {row.name}")}
+{scroll(f"<pre>{escape(text)}</pre>", f"Explanation of the case {row.name}")}
 </details>
 <p><strong>What it costs.</strong> {row.backward_flops / 1e6:.2f} MFLOP in the backward pass;
 {row.milliseconds:.1f} ms for the whole update, op by op, without compiling.</p>
-<p><strong>Where it happened.</strong> {_prose(case.seen)}</p>
+<p><strong>Where it happened.</strong> {prose(case.seen)}</p>
 </section>"""
 
 
@@ -180,12 +146,7 @@ def _picture(explanation: tg.Explanation, detail: str) -> str:
     svg = explanation.svg(detail)
     width = min(0.8 * int(re.search(r'width="(\d+)', svg)[1]), 560)  # type: ignore[index]
     svg = svg.replace("<svg ", f'<svg style="min-width:{width:.0f}px" ', 1)
-    return f'<div class="card">{_scroll(svg, f"Picture of the case {explanation.title}")}</div>'
-
-
-def _prose(text: str) -> str:
-    """Plain text, in which `code` stands in backticks."""
-    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text))
+    return f'<div class="card">{scroll(svg, f"Picture of the case {explanation.title}")}</div>'
 
 
 def _group(steps: Sequence[CompiledCase], group: str) -> str:
@@ -214,7 +175,7 @@ def _marked(merged: Iterable[MergedLine | None], steps: Sequence[CompiledCase]) 
         f'<table class="diff"><thead><tr>{head}<th scope="col">line</th></tr></thead>'
         f"<tbody>\n{chr(10).join(lines)}\n</tbody></table>"
     )
-    return _scroll(table, "Lines of the backward pass, and which case has them")
+    return scroll(table, "Lines of the backward pass, and which case has them")
 
 
 def _kind(line: MergedLine) -> str:
@@ -230,12 +191,12 @@ def _costs(steps: Sequence[CompiledCase]) -> str:
         ["compiled, MFLOP", *(f"{step.flops / 1e6:.2f}" for step in steps)],
         ["compiled, forward and backward, ms", *(f"{step.milliseconds:.2f}" for step in steps)],
     ]
-    return _html_table(("", *(step.name for step in steps)), body, "The whole backward pass")
+    return table(("", *(step.name for step in steps)), body, "The whole backward pass")
 
 
 def _source(step: CompiledCase) -> str:
     return (
         f"<details><summary>The generated function, {escape(step.name)}, word for word</summary>\n"
-        f"{_scroll(f'<pre>{escape(step.source)}</pre>', f'Generated function, {step.name}')}\n"
+        f"{scroll(f'<pre>{escape(step.source)}</pre>', f'Generated function, {step.name}')}\n"
         "</details>"
     )

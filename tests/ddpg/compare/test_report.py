@@ -11,7 +11,8 @@ from ddpg import cli
 from ddpg.compare.cases import CASES, COMPILED, TRAINED
 from ddpg.compare.measure import Size, measure
 from ddpg.compare.report.curves import bootstrap, draw_values
-from ddpg.compare.report.gather import MARK, PAGE, PARTS, Report, check_folder, gather, write
+from ddpg.compare.report.folder import CRITICS_PAGE, MARK, PAGE, check_folder, write
+from ddpg.compare.report.gather import PARTS, Report, gather
 from ddpg.compare.report.html import ELSEWHERE, render
 from ddpg.compare.training import Curve
 from ddpg.errors import UsageError
@@ -197,12 +198,14 @@ def test_the_same_runs_give_the_same_picture():
 def test_a_report_replaces_a_report_and_nothing_else(tmp_path):
     folder = tmp_path / "out"
     check_folder(folder)
-    page = write(f"<html>{MARK} first</html>", folder)
+    page = write(f"<html>{MARK} first</html>", folder, PAGE)
     assert page == folder / PAGE
+    other = write(f"<html>{MARK} other</html>", folder, CRITICS_PAGE)
     check_folder(folder)
-    write(f"<html>{MARK} second</html>", folder)
+    write(f"<html>{MARK} second</html>", folder, PAGE)
     assert "second" in page.read_text("utf-8")
-    assert [path.name for path in folder.iterdir()] == [PAGE]
+    assert "other" in other.read_text("utf-8")
+    assert sorted(path.name for path in folder.iterdir()) == [CRITICS_PAGE, PAGE]
 
 
 @pytest.mark.parametrize(
@@ -210,6 +213,7 @@ def test_a_report_replaces_a_report_and_nothing_else(tmp_path):
     [
         ("notes.txt", "mine", "holds something else"),
         (PAGE, "<html>my own page</html>", "is no report"),
+        (CRITICS_PAGE, "<html>my own page</html>", "is no report"),
     ],
 )
 def test_what_somebody_else_wrote_stays(tmp_path, name, text, complaint):

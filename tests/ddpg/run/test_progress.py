@@ -1,3 +1,4 @@
+import dataclasses
 import io
 import math
 import re
@@ -34,7 +35,7 @@ def last_line(width, error):
     [(0.123, "+12 %"), (-0.5, "-50 %"), (1e9, ">999 %"), (-1e9, "<-999 %"), (math.nan, "nan")],
 )
 def test_terminal_shows_returns_q_speed_and_time_left_in_one_line(width, bias, shown):
-    last = last_line(width, ERROR._replace(q_bias=bias))
+    last = last_line(width, dataclasses.replace(ERROR, q_bias=bias))
     for part in ("2,000/20,000", "return -1,234", "eval -568", f"Q {shown}", "steps/s"):
         assert part in last
     assert len(last) <= width

@@ -1,0 +1,61 @@
+"""What the pages of the report are made of: a style, tables, numbers with intervals, prose.
+
+Text that comes from outside goes through `html.escape`; what is written here does not.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from html import escape
+from importlib import resources
+from string import Template
+
+from ddpg.compare.report.curves import Band
+from ddpg.compare.report.folder import MARK
+
+
+def fill(package: str, **values: object) -> str:
+    """The template `page.html` of a package with its values, the common style and the mark."""
+    style = resources.files("ddpg.compare.report").joinpath("style.css").read_text("utf-8")
+    page = resources.files(package).joinpath("page.html").read_text("utf-8")
+    return Template(page).substitute(values, style=style, mark=MARK)
+
+
+def interval(band: Band) -> str:
+    """`-160 (-170 to -150)`."""
+    return f"{number(band.mean[0])} ({number(band.low[0])} to {number(band.high[0])})"
+
+
+def number(x: float) -> str:
+    """One decimal below 10, none above, and a real minus sign."""
+    text = f"{x:,.0f}" if abs(x) >= 10 else f"{x:,.1f}"
+    return text.replace("-", "−")
+
+
+def counted(count: int, noun: str) -> str:
+    """`1 seed`, `5 seeds`."""
+    return f"{count} {noun}{'s' * (count != 1)}"
+
+
+def table(head: Iterable[str], body: Iterable[Sequence[str]], caption: str) -> str:
+    """`body` is HTML; the first cell of a row names the row."""
+    headers = "".join(f'<th scope="col">{cell}</th>' for cell in head)
+    lines = [
+        f'<tr><th scope="row">{row[0]}</th>{"".join(f"<td>{cell}</td>" for cell in row[1:])}</tr>'
+        for row in body
+    ]
+    return scroll(
+        f"<table><caption>{caption}</caption><thead><tr>{headers}</tr></thead>"
+        f"<tbody>\n{chr(10).join(lines)}\n</tbody></table>",
+        caption,
+    )
+
+
+def scroll(content: str, label: str) -> str:
+    """A box that is scrolled sideways by itself, by keyboard too."""
+    label = escape(label)
+    return f'<div class="scroll" role="region" tabindex="0" aria-label="{label}">{content}</div>'
+
+
+def prose(text: str) -> str:
+    """Plain text, in which `code` stands in backticks."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text))

@@ -1,0 +1,80 @@
+import io
+import json
+from dataclasses import asdict
+
+import numpy as np
+import pytest
+from matplotlib.image import imread
+from rich.console import Console
+
+from ddpg.compare.critics.measure import Moment, Opinion
+from ddpg.compare.critics.show import as_json, print_costs, print_critics, save_picture
+from ddpg.compare.critics.training import Course
+from ddpg.compare.critics.variants import VARIANTS
+from ddpg.compare.measure import Size
+from tests.ddpg.compare.critics.made import COSTS, RUNS, made_course
+
+
+def shown(print_it, *arguments, width=80):
+    stream = io.StringIO()
+    print_it(*arguments, Console(file=stream, width=width))
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_table_has_every_number_uncut(width):
+    text = shown(print_critics, RUNS, width=width)
+    assert "…" not in text
+    assert "and 2 seeds" in text
+    rows = {line.split("  ")[0].strip(): line.split() for line in text.splitlines() if line}
+    numbers = ["+3.0", "+2.0", "70", "%", "0.50", "75", "%", "-180"]
+    assert rows["plain DDPG"][2:] == ["-37.0", "-40.0", *numbers]
+    assert rows["TD3"][1:4] == ["-47.0", "-40.0", "-7.0"]
+
+
+def test_every_variant_has_its_sentences():
+    text = " ".join(shown(print_critics, RUNS).split())
+    for variant in VARIANTS:
+        assert f"{variant.name}: {variant.meaning} Q claims" in text
+
+
+def test_costs_are_compared_with_the_first():
+    text = shown(print_costs, COSTS, Size())
+    rows = {line.split("  ")[0].strip(): line.split()[-4:] for line in text.splitlines() if line}
+    assert "17/6/256x256, batch 256" in text
+    assert rows["plain DDPG"] == ["1.0", "1.00", "0.50", "1.00"]
+    assert rows["TD3"] == ["4.0", "4.00", "2.00", "4.00"]
+
+
+def test_json_holds_every_number():
+    values = json.loads(json.dumps(as_json(RUNS, COSTS, Size(), range(3, 5)), allow_nan=False))
+    assert values["seeds"] == [3, 4]
+    assert values["settings"]["gamma"] == 0.95
+    assert values["size"]["hidden"] == [256, 256]
+    assert list(values["variants"]) == [variant.name for variant in VARIANTS]
+    twins = values["variants"]["+ twin critics"]
+    assert twins["settings"] == {"critics": 2}
+    assert twins["cost"] == {"flops": 3e6, "milliseconds": 1.5}
+    moment = RUNS["+ twin critics"][1].moments[-1]
+    assert twins["runs"][1]["moments"][-1] == asdict(moment)
+    assert twins["runs"][1]["returns"][-1] == -180.0
+
+
+def test_picture_shows_the_runs(tmp_path):
+    save_picture(RUNS, tmp_path / "one.png")
+    other = {**RUNS, "TD3": [made_course(9.0, 0.9, last_return=-900.0)]}
+    save_picture(other, tmp_path / "other.png")
+    one, other = (imread(tmp_path / name) for name in ("one.png", "other.png"))
+    assert one.std() > 0.1  # not blank
+    assert one.shape == other.shape
+    assert not np.array_equal(one, other)
+
+
+def test_picture_stands_moments_without_a_slope(tmp_path):
+    nothing = Moment(
+        *[Opinion(-1.0, -1.0, None, None, None, 0)] * 2, flattered=0.5, flattered_by_second=None
+    )
+    course = made_course(1.0)
+    course = Course(course.steps, [*course.moments[:-1], nothing], course.returns)
+    save_picture({**RUNS, "TD3": [course]}, tmp_path / "gap.png")
+    assert (tmp_path / "gap.png").exists()
