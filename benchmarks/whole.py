@@ -98,6 +98,7 @@ def seconds(name: str, case: Case, steps: int) -> float:
         done = subprocess.run(
             [sys.executable, *words],
             env=environment | {"PYTHONPATH": os.pathsep.join(path)},
+            cwd=folder,  # MuJoCo writes its warnings to where it is started
             capture_output=True,
             text=True,
         )
