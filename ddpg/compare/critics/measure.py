@@ -14,7 +14,7 @@ import numpy as np
 
 import tinygrad_rl as tg
 from ddpg.agent import DDPG
-from ddpg.compare.critics.truth import Truth, critic_slope, slope_agreement, truth
+from ddpg.compare.critics.true_q import Truth, critic_slope, slope_agreement, truth
 from ddpg.networks import Critic
 
 STATES = 256

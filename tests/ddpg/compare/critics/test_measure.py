@@ -7,7 +7,7 @@ import tinygrad_rl as tg
 from ddpg import DDPG, DDPGConfig
 from ddpg.compare.critics import measure as module
 from ddpg.compare.critics.measure import Moment, Opinion, look, opinion
-from ddpg.compare.critics.truth import Truth
+from ddpg.compare.critics.true_q import Truth
 from ddpg.networks import Critic
 from ddpg.spaces import make_env
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 import tinygrad_rl as tg
-from ddpg.compare.critics import truth as module
+from ddpg.compare.critics import true_q as module
 from ddpg.compare.critics.pendulum import MAX_SPEED, observe
-from ddpg.compare.critics.truth import (
+from ddpg.compare.critics.true_q import (
     REACH,
     Agreement,
     Truth,
