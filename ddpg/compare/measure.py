@@ -138,24 +138,17 @@ def in_short(explanation: tg.Explanation) -> str:
 
 def median_milliseconds(call: Callable[[], object], repetitions: int) -> float:
     """How long a call takes, when the first ones have loaded kernels and warmed the caches."""
-    (times,) = milliseconds_in_turns([call], repetitions)
-    return statistics.median(times)
+    return statistics.median(milliseconds(call, repetitions))
 
 
-def milliseconds_in_turns(
-    calls: Sequence[Callable[[], object]], repetitions: int
-) -> list[list[float]]:
-    """How long each repetition of each call took, without the first, slow ones.
-
-    The calls take turns, so that a machine that is busy for a while slows all of them alike.
-    """
-    times: list[list[float]] = [[] for _ in calls]
+def milliseconds(call: Callable[[], object], repetitions: int) -> list[float]:
+    """How long each repetition of a call took, after two that don't count."""
+    taken = []
     for _ in range(repetitions + 2):
-        for call, taken in zip(calls, times, strict=True):
-            start = time.perf_counter()
-            call()
-            taken.append(1e3 * (time.perf_counter() - start))
-    return [taken[2:] for taken in times]
+        start = time.perf_counter()
+        call()
+        taken.append(1e3 * (time.perf_counter() - start))
+    return taken[2:]
 
 
 def _time_update(case: Case, lab: Lab, repetitions: int) -> float:

@@ -108,9 +108,9 @@ def test_what_the_page_says_of_returns_holds():
 def test_the_collapse_on_the_page_is_that_of_the_run():
     moment, before, after = PLAIN[0].moments[4], *PLAIN[0].returns[3:5]
     said = re.search(
-        r"step ([\d,]+),\s+it claims (\d+) too much, and its policy, which had earned\s+(-\d+) "
+        r"step ([\d,]+), it claims (\d+) too much, and its policy, which had earned (-\d+) "
         r"before, earns (-\d+)",
-        PAGE,
+        " ".join(PAGE.split()),
     )
     assert said is not None
     assert said.groups() == (

@@ -13,9 +13,11 @@ import tinygrad_rl as tg
 from ddpg import rng
 from ddpg.agent import DDPG
 from ddpg.compare.critics.variants import VARIANTS, Variant
-from ddpg.compare.measure import Size, milliseconds_in_turns
+from ddpg.compare.measure import Size, milliseconds
 from ddpg.spaces import Box
 
+UPDATES = 20
+"""Timed at a stretch: whole periods of every variant, and so are the two before them."""
 TRANSITIONS = 1000
 """That the batches are drawn from."""
 
@@ -28,10 +30,17 @@ class Cost:
     milliseconds: float  # of the compiled update, the fastest: other programs only add to it
 
 
-def costs(size: Size, seed: int = 0, repetitions: int = 200) -> dict[str, Cost]:
-    """Count and time the updates of all variants, on random transitions; by their names."""
+def costs(size: Size, seed: int = 0, rounds: int = 10) -> dict[str, Cost]:
+    """Count and time the updates of all variants, on random transitions; by their names.
+
+    In each of the `rounds` all are timed, one after the other, so that a machine that is busy for a
+    while does not slow one of them alone.
+    """
     agents = [_agent(variant, size, seed) for variant in VARIANTS]
-    times = milliseconds_in_turns([agent.update for agent in agents], repetitions)
+    times: list[list[float]] = [[] for _ in agents]
+    for _ in range(rounds):
+        for agent, taken in zip(agents, times, strict=True):
+            taken += milliseconds(agent.update, UPDATES)
     return {
         variant.name: Cost(count_update(variant, size, seed), _mean_of_fastest(taken, variant))
         for variant, taken in zip(VARIANTS, times, strict=True)
