@@ -1,6 +1,6 @@
 """What DDPG and TD3 learn on MuJoCo tasks and on Pendulum: runs of `ddpg train`, and their table.
 
-    python benchmarks/learning.py                 # 24 runs, about an hour on one core
+    python benchmarks/learning.py                 # 24 runs, an hour and a half on one core
     python benchmarks/learning.py --tasks Hopper-v5 --seeds 0
 
 A run that is there is not made again, one that was interrupted goes on. The tables of all runs are
