@@ -109,12 +109,13 @@ def summarise(runs: Sequence[Run]) -> Iterator[dict[str, Any]]:
                     "last": [round(r[-1]["mean"], 1) for r in done],
                     "last_quarter": [round(mean, 1) for mean in means],
                     "mean_of_last": round(statistics.mean(r[-1]["mean"] for r in done), 1),
-                    **{
-                        name: [round(statistics.mean(row[name] for row in r), 2) for r in done]
-                        for name in ("q_bias", "q_rank")
-                    },
+                    **{name: _means(done, name) for name in ("q_bias", "q_rank")},
                     "published_td3": task.published,
                 }
+
+
+def _means(runs: Sequence[Sequence[dict[str, float]]], name: str) -> list[float]:
+    return [round(statistics.mean(row[name] for row in rows), 2) for rows in runs]
 
 
 def show(rows: Sequence[dict[str, Any]]) -> None:
