@@ -114,8 +114,12 @@ def summarise(runs: Sequence[Run]) -> Iterator[dict[str, Any]]:
                 }
 
 
-def _means(runs: Sequence[Sequence[dict[str, float]]], name: str) -> list[float]:
-    return [round(statistics.mean(row[name] for row in rows), 2) for rows in runs]
+def _means(runs: Sequence[Sequence[dict[str, float]]], name: str) -> list[float | None]:
+    """Of each run; None where its tables are of a time before Q's error was in them."""
+    return [
+        round(statistics.mean(row[name] for row in rows), 2) if name in rows[0] else None
+        for rows in runs
+    ]
 
 
 def show(rows: Sequence[dict[str, Any]]) -> None:
@@ -124,8 +128,8 @@ def show(rows: Sequence[dict[str, Any]]) -> None:
     for header in ("Q too high by", "Q's rank correlation", "published, TD3"):
         table.add_column(header)
 
-    def joined(form: str, values: Sequence[float]) -> str:
-        return ", ".join(format(value, form) for value in values)
+    def joined(form: str, values: Sequence[float | None]) -> str:
+        return ", ".join("-" if value is None else format(value, form) for value in values)
 
     for row in rows:
         table.add_row(
