@@ -49,7 +49,7 @@ class Run:
         self.config = TrainConfig(ddpg=DDPGConfig(hidden=hidden, compile=False))
         self.run_dir, self.env = run_dir, Nowhere()
         self.agent = self.new_agent()
-        self.rows = np.random.default_rng(0).normal(size=(NEW, 42)).astype(np.float32)
+        self.rows = np.random.default_rng(0).normal(size=(NEW, self.agent.replay.width)).astype(np.float32)
         self.agent.replay.add_row(self.rows[0])
         self.agent.update()  # makes Adam's moments
         folder.create(run_dir, self.config)

@@ -1,6 +1,6 @@
 """What DDPG and TD3 learn on MuJoCo tasks and on Pendulum: runs of `ddpg train`, and their table.
 
-    python benchmarks/learning.py                 # 24 runs, about an hour on one core
+    python benchmarks/learning.py                 # 24 runs, an hour and a half on one core
     python benchmarks/learning.py --tasks Hopper-v5 --seeds 0
 
 A run that is there is not made again, one that was interrupted goes on. The tables of all runs are
@@ -109,12 +109,13 @@ def summarise(runs: Sequence[Run]) -> Iterator[dict[str, Any]]:
                     "last": [round(r[-1]["mean"], 1) for r in done],
                     "last_quarter": [round(mean, 1) for mean in means],
                     "mean_of_last": round(statistics.mean(r[-1]["mean"] for r in done), 1),
-                    **{
-                        name: [round(statistics.mean(row[name] for row in r), 2) for r in done]
-                        for name in ("q_bias", "q_rank")
-                    },
+                    **{name: _means(done, name) for name in ("q_bias", "q_rank")},
                     "published_td3": task.published,
                 }
+
+
+def _means(runs: Sequence[Sequence[dict[str, float]]], name: str) -> list[float]:
+    return [round(statistics.mean(row[name] for row in rows), 2) for rows in runs]
 
 
 def show(rows: Sequence[dict[str, Any]]) -> None:

@@ -98,6 +98,7 @@ def seconds(name: str, case: Case, steps: int) -> float:
         done = subprocess.run(
             [sys.executable, *words],
             env=environment | {"PYTHONPATH": os.pathsep.join(path)},
+            cwd=folder,  # MuJoCo writes its warnings to where it is started
             capture_output=True,
             text=True,
         )
@@ -158,10 +159,12 @@ def quartiles(values: list[float], digits: int) -> str:
     return f"{middle:.{digits}f} ({low:.{digits}f}-{high:.{digits}f})"
 
 
-def times_faster(found: dict[str, dict[str, list[float]]], name: str, quantity: str) -> list[float]:
-    """Return how many times longer a contender took than this project, round by round."""
+def times_ours(found: dict[str, dict[str, list[float]]], name: str, quantity: str) -> str:
+    """Return how many times longer a contender took than this project in the same round."""
+    if name == PROJECT:
+        return "1"
     pairs = zip(found[name][quantity], found[PROJECT][quantity], strict=True)
-    return [its / ours for its, ours in pairs]
+    return quartiles([its / ours for its, ours in pairs], 2)
 
 
 def table(case: Case, found: dict[str, dict[str, list[float]]], refused: dict[str, str]) -> Table:
@@ -170,19 +173,19 @@ def table(case: Case, found: dict[str, dict[str, list[float]]], refused: dict[st
     size = f"{case.hidden}x{case.hidden}@{case.batch}, {case.threads} thread{plural}"
     result = Table(title=f"{case.env_id}, {size}", title_justify="left")
     result.add_column("contender")
-    result.add_column(f"{STEPS:,} steps, s", justify="right")
-    result.add_column("x ours", justify="right")
-    if SHORT in case.lengths:
-        result.add_column(f"steps/s after {SHORT:,}", justify="right")
-        result.add_column("ours is faster", justify="right")
+    result.add_column("what")
+    result.add_column("median (quartiles)", justify="right")
+    result.add_column("x our time", justify="right")
     for name, quantities in found.items():
-        cells = [quartiles(quantities["run"], 2), quartiles(times_faster(found, name, "run"), 2)]
+        time_of_all = quartiles(quantities["run"], 2)
+        result.add_row(name, f"{STEPS:,} steps, s", time_of_all, times_ours(found, name, "run"))
         if "steps" in quantities:
-            rates = [(STEPS - SHORT) / each for each in quantities["steps"]]
-            cells += [quartiles(rates, 0), quartiles(times_faster(found, name, "steps"), 2)]
-        result.add_row(name, *cells)
+            rates = quartiles([(STEPS - SHORT) / each for each in quantities["steps"]], 0)
+            what = f"steps/s after {SHORT:,}"
+            result.add_row(name, what, rates, times_ours(found, name, "steps"))
     for name, reason in refused.items():
-        result.add_row(name, reason, style="dim" if harness.NOT_INSTALLED in reason else "red")
+        style = "dim" if harness.NOT_INSTALLED in reason else "red"
+        result.add_row(name, reason, style=style)
     return result
 
 

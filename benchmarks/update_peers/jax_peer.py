@@ -95,13 +95,20 @@ def actor_step(state, obs, settings):
     }
 
 
-def step(state, batch, normals, settings, moves_actor):
-    """Return the state after one update; the last two arguments are known when it is compiled."""
+def step(state, batch, normals, settings):
+    """Return the state after one update."""
     state = critic_step(state, batch, normals, settings)
-    return actor_step(state, batch.obs, settings) if moves_actor else state
+    if settings.actor_every == 1:
+        return actor_step(state, batch.obs, settings)
+    return jax.lax.cond(
+        state["t"] % settings.actor_every == 0,
+        lambda state: actor_step(state, batch.obs, settings),
+        lambda state: state,
+        state,
+    )
 
 
-def sampled_step(state, replay, batch_size, settings, moves_actor):
+def sampled_step(state, replay, batch_size, settings):
     """Return the state after one update on rows and noise drawn inside the jitted function."""
     key, *draws = jax.random.split(state["key"], 3 if settings.target_noise else 2)
     rows = jax.random.randint(draws[0], (batch_size,), 0, len(replay.obs))
@@ -109,7 +116,7 @@ def sampled_step(state, replay, batch_size, settings, moves_actor):
     if settings.target_noise:
         normals = jax.random.normal(draws[1], (batch_size, replay.action.shape[1]))
     batch = Batch(*(array[rows] for array in replay))
-    return step(state | {"key": key}, batch, normals, settings, moves_actor)
+    return step(state | {"key": key}, batch, normals, settings)
 
 
 def stacked(critics):
@@ -117,11 +124,16 @@ def stacked(critics):
     return jax.tree.map(lambda *each: jnp.stack(each), *critics)
 
 
-class Jitted:
-    """A jitted function for updates that move the actor, and one for those that do not.
+def unstacked(layers):
+    """Return what `stacked` was given."""
+    count = len(layers[0][0])
+    return [jax.tree.map(lambda x, k=k: x[k], layers) for k in range(count)]
 
-    Each update is one call of one of them. The last one's result is waited for: the next action
-    needs the new actor.
+
+class Jitted:
+    """One jitted function, called once an update, in which `lax.cond` delays the actor.
+
+    The cycle's last result is waited for: the next action needs the new actor.
     """
 
     def __init__(self, problem: Problem, threads: int):
@@ -139,36 +151,25 @@ class Jitted:
 
         self.state |= {"actor_moments": zeros("actor"), "critic_moments": zeros("critics")}
         self.state |= {"t": jnp.array(0.0, jnp.float32), "key": jax.random.key(1)}
-        every, options = problem.settings.actor_every, (problem.size.batch, problem.settings)
-        self.steps = [
-            jax.jit(
-                lambda state, replay, last=last: sampled_step(state, replay, *options, last),
-                donate_argnums=0,
-            )
-            for last in [False] * (every - 1) + [True]
-        ]
+        self.sampled_step = jax.jit(
+            lambda state, replay: sampled_step(state, replay, problem.size.batch, problem.settings),
+            donate_argnums=0,
+        )
 
     def check_cycle(self) -> None:
         """Update on what the problem prescribes."""
-        settings, jitted = self.problem.settings, jax.jit(step, static_argnums=(3, 4))
-        for number, (batch, normals) in enumerate(self.problem.cycle(), 1):
-            last = number == settings.actor_every
-            self.state = jitted(self.state, batch, normals, settings, last)
+        jitted = jax.jit(step, static_argnums=3)
+        for batch, normals in self.problem.cycle():
+            self.state = jitted(self.state, batch, normals, self.problem.settings)
 
     def parameters(self) -> dict[str, np.ndarray]:
         """Return all parameters."""
         state = self.state
-        critics, target_critics = (
-            [
-                jax.tree.map(lambda x, k=k: x[k], state[name])
-                for k in range(self.problem.settings.critics)
-            ]
-            for name in ("critics", "target_critics")
-        )
+        critics, target_critics = map(unstacked, (state["critics"], state["target_critics"]))
         return named(state["actor"], critics, state["target_actor"], target_critics)
 
     def cycle(self) -> None:
         """Sample and update as often as a cycle asks for."""
-        for sampled in self.steps:
-            self.state = sampled(self.state, self.replay)
+        for _ in range(self.problem.settings.actor_every):
+            self.state = self.sampled_step(self.state, self.replay)
         self.state["t"].block_until_ready()  # all results of one executable arrive together
