@@ -149,7 +149,8 @@ def _checked(obs: np.ndarray, action: np.ndarray) -> np.ndarray:
 def _is_meaningful(slope: np.ndarray, differences: np.ndarray) -> np.ndarray:
     with np.errstate(invalid="ignore"):  # a slope that has exploded may be infinite, or none
         larger = np.maximum(np.abs(slope), np.abs(differences))
-        return (np.abs(slope - differences) <= ALIKE * larger) & (np.abs(slope) >= STEEP)
+        agree = np.abs(slope - differences) <= ALIKE * larger  # an infinite one is within infinity
+        return agree & np.isfinite(slope) & (np.abs(slope) >= STEEP)
 
 
 # -- rollouts --------------------------------------------------------------------------------------

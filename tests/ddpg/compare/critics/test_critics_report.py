@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from ddpg import cli
 from ddpg.compare.critics.report import render
 from ddpg.compare.critics.variants import VARIANTS
 from ddpg.compare.measure import Size
@@ -74,6 +75,14 @@ def test_what_makes_no_sense_is_refused_before_any_work(tmp_path, monkeypatch, c
     assert run("compare", "--critics", "--steps", 599) == 2
     assert "--steps must be 600 or more, got 599" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_each_lesson_has_a_picture_of_its_own(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    pictures = [cli.Compare.from_flags({"critics": critics}).picture for critics in (False, True)]
+    assert pictures == [tmp_path / "compare.png", tmp_path / "critics.png"]
+    given = cli.Compare.from_flags({"critics": True, "picture": tmp_path / "a.png"})
+    assert given.picture == tmp_path / "a.png"
 
 
 @pytest.mark.slow

@@ -1,11 +1,9 @@
-import io
 import json
 from dataclasses import asdict
 
 import numpy as np
 import pytest
 from matplotlib.image import imread
-from rich.console import Console
 
 from ddpg.compare.critics.measure import Moment, Opinion
 from ddpg.compare.critics.show import as_json, print_costs, print_critics, save_picture
@@ -13,12 +11,7 @@ from ddpg.compare.critics.training import Course
 from ddpg.compare.critics.variants import VARIANTS
 from ddpg.compare.measure import Size
 from tests.ddpg.compare.critics.made import COSTS, RUNS, made_course
-
-
-def shown(print_it, *arguments, width=80):
-    stream = io.StringIO()
-    print_it(*arguments, Console(file=stream, width=width))
-    return stream.getvalue()
+from tests.ddpg.compare.test_show import shown
 
 
 @pytest.mark.parametrize("width", [80, 120])

@@ -158,6 +158,7 @@ def test_slopes_are_judged_where_they_hold_and_matter():
         (0.099, 0.099, False),  # flat
         (1e15, 1e3, False),
         (math.inf, math.inf, False),
+        (math.inf, 5.0, False),
         (math.nan, 1.0, False),
     ],
 )
