@@ -345,7 +345,8 @@ class Reads:
             return not (callable(value) or isinstance(value, types.ModuleType) or _is_plain(value))
         if not isinstance(thing, TensorHolder):
             return not isinstance(value, _FIELD)
-        if key not in vars(thing) and guards.is_ours(type(thing), key):
+        of_class = value is not ABSENT and key not in vars(thing)
+        if of_class and guards.is_ours(type(thing), key):
             return False
         asked = key in self._names or key in self._inner
         return asked or not _is_plain(value)
