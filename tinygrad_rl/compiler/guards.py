@@ -405,7 +405,10 @@ def find(thing: Any, key: str) -> Any:
 
 def find_on(kind: type, key: str) -> Any:
     """What a class, or one that it inherits from, holds under a name."""
-    return next((vars(c)[key] for c in kind.__mro__ if key in vars(c)), ABSENT)
+    for c in kind.__mro__:
+        if key in (attributes := c.__dict__):
+            return attributes[key]
+    return ABSENT
 
 
 def _owner(kind: type, key: str) -> type:

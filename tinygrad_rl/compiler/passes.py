@@ -9,12 +9,13 @@ whether a value was overwritten in between.
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from tinygrad_rl.compiler.program import Instruction, Program, Value
-from tinygrad_rl.compiler.tracing import trace
+from tinygrad_rl.compiler.tracing import record
 from tinygrad_rl.compiler.views import (
     Made,
     is_identity,
@@ -88,7 +89,10 @@ def _substitute(
         return v
 
     return program.but(
-        [replace(i, inputs=tuple(map(final, i.inputs))) for i in instructions],
+        [
+            replace(i, inputs=tuple(map(final, i.inputs))) if values.keys() & i.inputs else i
+            for i in instructions
+        ],
         outputs=list(map(final, program.outputs)),
         writes=[(state, final(v)) for state, v in program.writes],
     )
@@ -123,7 +127,7 @@ def lower(program: Program) -> Program:
 def _composed(i: Instruction, op: Composite) -> Program:
     """What a composite does with inputs like these, from its inputs to its output."""
     stand_ins = [wrap(np.broadcast_to(np.zeros((), v.dtype), v.shape)) for v in i.inputs]
-    inner = trace(lambda *inputs: op.composition(*inputs, **i.params), tuple(stand_ins)).program
+    inner = record(partial(op.composition, **i.params), *stand_ins)
     build = _Builder(i)
     for k, made in enumerate(inner.instructions):
         made.where, made.out.name = i.where, build.name(k)

@@ -122,10 +122,13 @@ class Reads:
         if self._muted is not None:
             if event == "return" and frame is self._muted:
                 self._muted = None
-        elif event == "call" and _library(frame.f_globals.get("__name__"), _MUTED):
-            self._muted = frame
-        elif event == "call" and frame.f_code not in self._codes:
-            self._on_code(frame)
+        elif event == "call":
+            if frame.f_code in self._codes:
+                pass
+            elif _library(frame.f_globals.get("__name__"), _MUTED):
+                self._muted = frame
+            else:
+                self._on_code(frame)
         elif event == "c_call" and getattr(arg, "__name__", "") == "urandom":
             self._entropy = f"of the operating system, {_user_line(frame)}"
         if self.chained is not None:

@@ -11,7 +11,8 @@ at its end.
 
 import linecache
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -101,19 +102,36 @@ def trace(
     """
     recorder = _Recorder()
     args, kwargs = replaced((args, kwargs or {}), Tensor, recorder.add_input)
-    interpret, grad = mode.interpret, mode.grad
-    mode.interpret = True
-    try:
-        with watch_reads(function, args, kwargs) as reads, watching(recorder):
-            result = function(*args, **kwargs)
-            recorder.check_end(grad)
-    finally:
-        mode.interpret, mode.grad = interpret, grad
-        recorder.undo()
+    grad = mode.grad
+    with _undone(recorder), watch_reads(function, args, kwargs) as reads, watching(recorder):
+        result = function(*args, **kwargs)
+        recorder.check_end(grad)
     names = Names()
     names.search_function(function, args, kwargs)
     name = getattr(function, "__name__", "step")
     return recorder.finish(name, result, names.with_moments(), reads.guards())
+
+
+def record(function: Callable[..., Tensor], *inputs: Tensor) -> Program:
+    """The ops of a function of our own, which reads nothing that could change and only computes."""
+    recorder = _Recorder()
+    leaves = [recorder.add_input(tensor) for tensor in inputs]
+    with _undone(recorder), watching(recorder):
+        output = recorder.value(function(*leaves))
+    states = list(recorder.states.values())
+    return Program("record", recorder.inputs, states, recorder.instructions, [output], [])
+
+
+@contextmanager
+def _undone(recorder: "_Recorder") -> Iterator[None]:
+    """Run ops one by one, and undo at the end what they did to tensors and to the modes."""
+    interpret, grad = mode.interpret, mode.grad
+    mode.interpret = True
+    try:
+        yield
+    finally:
+        mode.interpret, mode.grad = interpret, grad
+        recorder.undo()
 
 
 class _Recorder(Observer):

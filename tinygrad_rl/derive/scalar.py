@@ -137,10 +137,18 @@ class Scalar:
 
     def render(self, dtype: str, names: Mapping[str, str] | None = None) -> str:
         """The expression as Numba source for `dtype`, with `names` in place of the arguments."""
-        body = _Typed(dtype).visit(copied(self.body))
+        if dtype not in self._templates:
+            body = _Typed(dtype).visit(copied(self.body))
+            marked = Substitute({a: name_node(f"\0{a}\0") for a in self.names}).visit(body)
+            self._templates[dtype] = ast.unparse(marked).split("\0")
+        parts = self._templates[dtype].copy()  # every other one is a name
         if names:
-            body = Substitute({a: name_node(names[a]) for a in self.names}).visit(body)
-        return ast.unparse(body)
+            parts[1::2] = [names[name] for name in parts[1::2]]
+        return "".join(parts)
+
+    @cached_property
+    def _templates(self) -> dict[str, list[str]]:
+        return {}
 
     def __call__(self, *values: float) -> float:
         """The value at one point in float64, NaN outside the domain: for checks, not for speed."""

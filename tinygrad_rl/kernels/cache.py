@@ -27,7 +27,7 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from functools import cache
+from functools import cache, partial
 from importlib.abc import SourceLoader
 from importlib.machinery import PathFinder
 from pathlib import Path
@@ -38,7 +38,9 @@ import llvmlite
 import llvmlite.binding
 import numba
 import numpy as np
+from numba.core.caching import Cache, FunctionCache
 from numba.core.errors import NumbaError
+from numba.core.runtime import rtsys
 
 from tinygrad_rl.files import write_atomically
 from tinygrad_rl.kernels import seal
@@ -197,6 +199,28 @@ def _numba_beside_the_source() -> Iterator[None]:
             setattr(config, name, value)
 
 
+@contextmanager
+def _only_loading() -> Iterator[None]:
+    """Let Numba load functions without first registering all that it could compile.
+
+    That is most of the time that the first one takes. Numba does it again, whether it was done or
+    not, before it compiles.
+    """
+    FunctionCache.load_overload = _load_overload
+    try:
+        yield
+    finally:
+        del FunctionCache.load_overload
+
+
+def _load_overload(cache: FunctionCache, signature: Any, context: Any) -> Any:
+    context.refresh = partial(rtsys.initialize, context)  # all that machine code needs
+    try:
+        return Cache.load_overload(cache, signature, context)
+    finally:
+        del context.refresh
+
+
 def _verified(name: str, path: Path, text: bytes, names: Mapping[str, Any]) -> ModuleType:
     """Import; what was compiled and is not what was sealed is compiled anew instead of run."""
     folder = seal.code_folder(path)
@@ -204,7 +228,8 @@ def _verified(name: str, path: Path, text: bytes, names: Mapping[str, Any]) -> M
     files = seal.verified(path, text)
     if files is not None:
         try:
-            module = _import(name, _Loader(str(path), text, folder, files), names)
+            with _only_loading():
+                module = _import(name, _Loader(str(path), text, folder, files), names)
         except Exception:  # it was made by what is no longer there, or changed under us
             files = None
     if files is None:
