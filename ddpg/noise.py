@@ -115,7 +115,8 @@ class TargetNoise:
         """The next draws, float32, shape (rows, act_dim)."""
         noise = self._rng.standard_normal(self._shape, dtype=np.float32)
         noise *= self._scale
-        return np.clip(noise, -self._limit, self._limit, out=noise)
+        np.maximum(noise, -self._limit, out=noise)  # as `np.clip`, in half its time
+        return np.minimum(noise, self._limit, out=noise)
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that the next draws depend on."""
