@@ -4,8 +4,9 @@
     # {"run_dir": Path("/home/me/runs/p1"), "episodes": 1000}
 
 A field is a flag, the line below it is the flag's help, and the fields of a dataclass in it are
-flags beside it. A field without a default stands without its name. The standard library's parser
-does the work; every complaint is one line that names the flag.
+flags beside it. A field without a default stands without its name, and takes one word, or as a
+tuple several. The standard library's parser does the work; every complaint is one line that names
+the flag.
 """
 
 import argparse
@@ -24,6 +25,8 @@ from ddpg.config import hint
 from ddpg.errors import UsageError, shown
 
 HELP = ("-h", "--help")
+SHORT = {"output": ["-o"]}
+"""A second, short name of a flag, the same in every command."""
 MOST_DIGITS = 30
 """Of a number in the form 1e4: more zeros are a slip, and would take time to write out."""
 
@@ -97,10 +100,14 @@ def _add_fields(parser: _Parser, holder: Any, group: Any) -> None:
             title, _, _ = (inspect.getdoc(kind) or "").partition("\n")
             _add_fields(parser, kind, parser.add_argument_group(title.rstrip(".")))
         elif field.default is MISSING:
-            shape = {"type": _reader(kind), "metavar": _metavar(field.name)}
+            many = get_origin(kind) is tuple
+            shape: dict[str, Any] = {"nargs": "+"} if many else {}
+            shape["type"] = _reader(get_args(kind)[0] if many else kind)
+            shape["metavar"] = _metavar(field.name)
             group.add_argument(field.name, help=texts[field.name], **shape)
         else:
-            group.add_argument(flag(field.name), **_options(field, kind, texts[field.name]))
+            names = (*SHORT.get(field.name, ()), flag(field.name))
+            group.add_argument(*names, **_options(field, kind, texts[field.name]))
 
 
 def _options(field: Field[Any], kind: Any, text: str) -> dict[str, Any]:

@@ -4,6 +4,7 @@
     table.append({"step": 200, "return": -1234.5})
     saved = table.save()                              # its length, and a checksum of it
     Table(path, ("step", "return"), **saved).rows     # what stood in it then
+    read_table(path)                                  # what stands in it, whoever is writing to it
 
 What `rows` holds is what stands in the file, to its eight digits: a run that goes on from the file
 knows the same as one that was never interrupted.
@@ -113,6 +114,31 @@ class Table:
 
     def _parsed(self, cells: Sequence[str]) -> dict[str, float]:
         return {name: _number(c) for name, c in zip(self._columns, cells, strict=True)}
+
+
+def read_table(path: Path) -> list[dict[str, float]]:
+    """The whole lines of a table, a dict each; none where there is no file.
+
+    A run may be writing to it: a line whose end is not there yet does not count.
+
+    Raises
+    ------
+    UsageError : if the file can't be read, or is no table of numbers with a column "step".
+    """
+    try:
+        text = path.read_bytes().decode("ascii")
+        header, *lines = text[: text.rfind("\n") + 1].splitlines() or ["step"]
+        columns = header.split(",")
+        rows = [dict(zip(columns, map(_number, s.split(",")), strict=True)) for s in lines]
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise UsageError(f"{path} is damaged: it holds no table of numbers") from error
+    if "step" not in columns:
+        raise UsageError(f"{path} is damaged: it has no column step")
+    return rows
 
 
 def _cell(value: float) -> str:

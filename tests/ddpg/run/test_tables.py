@@ -1,7 +1,7 @@
 import pytest
 
 from ddpg.errors import UsageError
-from ddpg.run.tables import Table
+from ddpg.run.tables import Table, read_table
 
 COLUMNS = ("step", "mean")
 
@@ -69,3 +69,24 @@ def test_a_full_disk_leaves_whole_lines(tmp_path, monkeypatch):
     made.append({"step": 3, "mean": 3.0})
     assert (tmp_path / "t.csv").read_text() == "step,mean\n1,1\n3,3\n"
     made.close()
+
+
+def test_a_reader_sees_whole_lines_alone_whoever_is_writing(tmp_path):
+    path = tmp_path / "t.csv"
+    assert read_table(path) == []
+    for text, rows in {
+        "": [],
+        "step,me": [],
+        "step,mean\n": [],
+        "step,mean\n5,-0.5\n10,na": [{"step": 5, "mean": -0.5}],
+        "step,mean\n5,inf\n": [{"step": 5, "mean": float("inf")}],
+    }.items():
+        path.write_text(text)
+        assert read_table(path) == rows
+
+
+@pytest.mark.parametrize("text", ["step,mean\n5\n", "step\nfive\n", "mean\n1\n", "step\n\xff\n"])
+def test_what_is_no_table_is_named(tmp_path, text):
+    (tmp_path / "t.csv").write_text(text, encoding="latin-1")
+    with pytest.raises(UsageError, match=r"t\.csv is damaged"):
+        read_table(tmp_path / "t.csv")

@@ -1,0 +1,1 @@
+"""Runs as they are seen: curves of several, an agent at play, events for TensorBoard."""
