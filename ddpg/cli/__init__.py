@@ -1,4 +1,4 @@
-"""The command line: `ddpg train`, `ddpg evaluate`, `ddpg plot`, `ddpg compare`.
+"""The command line: `ddpg train`, `ddpg evaluate` and the others of `COMMANDS`.
 
 Each command is a dataclass in a file of its own; its flags are made from it, and from the settings
 in `ddpg.config`. What a command needs is imported by the command itself, here and nowhere else in
@@ -20,11 +20,20 @@ from ddpg.cli.flags import HELP, help_text, read_flags
 from ddpg.cli.output import steady_output
 from ddpg.cli.plot import Plot
 from ddpg.cli.train import Train
+from ddpg.cli.video import Video
+from ddpg.cli.watch import Watch
 from ddpg.errors import TrainingError, UsageError, in_one_line, shown
 
 EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
 
-COMMANDS: dict[str, Any] = {"train": Train, "evaluate": Evaluate, "plot": Plot, "compare": Compare}
+COMMANDS: dict[str, Any] = {
+    "train": Train,
+    "evaluate": Evaluate,
+    "plot": Plot,
+    "video": Video,
+    "watch": Watch,
+    "compare": Compare,
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -45,10 +45,7 @@ class Evaluate:
         UsageError : for numbers that are not allowed.
         """
         command = cls(**given)
-        if command.episodes < 1:
-            raise UsageError(f"--episodes must be 1 or more, got {command.episodes}")
-        if command.seed < 0:
-            raise UsageError(f"--seed must be 0 or more, got {command.seed}")
+        check_episodes(command.episodes, command.seed)
         return command
 
     def run(self) -> int:
@@ -76,3 +73,16 @@ class Evaluate:
             if (own := round(100 * error.q_tail)) > 0:
                 print(f"(episodes were cut off: {own} % of what followed is Q's own word for it)")
         return 0
+
+
+def check_episodes(episodes: int, seed: int) -> None:
+    """See that there can be so many episodes from this seed on.
+
+    Raises
+    ------
+    UsageError : if there can't.
+    """
+    if episodes < 1:
+        raise UsageError(f"--episodes must be 1 or more, got {episodes}")
+    if seed < 0:
+        raise UsageError(f"--seed must be 0 or more, got {seed}")

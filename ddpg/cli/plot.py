@@ -44,13 +44,14 @@ class Plot:
         ------
         UsageError : if the picture can't be written where it is asked for.
         """
-        from ddpg.run.look.picture import check_picture
+        from ddpg.run.look.destination import check_destination
+        from ddpg.run.look.picture import ENDINGS
 
         command = cls(**{**given, "runs": tuple(given["runs"])})
         if command.output is None and not command.terminal:
             command = replace(command, output=absolute(PICTURE))
         if command.output is not None:
-            check_picture(command.output)
+            check_destination(command.output, "picture", ENDINGS)
         return command
 
     def run(self) -> int:

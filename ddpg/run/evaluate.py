@@ -168,9 +168,14 @@ def _rollout(act: Act, env: Env, seed: int, longest: int) -> Rollout:
             observations.append(np.array(obs))
         seen = np.array(observations, dtype=np.float32)
     except Exception as error:
-        said = " ".join(str(error).split())
-        raise TrainingError(
-            f"the environment raised {type(error).__name__} in step {len(observations)} of the "
-            f"evaluation's episode from seed {seed}: {said}"
-        ) from error
+        raise environment_failed(error, len(observations), seed) from error
     return Rollout(seen, np.array(rewards), bool(terminated), bool(terminated or truncated))
+
+
+def environment_failed(error: Exception, step: int, seed: int) -> TrainingError:
+    """What is said of an error of the environment, in this step of the episode from this seed."""
+    said = " ".join(str(error).split())
+    return TrainingError(
+        f"the environment raised {type(error).__name__} in step {step} of the "
+        f"evaluation's episode from seed {seed}: {said}"
+    )

@@ -7,6 +7,7 @@
       learning_curve.png    both, drawn
       model.safetensors     the agent after the last finite update, without the replay
       best.safetensors      the agent with the best evaluation so far
+      video.mp4             the agent at play, where somebody asked for it
       checkpoint/           everything that is needed to go on
         state.safetensors   the place of the environment, and how much of all files counts
         replay.f32          every transition so far

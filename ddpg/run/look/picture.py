@@ -9,9 +9,7 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 from matplotlib.ticker import StrMethodFormatter
 
-from ddpg.errors import UsageError
 from ddpg.run.look.curves import EPISODES, LearningCurve, Statistic
-from ddpg.run.machine import check_writable
 from ddpg.run.plots import save
 from tinygrad_rl import files
 
@@ -20,22 +18,6 @@ COLORS = ("#1f5fa8", "#c0392b", "#2e8b57", "#8e5ea2", "#d98e04", "#17a2b8", "#7f
 DASHES = ("-", "--", "-.", ":")
 """Each color comes with the first of them, then each with the second, and so on."""
 _LEGEND_WIDTH = 84
-
-
-def check_picture(path: Path) -> None:
-    """See that a picture can be written there, before the work.
-
-    Raises
-    ------
-    UsageError : if it is a folder, lies in none, has another ending, or the system refuses.
-    """
-    if path.is_dir():
-        raise UsageError(f"{path} is a folder; --output takes a file")
-    if path.suffix.lower() not in ENDINGS:
-        raise UsageError(f"the picture is a PNG or SVG: call it {path.stem}.png, not {path.name}")
-    if not path.parent.is_dir():
-        raise UsageError(f"there is no folder {path.parent} for the picture")
-    check_writable(path.parent)
 
 
 def save_curves(

@@ -95,7 +95,7 @@ def test_in_the_terminal_nothing_is_written_unless_asked_for(plot, tmp_path):
         ((), "RUNS is missing"),
         (("nowhere",), "there is no run folder "),
         (("runs", "-o", "."), "is a folder; --output takes a file"),
-        (("runs", "-o", "a.pdf"), "the picture is a PNG or SVG: call it a.png, not a.pdf"),
+        (("runs", "-o", "a.pdf"), "a picture ends in .png or .svg: call it a.png, not a.pdf"),
         (("runs", "-o", "no/where.png"), "there is no folder "),
         (("runs", "--statistic", "median"), "--statistic must be mean or iqm, got 'median'"),
         (("runs", "--terminl"), "there is no flag --terminl; did you mean --terminal?"),
