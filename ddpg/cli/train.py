@@ -55,6 +55,9 @@ class Train:
     algorithm: Algorithm | None = None
     """Settings that mend Q, as a set: ddpg has none, td3 --critics 2 --target-noise 0.2
     --target-noise-clip 0.5 --actor-every 2. Other flags win over it."""
+    tensorboard: bool = False
+    """Write the tables as events for TensorBoard, too, into the run's tensorboard/, named as
+    Stable-Baselines3 does; a point is an episode. Also with --resume, which begins them again."""
     settings: TrainConfig = field(default_factory=TrainConfig)
 
     @classmethod
@@ -67,18 +70,20 @@ class Train:
         """
         paths = {name: given.get(name) for name in ("run_dir", "resume", "config")}
         algorithm: Algorithm | None = given.get("algorithm")
-        own = {*paths, "algorithm"}
+        tensorboard = bool(given.get("tensorboard"))
+        own = {*paths, "algorithm", "tensorboard"}
         named = {} if algorithm is None else ALGORITHMS[algorithm]
         changes = named | {name: value for name, value in given.items() if name not in own}
         if paths["resume"] is not None:
             if paths["config"] is not None:
                 raise UsageError("--resume takes the run's own settings: leave out --config")
-            return cls(**paths, algorithm=algorithm, settings=_resumed(paths["resume"], changes))
+            settings = _resumed(paths["resume"], changes)
+            return cls(**paths, algorithm=algorithm, tensorboard=tensorboard, settings=settings)
         saved = TrainConfig() if paths["config"] is None else read_config(paths["config"])
         settings = _changed(saved, changes)
         if paths["run_dir"] is None:
             paths["run_dir"] = absolute(f"runs/{run_name(settings)}")
-        return cls(**paths, algorithm=algorithm, settings=settings)
+        return cls(**paths, algorithm=algorithm, tensorboard=tensorboard, settings=settings)
 
     def run(self) -> int:
         """Exit status."""
@@ -105,9 +110,9 @@ class Train:
         from ddpg.run.train import resume, train
 
         if self.resume is not None:
-            return resume(self.resume, self.settings, self.run_dir)
+            return resume(self.resume, self.settings, self.run_dir, tensorboard=self.tensorboard)
         assert self.run_dir is not None
-        return train(self.settings, self.run_dir)
+        return train(self.settings, self.run_dir, tensorboard=self.tensorboard)
 
 
 def run_name(settings: TrainConfig) -> str:

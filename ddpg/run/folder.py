@@ -8,6 +8,7 @@
       model.safetensors     the agent after the last finite update, without the replay
       best.safetensors      the agent with the best evaluation so far
       video.mp4             the agent at play, where somebody asked for it
+      tensorboard/          both tables as events, with --tensorboard
       checkpoint/           everything that is needed to go on
         state.safetensors   the place of the environment, and how much of all files counts
         replay.f32          every transition so far
@@ -41,6 +42,7 @@ EVALUATIONS_TABLE = "evaluations.csv"
 CURVE = "learning_curve.png"
 MODEL = "model.safetensors"
 BEST = "best.safetensors"
+TENSORBOARD = "tensorboard"
 CHECKPOINT = "checkpoint"
 STATE = f"{CHECKPOINT}/state.safetensors"
 TRANSITIONS = f"{CHECKPOINT}/replay.f32"

@@ -11,6 +11,7 @@ from ddpg.agent import METRICS
 from ddpg.learn import Step
 from ddpg.run.evaluate import Evaluation
 from ddpg.run.folder import EVALUATIONS_TABLE, METRICS_TABLE
+from ddpg.run.look.tensorboard import Events
 from ddpg.run.progress import TrainProgress
 from ddpg.run.q_error import QError
 from ddpg.run.tables import Table
@@ -40,6 +41,7 @@ class RunLog:
     episodes, evaluations : the rows so far.
     steps : environment steps so far.
     stopped_by : the signal that ended the run early, or None.
+    events : where the rows go as well, if anywhere.
 
     Raises
     ------
@@ -50,6 +52,7 @@ class RunLog:
         saved = {} if saved is None else saved
         self.steps = 0
         self.stopped_by: Signals | None = None
+        self.events: Events | None = None
         self._progress: TrainProgress | None = None
         self._counts = dict.fromkeys(METRICS, 0) | saved.get("counts", {})
         self._sums = dict.fromkeys(METRICS, 0.0) | saved.get("sums", {})
@@ -66,6 +69,8 @@ class RunLog:
         self._progress, self.steps = progress, steps
         self._episode_table.keep()
         self._evaluation_table.keep()
+        if self.events is not None:
+            self.events.restart(self.episodes, self.evaluations)
 
     def close(self) -> None:
         """No more rows."""
@@ -97,6 +102,8 @@ class RunLog:
                 **self._means(),
             }
             self._episode_table.append(row)
+            if self.events is not None:
+                self.events.episode(self.episodes[-1])
             self._forget()
             self._show().episode(step.episode.total_reward)
         self._show().step(step.number)
@@ -119,6 +126,8 @@ class RunLog:
             "dead_units": evaluation.dead_units,
         }
         self._evaluation_table.append(row)
+        if self.events is not None:
+            self.events.evaluation(self.evaluations[-1])
         self._show().evaluation(step, row["mean"], row["std"], error)
 
     def is_best(self) -> bool:

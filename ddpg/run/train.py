@@ -4,7 +4,7 @@
     resume(Path("runs/p1"))
 
 The same configuration gives the same files, byte for byte, however often the run was interrupted;
-no file holds a time of day.
+no file holds a time of day, but for TensorBoard's.
 """
 
 import os
@@ -20,6 +20,7 @@ from ddpg.errors import UsageError
 from ddpg.run import checkpoint, folder
 from ddpg.run.checkpoint import Checkpoint, new_agent
 from ddpg.run.log import RunLog
+from ddpg.run.look.tensorboard import Events, check_tensorboard
 from ddpg.run.loop import Loop, Parts
 from ddpg.run.machine import check_threads
 from ddpg.run.process import limited_threads, stop_on_signals
@@ -27,7 +28,12 @@ from ddpg.run.progress import ProgressConsole, TrainProgress
 from ddpg.spaces import make_env
 
 
-def train(config: TrainConfig, run_dir: Path, console: Console | None = None) -> RunLog:
+def train(
+    config: TrainConfig,
+    run_dir: Path,
+    console: Console | None = None,
+    tensorboard: bool = False,
+) -> RunLog:
     """Run `config` and keep everything in the folder `run_dir`.
 
     Ctrl-C, SIGTERM and SIGHUP end the run after the current step; the run is saved then, as it is
@@ -38,6 +44,7 @@ def train(config: TrainConfig, run_dir: Path, console: Console | None = None) ->
     config : the whole of the run.
     run_dir : a folder without a run; made if it does not exist.
     console : where progress is shown; standard error by default.
+    tensorboard : whether the tables go into the run's folder as events for TensorBoard, too.
 
     Returns
     -------
@@ -49,12 +56,14 @@ def train(config: TrainConfig, run_dir: Path, console: Console | None = None) ->
     TrainingError : as `learn`.
     OSError : if the folder can't be written to any more; the last checkpoint is there.
     """
+    if tensorboard:
+        check_tensorboard()
     console, run_dir = _defaults(console, run_dir)
     folder.check_new(run_dir)
     with _made(config) as parts, folder.locked(run_dir):
         folder.create(run_dir, config)
         with closing(checkpoint.begin(parts.agent, parts.env, run_dir)) as point:
-            return _go_on(parts, run_dir, point, console)
+            return _go_on(parts, run_dir, point, console, tensorboard)
 
 
 def resume(
@@ -62,6 +71,7 @@ def resume(
     config: TrainConfig | None = None,
     copy_to: Path | None = None,
     console: Console | None = None,
+    tensorboard: bool = False,
 ) -> RunLog:
     """Go on with a run from its last checkpoint, bit for bit.
 
@@ -72,6 +82,7 @@ def resume(
         as it is by default. A larger `total_timesteps` prolongs a run.
     copy_to : a new folder for the rest of the run; `run_dir` then stays as it is.
     console : where progress is shown; standard error by default.
+    tensorboard : whether the tables go into the run's folder as events for TensorBoard, too.
 
     Returns
     -------
@@ -83,16 +94,18 @@ def resume(
         `config` is another run's; nothing is changed then.
     TrainingError, OSError : as `train`.
     """
+    if tensorboard:
+        check_tensorboard()
     console, run_dir = _defaults(console, run_dir)
     folder.check_run(run_dir)
     if copy_to is not None:
         with folder.locked(run_dir, to_read=True), opened(run_dir, config):
             folder.copy(run_dir, copy_to.absolute())
-        return resume(copy_to, config, console=console)
+        return resume(copy_to, config, console=console, tensorboard=tensorboard)
     with folder.locked(run_dir), opened(run_dir, config) as (parts, point):
         if config is not None:
             folder.write_config(run_dir, config)
-        return _go_on(parts, run_dir, point, console)
+        return _go_on(parts, run_dir, point, console, tensorboard)
 
 
 @contextmanager
@@ -138,7 +151,11 @@ def _load(parts: Parts, run_dir: Path) -> Checkpoint:
     return checkpoint.load(parts.agent, parts.env, parts.config, run_dir)
 
 
-def _go_on(parts: Parts, run_dir: Path, point: Checkpoint, console: Console) -> RunLog:
+def _go_on(
+    parts: Parts, run_dir: Path, point: Checkpoint, console: Console, tensorboard: bool
+) -> RunLog:
     progress = TrainProgress(parts.config.total_timesteps, point.place.step, console)
-    with progress, stop_on_signals(console) as stop:
-        return Loop(parts, run_dir, point, progress, stop).run()
+    with Events(run_dir / folder.TENSORBOARD) as events:
+        point.log.events = events if tensorboard else None
+        with progress, stop_on_signals(console) as stop:
+            return Loop(parts, run_dir, point, progress, stop).run()

@@ -242,7 +242,7 @@ def test_a_failed_run_and_an_interrupted_one_have_their_own_status(run, monkeypa
 
 
 def test_a_full_disk_is_said_in_one_line_with_the_way_back(run, monkeypatch, tmp_path):
-    def fill(config, run_dir):
+    def fill(config, run_dir, **_):
         run_dir.mkdir()
         (run_dir / "config.json").touch()
         raise OSError(errno.ENOSPC, "No space left on device", str(run_dir / "metrics.csv"))
@@ -258,7 +258,7 @@ def test_a_full_disk_is_said_in_one_line_with_the_way_back(run, monkeypatch, tmp
 
 
 def test_nothing_is_promised_where_there_is_no_checkpoint(run, monkeypatch, tmp_path):
-    def fill(config, run_dir):
+    def fill(config, run_dir, **_):
         raise OSError(errno.EDQUOT, "Disk quota exceeded")
 
     monkeypatch.setattr("ddpg.run.train.train", fill)

@@ -25,7 +25,7 @@ def resume(monkeypatch, capsys):
     calls = []
 
     def call(*arguments, stopped_by=None, fails=None):
-        def pretend(run_dir, config, copy_to):
+        def pretend(run_dir, config, copy_to, **_):
             calls.append((run_dir, config, copy_to))
             if fails is not None:
                 raise fails
