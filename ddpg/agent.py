@@ -142,10 +142,35 @@ class DDPG:
     def act(self, obs: np.ndarray) -> np.ndarray:
         """The policy's action `mu(obs)`, without noise.
 
-        Of one observation, shape (obs_dim,), an action of shape (act_dim,), in the environment's
-        units, inside its bounds, of its dtype.
+        Of one observation, shape (obs_dim,), an action of shape (act_dim,); of a batch, (B,
+        obs_dim), as many: (B, act_dim). In the environment's units, inside its bounds, of its
+        dtype.
+
+        Raises
+        ------
+        UsageError : (a `ValueError`) for another shape.
         """
-        return self._inside_bounds(self._mu(obs))
+        rows = np.asarray(obs, dtype=np.float32)
+        if rows.ndim != 2:
+            return self._inside_bounds(self._mu(rows))
+        if rows.shape[1:] != self._obs_shape:
+            wanted = f"(B, {self._obs_shape[0]})"
+            raise UsageError(f"a batch of obs must have shape {wanted}, got {rows.shape}")
+        # Eagerly: a compiled form would be one for each size of a batch.
+        return self._inside_bounds(self._policy(tg.from_numpy(rows)).numpy())
+
+    def predict(
+        self,
+        obs: np.ndarray,
+        state: Any = None,
+        episode_start: Any = None,
+        deterministic: bool = True,
+    ) -> tuple[np.ndarray, None]:
+        """`(act(obs), None)`: what programs written for Stable-Baselines3 ask for.
+
+        The policy has no state between steps and no chance in it: the other parameters say nothing.
+        """
+        return self.act(obs), None
 
     def explore(self, obs: np.ndarray) -> np.ndarray:
         """The next action while learning: uniform for the first `warmup_steps`, then noisy.
