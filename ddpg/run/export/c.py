@@ -70,7 +70,7 @@ def encode(policy: Policy) -> bytes:
 
 def usage(path: Path) -> str:
     """How the file is used, in one line."""
-    return f"to use it: {_PROTOTYPE}; cc -std=c99 -O2 main.c {shlex.quote(str(path))} -lm"
+    return f"to use it, declare {_PROTOTYPE}; and compile: cc -std=c99 -O2 main.c {shlex.quote(str(path))} -lm"
 
 
 def _comment(policy: Policy) -> str:
