@@ -18,15 +18,16 @@ PER_LINE = 6
 _PROTOTYPE = "void policy(const float *observation, float *action)"
 
 _FUNCTIONS = """\
-/* y = weight x + bias, where weight has a row for each element of y. */
+/* y = weight x + bias, where weight has a row for each element of y.
+ * The sum is a double: in float, what is lost over hundreds of terms would show in the action. */
 static void linear(const float *weight, const float *bias, int inputs, int outputs,
                    const float *x, float *y)
 {
     for (int i = 0; i < outputs; i++) {
-        float sum = bias[i];
+        double sum = bias[i];
         for (int j = 0; j < inputs; j++)
-            sum += *weight++ * x[j];
-        y[i] = sum;
+            sum += (double)*weight++ * x[j];
+        y[i] = (float)sum;
     }
 }
 

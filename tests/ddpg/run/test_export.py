@@ -125,7 +125,15 @@ def test_where_float32_says_no_more_they_are_as_near_to_the_exact_ones(agent, ta
     obs, policy = observations(scale), describe(agent, "Any-v0")
     exact = by_numpy(policy.arrays(), obs, np.float64)
     own = off(np.stack([agent.act(row) for row in obs]), exact)
-    assert off(taken_away(policy, obs), exact) < max(1e-5, 3 * own)
+    assert off(taken_away(policy, obs), exact) < max(1e-5, 2 * own)
+
+
+def test_sums_in_c_are_nearer_to_the_exact_ones_than_the_agent(tmp_path):
+    agent, obs = make_agent(hidden=(400, 300)), observations(1, 300)
+    policy = describe(agent, "Any-v0")
+    exact = by_numpy(policy.arrays(), obs, np.float64)
+    own = off(np.stack([agent.act(row) for row in obs]), exact)
+    assert off(run_c(policy, tmp_path, obs), exact) < own / 2
 
 
 def test_a_nan_stays_one(agent, taken_away):
