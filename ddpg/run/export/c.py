@@ -71,7 +71,8 @@ def encode(policy: Policy) -> bytes:
 
 def usage(path: Path) -> str:
     """How the file is used, in one line."""
-    return f"to use it, declare {_PROTOTYPE}; and compile: cc -std=c99 -O2 main.c {shlex.quote(str(path))} -lm"
+    compiled = f"cc -std=c99 -O2 main.c {shlex.quote(str(path))} -lm"
+    return f"to use it, declare {_PROTOTYPE}; and compile: {compiled}"
 
 
 def _comment(policy: Policy) -> str:
