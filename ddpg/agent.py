@@ -91,6 +91,8 @@ class DDPG:
     actor, target_actor : the policy, and its slow copy.
     critics, target_critics : lists of Q's networks, one by default; the actor follows the first.
     actor_optimizer, critic_optimizer : one Adam each; neither knows the other's parameters.
+    low, high : the lowest and highest action that leaves `act`: float32, (act_dim,), the nearest to
+        the space's bounds that do not lie outside.
     replay : the transitions to learn from.
 
     Raises
@@ -109,7 +111,7 @@ class DDPG:
         obs_dim = observation_size(observation_space)
         self._low, self._high = action_bounds(action_space)
         self._obs_shape, act_dim = (obs_dim,), len(self._low)
-        self._low32, self._high32 = _float32_inside(self._low, self._high)
+        self.low, self.high = _float32_inside(self._low, self._high)
 
         seeds = rng.spawn(seed, 6)
         actor_seed, critic_seed, noise_seed, warmup_seed, sampling_seed, target_seed = seeds
@@ -324,7 +326,7 @@ class DDPG:
 
         What comes out are float32 values, of whatever dtype: the replay stores what was done.
         """
-        clipped = np.minimum(np.maximum(action, self._low32), self._high32)
+        clipped = np.minimum(np.maximum(action, self.low), self.high)
         return clipped.astype(np.float32).astype(self._low.dtype, copy=False)
 
 

@@ -25,6 +25,8 @@ from ddpg.config import hint
 from ddpg.errors import UsageError, shown
 
 HELP = ("-h", "--help")
+SHORT = {"output": ("-o",)}
+"""Field -> its flag as one letter, where every program has it so."""
 MOST_DIGITS = 30
 """Of a number in the form 1e4: more zeros are a slip, and would take time to write out."""
 
@@ -101,7 +103,8 @@ def _add_fields(parser: _Parser, holder: Any, group: Any) -> None:
             shape = {"type": _reader(kind), "metavar": _metavar(field.name)}
             group.add_argument(field.name, help=texts[field.name], **shape)
         else:
-            group.add_argument(flag(field.name), **_options(field, kind, texts[field.name]))
+            flags = (*SHORT.get(field.name, ()), flag(field.name))
+            group.add_argument(*flags, **_options(field, kind, texts[field.name]))
 
 
 def _options(field: Field[Any], kind: Any, text: str) -> dict[str, Any]:
