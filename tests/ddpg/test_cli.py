@@ -291,18 +291,6 @@ def test_bugs_keep_their_traceback(monkeypatch):
         cli.main(["train"])
 
 
-def test_help_does_not_load_the_engine():
-    program = (
-        "import sys\n"
-        "from ddpg import cli\n"
-        "try: cli.main(['train', '--help'])\n"
-        "except SystemExit: pass\n"
-        "sys.exit(any(m in sys.modules for m in ('numba', 'gymnasium', 'matplotlib')))"
-    )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
-    assert done.returncode == 0, done.stderr
-
-
 def test_module_and_command_are_the_same_program():
     done = subprocess.run(
         [sys.executable, "-m", "ddpg", "evaluate", "nowhere"],
