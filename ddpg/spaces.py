@@ -6,6 +6,8 @@ This file alone knows the environments' library; the others take its types from 
 import difflib
 import re
 import warnings
+from collections.abc import Mapping
+from typing import Any
 
 import gymnasium
 import numpy as np
@@ -18,8 +20,8 @@ _EXTRAS = {"mujoco": "mujoco", "Box2D": "box2d"}
 """Module that environments need, and the extra of this project that brings it."""
 
 
-def make_env(env_id: str) -> Env:
-    """`gymnasium.make`, with errors that say what to do.
+def make_env(env_id: str, env_kwargs: Mapping[str, Any] | None = None) -> Env:
+    """`gymnasium.make(env_id, **env_kwargs)`, with errors that say what to do.
 
     An id `module:Env-v0` imports that module: the code in it runs.
 
@@ -30,7 +32,7 @@ def make_env(env_id: str) -> Env:
     """
     try:
         with warnings.catch_warnings(record=True, action="always") as said:
-            env = gymnasium.make(env_id)
+            env = gymnasium.make(env_id, **(env_kwargs or {}))
     except (ImportError, gymnasium.error.DependencyNotInstalled) as error:
         if (module := _missing_module(error)) in _EXTRAS:
             raise UsageError(

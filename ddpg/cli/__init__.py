@@ -1,4 +1,4 @@
-"""The command line: `ddpg train`, `ddpg evaluate`, `ddpg compare`.
+"""The command line: `ddpg train`, `ddpg evaluate`, `ddpg export`, `ddpg compare`.
 
 Each command is a dataclass in a file of its own; its flags are made from it, and from the settings
 in `ddpg.config`. What a command needs is imported by the command itself, here and nowhere else in
@@ -16,6 +16,7 @@ from typing import Any
 import ddpg
 from ddpg.cli.compare import Compare
 from ddpg.cli.evaluate import Evaluate
+from ddpg.cli.export import Export
 from ddpg.cli.flags import HELP, help_text, read_flags
 from ddpg.cli.output import steady_output
 from ddpg.cli.train import Train
@@ -23,7 +24,12 @@ from ddpg.errors import TrainingError, UsageError, in_one_line, shown
 
 EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
 
-COMMANDS: dict[str, Any] = {"train": Train, "evaluate": Evaluate, "compare": Compare}
+COMMANDS: dict[str, Any] = {
+    "train": Train,
+    "evaluate": Evaluate,
+    "export": Export,
+    "compare": Compare,
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -225,7 +225,8 @@ def test_help_fits_the_terminal_and_shows_nothing_of_the_program(run, monkeypatc
 def test_version_is_that_of_the_installed_distribution(run):
     assert ddpg.__version__ == metadata.version("tinygrad-rl")
     assert run("--version") == (0, f"ddpg {ddpg.__version__}\n", "")
-    assert {"DDPG", "DDPGConfig", "TrainConfig", "__version__"} == set(dir(ddpg))
+    public = {"DDPG", "DDPGConfig", "TrainConfig", "load", "resume", "train", "__version__"}
+    assert public == set(dir(ddpg))
 
 
 def test_a_failed_run_and_an_interrupted_one_have_their_own_status(run, monkeypatch, tmp_path):
@@ -247,7 +248,7 @@ def test_a_full_disk_is_said_in_one_line_with_the_way_back(run, monkeypatch, tmp
         (run_dir / "config.json").touch()
         raise OSError(errno.ENOSPC, "No space left on device", str(run_dir / "metrics.csv"))
 
-    monkeypatch.setattr("ddpg.run.train.train", fill)
+    monkeypatch.setattr("ddpg.run.runs.train", fill)
     run_dir = tmp_path / "my run"
     status, out, err = run("train", "--run-dir", run_dir)
     assert (status, out) == (1, "")
@@ -261,7 +262,7 @@ def test_nothing_is_promised_where_there_is_no_checkpoint(run, monkeypatch, tmp_
     def fill(config, run_dir):
         raise OSError(errno.EDQUOT, "Disk quota exceeded")
 
-    monkeypatch.setattr("ddpg.run.train.train", fill)
+    monkeypatch.setattr("ddpg.run.runs.train", fill)
     run_dir = tmp_path / "run"
     assert run("train", "--run-dir", run_dir)[2] == f"error: {run_dir}: Disk quota exceeded\n"
 
