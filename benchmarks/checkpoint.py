@@ -28,8 +28,10 @@ from ddpg.config import TrainConfig
 from ddpg.learn import Episode, Step
 from ddpg.run import checkpoint, folder
 from ddpg.run.checkpoint import Checkpoint
+from ddpg.run.evaluate import Evaluation
 from ddpg.run.finite import EVERY, LastFinite, is_finite
 from ddpg.run.progress import TrainProgress
+from ddpg.run.q_error import QError
 
 NEW, LOADS = 1000, 11
 SIZES = [(10_000, (256, 256)), (1_000_000, (256, 256)), (1_000_000, (400, 300))]
@@ -74,7 +76,7 @@ class Run:
         place.step += NEW
         place.next_episode()
         log.step(Step(place.step, [], Episode(0.0, NEW)))
-        log.evaluation(place.step, np.zeros(10))
+        log.evaluation(place.step, Evaluation(np.zeros(10), QError(0.0, 0.0, 0.0, 0.0), 0.0))
 
     def save(self) -> None:
         """As `ddpg.run.loop` does it."""
@@ -124,6 +126,7 @@ def shown(times: list[float], digits: int = 1) -> str:
 def measure(run: Run, rounds: int, name: str) -> list[str]:
     """The cells of a row."""
     on_disk, computed, without, steps = [], [], [], []
+    data, everything = run.point.transitions.count * run.rows[0].nbytes, run.bytes_on_disk()
     for _ in track(range(rounds), name, transient=True):
         steps.append(1e3 * milliseconds(run.go_on) / NEW)
         computed.append(processor_milliseconds(lambda: on_disk.append(milliseconds(run.save))))
@@ -133,11 +136,10 @@ def measure(run: Run, rounds: int, name: str) -> list[str]:
     finite = LastFinite(run.agent, 0)
     copies = [1e3 * milliseconds(lambda: finite.keep(2 * EVERY)) / EVERY for _ in range(rounds)]
     loads = [milliseconds(lambda: run.load().close()) for _ in range(LOADS)]
-    data = run.point.transitions.count * run.rows[0].nbytes
     return [
         *(shown(on_disk), shown(computed), shown(without), shown(steps), shown(copies)),
         shown(loads, 0),
-        f"{data / 1e6:.1f} of {run.bytes_on_disk() / 1e6:.1f}",
+        f"{data / 1e6:.1f} of {everything / 1e6:.1f}",
     ]
 
 

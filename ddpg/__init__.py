@@ -1,6 +1,10 @@
 """DDPG on this repository's own autograd engine.
 
-    from ddpg import DDPG, DDPGConfig
+    import ddpg
+
+    run = ddpg.train("Pendulum-v1", total_timesteps=10_000, seed=1, run_dir="runs/p1")
+    agent = ddpg.load("runs/p1")
+    action = agent.act(obs)
 
 Start reading at `ddpg.losses` (three equations), then `ddpg.agent` (their order).
 """
@@ -11,18 +15,23 @@ from ddpg.config import DDPGConfig, TrainConfig
 
 if TYPE_CHECKING:
     from ddpg.agent import DDPG
+    from ddpg.run.api import load, resume, train
 
     __version__: str
 
-__all__ = ["DDPG", "DDPGConfig", "TrainConfig", "__version__"]
+__all__ = ["DDPG", "DDPGConfig", "TrainConfig", "load", "resume", "train", "__version__"]
 
 
 def __getattr__(name: str) -> Any:
-    # The agent brings the engine with it, half a second; `ddpg --help` does without.
+    # All of these bring the engine with them, half a second; `ddpg --help` does without.
     if name == "DDPG":
         from ddpg.agent import DDPG
 
         return DDPG
+    if name in ("load", "resume", "train"):
+        from ddpg.run import api
+
+        return getattr(api, name)
     if name == "__version__":
         from importlib import metadata
 

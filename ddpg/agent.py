@@ -91,6 +91,8 @@ class DDPG:
     actor, target_actor : the policy, and its slow copy.
     critics, target_critics : lists of Q's networks, one by default; the actor follows the first.
     actor_optimizer, critic_optimizer : one Adam each; neither knows the other's parameters.
+    low, high : the lowest and highest action that leaves `act`: float32, (act_dim,), the nearest to
+        the space's bounds that do not lie outside.
     replay : the transitions to learn from.
 
     Raises
@@ -109,7 +111,7 @@ class DDPG:
         obs_dim = observation_size(observation_space)
         self._low, self._high = action_bounds(action_space)
         self._obs_shape, act_dim = (obs_dim,), len(self._low)
-        self._low32, self._high32 = _float32_inside(self._low, self._high)
+        self.low, self.high = _float32_inside(self._low, self._high)
 
         seeds = rng.spawn(seed, 6)
         actor_seed, critic_seed, noise_seed, warmup_seed, sampling_seed, target_seed = seeds
@@ -142,10 +144,35 @@ class DDPG:
     def act(self, obs: np.ndarray) -> np.ndarray:
         """The policy's action `mu(obs)`, without noise.
 
-        Of one observation, shape (obs_dim,), an action of shape (act_dim,), in the environment's
-        units, inside its bounds, of its dtype.
+        Of one observation, shape (obs_dim,), an action of shape (act_dim,); of a batch, (B,
+        obs_dim), as many: (B, act_dim). In the environment's units, inside its bounds, of its
+        dtype.
+
+        Raises
+        ------
+        UsageError : (a `ValueError`) for another shape.
         """
-        return self._inside_bounds(self._mu(obs))
+        rows = np.asarray(obs, dtype=np.float32)
+        if rows.ndim != 2:
+            return self._inside_bounds(self._mu(rows))
+        if rows.shape[1:] != self._obs_shape:
+            wanted = f"(B, {self._obs_shape[0]})"
+            raise UsageError(f"a batch of obs must have shape {wanted}, got {rows.shape}")
+        # Eagerly: a compiled form would be one for each size of a batch.
+        return self._inside_bounds(self._policy(tg.from_numpy(rows)).numpy())
+
+    def predict(
+        self,
+        obs: np.ndarray,
+        state: Any = None,
+        episode_start: Any = None,
+        deterministic: bool = True,
+    ) -> tuple[np.ndarray, None]:
+        """`(act(obs), None)`: what programs written for Stable-Baselines3 ask for.
+
+        The policy has no state between steps and no chance in it: the other parameters say nothing.
+        """
+        return self.act(obs), None
 
     def explore(self, obs: np.ndarray) -> np.ndarray:
         """The next action while learning: uniform for the first `warmup_steps`, then noisy.
@@ -299,7 +326,7 @@ class DDPG:
 
         What comes out are float32 values, of whatever dtype: the replay stores what was done.
         """
-        clipped = np.minimum(np.maximum(action, self._low32), self._high32)
+        clipped = np.minimum(np.maximum(action, self.low), self.high)
         return clipped.astype(np.float32).astype(self._low.dtype, copy=False)
 
 

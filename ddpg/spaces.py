@@ -16,6 +16,9 @@ from gymnasium.spaces import Box, Space
 
 from ddpg.errors import UsageError, in_one_line, shown
 
+_EXTRAS = {"mujoco": "mujoco", "Box2D": "box2d"}
+"""Module that environments need, and the extra of this project that brings it."""
+
 
 def make_env(env_id: str, env_kwargs: Mapping[str, Any] | None = None) -> Env:
     """`gymnasium.make(env_id, **env_kwargs)`, with errors that say what to do.
@@ -31,6 +34,11 @@ def make_env(env_id: str, env_kwargs: Mapping[str, Any] | None = None) -> Env:
         with warnings.catch_warnings(record=True, action="always") as said:
             env = gymnasium.make(env_id, **(env_kwargs or {}))
     except (ImportError, gymnasium.error.DependencyNotInstalled) as error:
+        if (module := _missing_module(error)) in _EXTRAS:
+            raise UsageError(
+                f"environment {shown(env_id)} needs {module}, which is not installed: "
+                f"pip install 'tinygrad-rl[{_EXTRAS[module]}]'"
+            ) from error
         raise UsageError(f"environment {shown(env_id)} cannot be imported: {error}") from error
     except (Exception, SystemExit) as error:  # it is anybody's code
         is_known = env_id.rpartition(":")[2] in gymnasium.registry
@@ -83,6 +91,13 @@ def action_bounds(space: Space) -> tuple[np.ndarray, np.ndarray]:
 
 def _in_short(space: Space) -> str:
     return in_one_line(space, longest=80)
+
+
+def _missing_module(error: BaseException | None) -> str:
+    """What could not be found and led to this error, or nothing: gymnasium wraps it in its own."""
+    while error is not None and not isinstance(error, ModuleNotFoundError):
+        error = error.__cause__
+    return "" if error is None else error.name or ""
 
 
 def _near_ids(env_id: str) -> list[str]:

@@ -16,6 +16,7 @@ from typing import Any
 import ddpg
 from ddpg.cli.compare import Compare
 from ddpg.cli.evaluate import Evaluate
+from ddpg.cli.export import Export
 from ddpg.cli.flags import HELP, help_text, read_flags
 from ddpg.cli.output import steady_output
 from ddpg.cli.plot import Plot
@@ -32,6 +33,7 @@ COMMANDS: dict[str, Any] = {
     "plot": Plot,
     "video": Video,
     "watch": Watch,
+    "export": Export,
     "compare": Compare,
 }
 

@@ -51,14 +51,13 @@ class Evaluate:
     def run(self) -> int:
         """Exit status."""
         from ddpg.run.checkpoint import load_agent
+        from ddpg.run.environments import one
         from ddpg.run.evaluate import evaluate_agent
-        from ddpg.spaces import make_env
 
         agent, config = load_agent(self.run_dir, self.best)
-        env = make_env(config.env_id)
         tell = partial(print, file=sys.stderr)
-        evaluation = evaluate_agent(agent, env, self.episodes, self.seed, tell=tell)
-        env.close()
+        with one(config) as env:
+            evaluation = evaluate_agent(agent, env, self.episodes, self.seed, tell=tell)
         returns, error = evaluation.returns, evaluation.q_error
         mean, std = float(returns.mean()), float(returns.std())
         if self.json:

@@ -12,7 +12,8 @@ the flag.
 import argparse
 import ast
 import inspect
-from collections.abc import Callable, Iterable, Sequence
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import MISSING, Field, fields, is_dataclass
 from decimal import Decimal, InvalidOperation
 from errno import ENAMETOOLONG
@@ -25,8 +26,8 @@ from ddpg.config import hint
 from ddpg.errors import UsageError, shown
 
 HELP = ("-h", "--help")
-SHORT = {"output": ["-o"]}
-"""A second, short name of a flag, the same in every command."""
+SHORT = {"output": ("-o",)}
+"""Field -> its flag as one letter, where every program has it so."""
 MOST_DIGITS = 30
 """Of a number in the form 1e4: more zeros are a slip, and would take time to write out."""
 
@@ -99,7 +100,7 @@ def _add_fields(parser: _Parser, holder: Any, group: Any) -> None:
         if is_dataclass(kind):
             title, _, _ = (inspect.getdoc(kind) or "").partition("\n")
             _add_fields(parser, kind, parser.add_argument_group(title.rstrip(".")))
-        elif field.default is MISSING:
+        elif field in _positional(holder):
             many = get_origin(kind) is tuple
             shape: dict[str, Any] = {"nargs": "+"} if many else {}
             shape["type"] = _reader(get_args(kind)[0] if many else kind)
@@ -115,13 +116,15 @@ def _options(field: Field[Any], kind: Any, text: str) -> dict[str, Any]:
     if kind is bool and not field.default:
         return {"action": "store_true", "help": text}
     text = text.replace("%", "%%")
-    if field.default is not None:
+    if field.default is not None and field.default is not MISSING:
         text += f" (default: {_written(field.default)})"
     if kind is bool:
         return {"action": argparse.BooleanOptionalAction, "help": text}
     if get_origin(kind) is tuple:
         inner = get_args(kind)[0]
         return {"nargs": "+", "type": _reader(inner), "metavar": _KINDS[inner], "help": text}
+    if get_origin(kind) is Mapping:
+        return {"nargs": "+", "action": _Pairs, "metavar": "NAME=VALUE", "help": text}
     choices = "{" + ",".join(map(str, get_args(_plain(kind)))) + "}"
     metavar = choices if get_origin(_plain(kind)) is Literal else _KINDS[_plain(kind)]
     return {"type": _reader(kind), "metavar": metavar, "help": text}
@@ -173,6 +176,33 @@ def _reader(kind: Any) -> Callable[[str], Any]:
     readers: dict[Any, Callable[[str], Any]]
     readers = {int: _integer, float: _number, str: str, Path: absolute}
     return readers[_plain(kind)]
+
+
+class _Pairs(argparse.Action):
+    """Collects NAME=VALUE into a dict; a value is JSON, or else text."""
+
+    def __call__(self, parser: Any, given: Any, words: Any, option: str | None = None) -> None:
+        pairs: dict[str, Any] = {}
+        for word in words:
+            name, sign, value = word.partition("=")
+            if not (name and sign):
+                raise UsageError(f"{option} must be NAME=VALUE, got {shown(word)}")
+            if name in pairs:
+                raise UsageError(f"{option} names {shown(name)} twice")
+            pairs[name] = _value(value)
+        setattr(given, self.dest, pairs)
+
+
+def _value(text: str) -> Any:
+    if text in _PYTHON:
+        return _PYTHON[text]
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+_PYTHON = {"True": True, "False": False, "None": None}
 
 
 def _integer(text: str) -> int:

@@ -4,10 +4,12 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, Self
 
 from ddpg.cli.flags import absolute
+from ddpg.errors import UsageError
 
 PICTURE = "learning_curves.png"
 
@@ -42,11 +44,13 @@ class Plot:
 
         Raises
         ------
-        UsageError : if the picture can't be written where it is asked for.
+        UsageError : if the picture can't be written where it is asked for, or scipy is missing.
         """
         from ddpg.run.look.destination import check_destination
         from ddpg.run.look.picture import ENDINGS
 
+        if find_spec("scipy") is None:
+            raise UsageError("ddpg plot needs scipy: pip install 'tinygrad-rl[scipy]'")
         command = cls(**{**given, "runs": tuple(given["runs"])})
         if command.output is None and not command.terminal:
             command = replace(command, output=absolute(PICTURE))

@@ -12,14 +12,14 @@ from ddpg.config import (
     ALGORITHMS,
     RESUMABLE,
     TrainConfig,
-    config_from_dict,
+    changed,
     config_to_dict,
     read_config,
 )
 from ddpg.errors import TrainingError, UsageError, shown
 
 if TYPE_CHECKING:
-    from ddpg.run.log import RunLog
+    from ddpg.run.runs import Run
 
 Algorithm = Literal["ddpg", "td3"]
 
@@ -91,7 +91,7 @@ class Train:
         assert run_dir is not None
         go_on = f"ddpg train --resume {shlex.quote(str(run_dir))}"
         try:
-            log = self._train()
+            run = self._train()
         except TrainingError as error:
             raise TrainingError(f"{error}; {run_dir} keeps the run up to there") from error
         except OSError as error:
@@ -99,15 +99,15 @@ class Train:
             resumable = (run_dir / "config.json").exists()
             way_out = f"; the run can go on from its last checkpoint: {go_on}" if resumable else ""
             raise TrainingError(f"{where}: {error.strerror or error}{way_out}") from error
-        reached = f", mean return {log.evaluations[-1]['mean']:,.1f}" if log.evaluations else ""
-        if log.stopped_by is None:
-            print(f"{run_dir}: finished {log.steps:,} steps{reached}")
+        reached = f", mean return {run.evaluations[-1]['mean']:,.1f}" if run.evaluations else ""
+        if run.stopped_by is None:
+            print(f"{run_dir}: finished {run.steps:,} steps{reached}")
             return 0
-        print(f"{run_dir}: stopped after {log.steps:,} steps{reached}; to go on: {go_on}")
-        return 128 + log.stopped_by
+        print(f"{run_dir}: stopped after {run.steps:,} steps{reached}; to go on: {go_on}")
+        return 128 + run.stopped_by
 
-    def _train(self) -> "RunLog":
-        from ddpg.run.train import resume, train
+    def _train(self) -> "Run":
+        from ddpg.run.runs import resume, train
 
         if self.resume is not None:
             return resume(self.resume, self.settings, self.run_dir, tensorboard=self.tensorboard)
@@ -123,7 +123,7 @@ def run_name(settings: TrainConfig) -> str:
 
 def _changed(saved: TrainConfig, changes: Mapping[str, Any]) -> TrainConfig:
     try:
-        return config_from_dict({**config_to_dict(saved), **changes})
+        return changed(saved, changes)
     except UsageError as error:
         # Which begins with the name of the setting, and the saved ones are right.
         name, _, rest = str(error).partition(" ")

@@ -16,6 +16,7 @@ from ddpg.config.settings import (
     DDPGConfig,
     NoiseName,
     TrainConfig,
+    changed,
     config_from_dict,
     config_to_dict,
 )
@@ -26,6 +27,7 @@ __all__ = [
     "NoiseName",
     "RESUMABLE",
     "TrainConfig",
+    "changed",
     "config_from_dict",
     "config_text",
     "config_to_dict",

@@ -4,6 +4,7 @@ Both classes are frozen and check themselves, so a configuration that exists is 
 command line is made from them: a field is a flag, the line below it is the flag's help.
 """
 
+import json
 import math
 import numbers
 from collections.abc import Callable, Mapping
@@ -105,6 +106,8 @@ class TrainConfig:
 
     env_id: str = "Pendulum-v1"
     """The environment's gymnasium id; flat Box observations and finite Box actions."""
+    env_kwargs: Mapping[str, Any] = field(default_factory=dict)
+    """What else the environment is made with, as NAME=VALUE: g=9.8 max_episode_steps=500."""
     total_timesteps: int = 20_000
     """Environment steps of the whole run."""
     seed: int = 0
@@ -122,6 +125,7 @@ class TrainConfig:
     def __post_init__(self) -> None:
         is_id = "the id of a gymnasium environment", lambda v: isinstance(v, str) and v != "", None
         _check(self, is_id, "env_id")
+        _check(self, _ARGUMENTS, "env_kwargs")
         _check(self, _integer(at_least=1), "total_timesteps", "eval_episodes", "threads")
         _check(self, _integer(at_least=0), "seed", "eval_every", "checkpoint_every")
         _check(self, _BELOW, "total_timesteps", "eval_episodes", "threads", "seed")
@@ -156,6 +160,16 @@ def config_from_dict(values: Mapping[str, Any]) -> TrainConfig:
             raise UsageError(f"unknown setting {shown(name)}" + (f"; {advice}" if advice else ""))
     ddpg = DDPGConfig(**{name: values[name] for name in values if name in algorithm})
     return TrainConfig(**{name: values[name] for name in values if name in run}, ddpg=ddpg)
+
+
+def changed(config: TrainConfig, changes: Mapping[str, Any]) -> TrainConfig:
+    """The configuration with other values for some fields, by their flat names.
+
+    Raises
+    ------
+    UsageError : as `config_from_dict`.
+    """
+    return config_from_dict({**config_to_dict(config), **changes})
 
 
 Rule = tuple[str, Callable[[Any], bool], Callable[[Any], Any] | None]
@@ -205,4 +219,14 @@ def _are_sizes(value: Any) -> bool:
     return all(is_size(size) and is_below(size) for size in value)
 
 
+def _are_arguments(value: Any) -> bool:
+    if not isinstance(value, Mapping) or not all(isinstance(name, str) for name in value):
+        return False
+    try:
+        return bool(json.loads(json.dumps(dict(value), allow_nan=False)) == dict(value))
+    except (TypeError, ValueError, RecursionError):
+        return False
+
+
+_ARGUMENTS: Rule = "named values that JSON can hold", _are_arguments, dict
 _SIZES: Rule = ("one or more positive integers", _are_sizes, lambda sizes: tuple(map(int, sizes)))

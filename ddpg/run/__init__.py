@@ -1,1 +1,1 @@
-"""One run on disk: train, evaluate, and what they leave in the run's folder."""
+"""One run on disk: train, evaluate, export, and what they leave in the run's folder."""

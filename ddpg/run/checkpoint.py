@@ -23,11 +23,12 @@ from ddpg.errors import UsageError, in_one_line, shown
 from ddpg.learn import Place
 from ddpg.run import folder
 from ddpg.run.agents import AgentFile, load_state
+from ddpg.run.environments import Source, one
 from ddpg.run.log import RunLog
 from ddpg.run.machine import within_memory
 from ddpg.run.transitions import Transitions
 from ddpg.run.versions import installed
-from ddpg.spaces import Env, action_bounds, make_env, observation_size
+from ddpg.spaces import Env, action_bounds, observation_size
 
 
 def new_agent(config: TrainConfig, env: Env, seed: rng.Seed) -> DDPG:
@@ -43,13 +44,16 @@ def new_agent(config: TrainConfig, env: Env, seed: rng.Seed) -> DDPG:
         return DDPG(observations, actions, config.ddpg, seed)
 
 
-def load_agent(run_dir: Path, best: bool = False) -> tuple[DDPG, TrainConfig]:
+def load_agent(
+    run_dir: Path, best: bool = False, source: Source | None = None
+) -> tuple[DDPG, TrainConfig]:
     """The agent that a run folder holds, without its replay, and the run's configuration.
 
     Parameters
     ----------
     run_dir : the run's folder.
     best : the agent with the best evaluation instead of the last one.
+    source : where the environment comes from, if not from the run's `env_id`: its spaces are asked.
 
     Raises
     ------
@@ -57,7 +61,7 @@ def load_agent(run_dir: Path, best: bool = False) -> tuple[DDPG, TrainConfig]:
     """
     folder.check_run(run_dir)
     config = read_config(run_dir / folder.CONFIG, sealed=True)
-    with closing(make_env(config.env_id)) as env:
+    with one(config, source) as env:
         agent = new_agent(config, env, config.seed)
     path = run_dir / (folder.BEST if best else folder.MODEL)
     missing = "no evaluation was made yet" if best else "the run ended before its first save"
@@ -212,9 +216,8 @@ def _is(value: Any, form: Any) -> bool:
         return type(value) is float and np.isfinite(value)
     if form is CHECKSUM:
         return value is None or _is(value, COUNT)
-    if form is SETTING:
-        values = value if type(value) is list else [value]
-        return all(type(value) in (bool, int, float, str) for value in values)
+    if form is SETTING:  # whatever JSON holds: what it must be, the run's own settings say
+        return type(value) in (bool, int, float, str, list, dict)
     return form is ANYTHING or type(value) is form
 
 

@@ -86,6 +86,13 @@ def check_run(run_dir: Path) -> None:
             raise UsageError(f"{run_dir} holds no run: {run_dir / CONFIG} does not exist")
 
 
+def is_part(run_dir: Path, path: Path) -> bool:
+    """Whether `path` is one of the files that a run itself consists of."""
+    root, path = run_dir.resolve(), path.resolve()
+    names = (CONFIG, METRICS_TABLE, EVALUATIONS_TABLE, CURVE, MODEL, BEST)
+    return path.is_relative_to(root / CHECKPOINT) or path in [root / name for name in names]
+
+
 @contextmanager
 def locked(run_dir: Path, to_read: bool = False) -> Iterator[None]:
     """Be the only process that writes to the run while inside; makes the folder if there is none.

@@ -34,7 +34,8 @@ def _version(name: str) -> str:
     try:
         return metadata.version(name)
     except metadata.PackageNotFoundError:
-        return str(getattr(sys.modules.get(name), "__version__", "of no version"))
+        module = sys.modules.get(name)
+        return "absent" if module is None else str(getattr(module, "__version__", "of no version"))
 
 
 def differences(saved: Mapping[str, str], now: Mapping[str, str]) -> list[str]:

@@ -95,10 +95,30 @@ def test_act_is_deterministic_and_gives_an_array_of_the_callers_own(config):
     assert not np.array_equal(agent.act(-obs), kept)
 
 
-def test_act_refuses_a_batch_and_shows_a_nan():
+def test_act_takes_a_batch():
+    agent, rows = make(), np.random.default_rng(0).normal(size=(5, 3))
+    actions = agent.act(rows)
+    assert actions.shape == (5, 2)
+    assert actions.dtype == agent.act(rows[0]).dtype
+    np.testing.assert_allclose(actions, [agent.act(row) for row in rows], rtol=1e-5, atol=1e-7)
+    assert agent.act(rows[:0]).shape == (0, 2)
+
+
+def test_predict_is_act_in_the_form_of_stable_baselines3():
+    agent, row = make(), np.array([0.3, -0.2, 0.9])
+    action, state = agent.predict(row, state=None, episode_start=None, deterministic=True)
+    np.testing.assert_array_equal(action, agent.act(row))
+    assert state is None
+
+
+def test_act_refuses_other_shapes_and_shows_a_nan():
     agent = make()
+    with pytest.raises(UsageError, match=r"obs must have shape \(3,\), got \(4,\)"):
+        agent.act(np.zeros(4))
+    with pytest.raises(UsageError, match=r"a batch of obs must have shape \(B, 3\), got \(5, 4\)"):
+        agent.act(np.zeros((5, 4)))
     with pytest.raises(UsageError, match=r"obs must have shape \(3,\), got \(5, 3\)"):
-        agent.act(np.zeros((5, 3)))
+        agent._mu(np.zeros((5, 3)))
     assert np.isnan(agent.act(np.array([0, np.nan, 0]))).all()
 
 

@@ -48,6 +48,42 @@ def test_integers_are_taken_as_people_write_them(text, value):
     assert type(given["total_timesteps"]) is int
 
 
+def test_arguments_of_the_environment_are_json_or_text():
+    words = [
+        "g=9.8",
+        "max_episode_steps=50",
+        "render_mode=rgb_array",
+        "flag=True",
+        "none=null",
+        "a=b=c",
+    ]
+    given = read_flags(cli.Train, "ddpg train", ["--env-kwargs", *words])["env_kwargs"]
+    assert given == {
+        "g": 9.8,
+        "max_episode_steps": 50,
+        "render_mode": "rgb_array",
+        "flag": True,
+        "none": None,
+        "a": "b=c",
+    }
+    assert type(given["max_episode_steps"]) is int
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["g"], "--env-kwargs must be NAME=VALUE, got 'g'"),
+        (["=1"], "--env-kwargs must be NAME=VALUE, got '=1'"),
+        (["g=1", "g=2"], "--env-kwargs names 'g' twice"),
+        ([], "--env-kwargs needs one value or more"),
+        (["g=NaN"], "--env-kwargs must be named values that JSON can hold, got {'g': nan}"),
+        (["h=3"], "environment 'Pendulum-v1' cannot be made: TypeError: "),
+    ],
+)
+def test_other_arguments_are_refused(refuse, words, said):
+    assert refuse("train", "--env-kwargs", *words).startswith(said)
+
+
 @pytest.mark.parametrize(
     "text", ["1.5", "abc", "", "1e-1", "nan", "inf", "1e999999999", "9" * 5000]
 )

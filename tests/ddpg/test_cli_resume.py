@@ -32,7 +32,7 @@ def resume(monkeypatch, capsys):
             log.stopped_by = stopped_by
             return log
 
-        monkeypatch.setattr("ddpg.run.train.resume", pretend)
+        monkeypatch.setattr("ddpg.run.runs.resume", pretend)
         with pytest.raises(SystemExit) as end:
             cli.main(["train", "--resume", *map(str, arguments)])
         return end.value.code, *capsys.readouterr(), calls

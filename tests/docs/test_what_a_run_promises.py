@@ -10,7 +10,7 @@ from ddpg import DDPGConfig, cli
 from ddpg.config import RESUMABLE, TrainConfig
 from ddpg.run import evaluate, hints, q_error, transitions
 from ddpg.run.log import EPISODE_COLUMNS, EVALUATION_COLUMNS
-from ddpg.run.train import train
+from ddpg.run.runs import train
 from tests.docs.test_readme import fenced_blocks
 
 PAGE = (Path(__file__).parents[2] / "docs" / "what-a-run-promises.md").read_text("utf-8")

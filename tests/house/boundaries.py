@@ -213,5 +213,6 @@ def shared_names(sources: Iterable[Source]) -> Iterator[str]:
     }
     for s in sources:
         leaf = s.module.rpartition(".")[2]
-        if (s.top, leaf) in public and s.module != f"{ENGINE}.explain":  # so named by the layout
+        named_otherwise = s.module == f"{ENGINE}.explain" or s.room == "cli"  # layout, commands
+        if (s.top, leaf) in public and not named_otherwise:
             yield f"{s.path}: a module called as the public {public[s.top, leaf]}.{leaf}"

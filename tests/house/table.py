@@ -44,7 +44,7 @@ _AGENT["learn"] = set(_AGENT)
 _ALGORITHM = frozenset(_AGENT)
 _AGENT["run"] = {*_ALGORITHM}
 _AGENT["compare"] = {*_ALGORITHM, "run"}
-_AGENT["__init__"] = {"agent", "config"}  # the public names, and the version that the cli shows
+_AGENT["__init__"] = {"agent", "config", "run"}  # the public names, and the cli's version
 _AGENT["cli"] = {*_ALGORITHM, "run", "compare", "__init__"}
 _AGENT["__main__"] = {"cli"}
 

@@ -55,7 +55,8 @@ _REPEATED = 8
 """After so many traces in a row that one thing caused, a warning names it."""
 
 _PLAIN = frozenset({int, bool, str, float, Size, type(None)})
-"""What is compared by its value."""
+"""What is compared by its value: of numbers with a point, by how it is written."""
+_EXACT = frozenset({int, bool, str, type(None)})
 
 
 def jit(function: Callable[..., Any]) -> "Jitted":
@@ -133,6 +134,8 @@ class Jitted:
             if kind is Tensor:
                 tensors.append(argument)
                 of_args.append(_of_tensor(argument))
+            elif kind in _EXACT:
+                of_args.append((kind, argument))
             elif kind in _PLAIN:
                 of_args.append((kind, repr(argument)))
             else:
@@ -281,7 +284,7 @@ def _signature(tree: Any) -> Any:
     if isinstance(tree, dict):
         return (kind, *[(k, _signature(v)) for k, v in tree.items()])
     if kind in _PLAIN:
-        return kind, repr(tree)
+        return kind, tree if kind in _EXACT else repr(tree)
     return kind, _Same(tree)
 
 
@@ -349,7 +352,7 @@ def _shown(spec: Any) -> str:
         hooks = f" {len(spec) - 4} hooks" if spec[4:] else ""
         return f"{spec[1]}{list(spec[0])}{flag}{hooks}"
     if spec[0] in (int, bool, str, float, Size, type(None)):
-        return str(spec[1])
+        return repr(spec[1]) if spec[0] in _EXACT else str(spec[1])
     if len(spec) == 2 and isinstance(spec[1], _Same):
         return shown(spec[1].thing)
     if issubclass(spec[0], dict):

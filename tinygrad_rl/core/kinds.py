@@ -136,6 +136,10 @@ class Kernel(Op):
             raise TypeError(
                 f"the kernel of op {self.name!r} is not what Numba can compile: {why}"
             ) from error
+        except ImportError as error:  # Numba calls SciPy's BLAS and LAPACK, and says so
+            raise ImportError(
+                f"the kernel of op {self.name!r}: {error}: pip install 'tinygrad-rl[scipy]'"
+            ) from error
         return out
 
 

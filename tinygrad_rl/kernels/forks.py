@@ -1,10 +1,12 @@
-"""A fork while other threads compile: it waits for them, so that the child can go on.
+"""A fork, or the process's end, while other threads compile: it waits for them.
 
 A child process has a copy of everything but the other threads: a lock that one of them held is
 locked for ever, and what it was changing stays half-changed. LLVM, Numba and Python's import are
-not made to be left like that, so no child is made while they compile, for us or others.
+not made to be left like that, so no child is made while they compile, for us or others. At the end
+Python stops daemon threads wherever they are, and LLVM inside one would read what is gone.
 """
 
+import atexit
 import os
 import sys
 import threading
@@ -41,5 +43,11 @@ def _go_on_in_child() -> None:
                 member.lock = threading.RLock()  # type: ignore[attr-defined]
 
 
+def _end() -> None:
+    _wait()
+    _go_on()  # an atexit function of the user's may still wait for a thread of its own
+
+
+atexit.register(_end)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(before=_wait, after_in_parent=_go_on, after_in_child=_go_on_in_child)

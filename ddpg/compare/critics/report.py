@@ -97,7 +97,7 @@ def _table(runs: Runs, columns: Mapping[str, Quantity], caption: str) -> str:
 
 def _with_interval(band: Band, shape: str) -> str:
     mean, low, high = (written(x[0], shape).replace("-", "−") for x in band)
-    return mean if mean == "−" else f"{mean} ({low} to {high})"
+    return mean if mean == "−" else f"{mean} <small>({low} to {high})</small>"
 
 
 def _outcomes(runs: Runs) -> str:

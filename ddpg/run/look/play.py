@@ -10,10 +10,10 @@ A drawing library that is missing, pictures that are none: each is one line with
 import os
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from importlib.util import find_spec
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -81,19 +81,20 @@ def play(
 
 
 @contextmanager
-def rendered(env_id: str, mode: str) -> Iterator[Env]:
+def rendered(env_id: str, mode: str, env_kwargs: Mapping[str, Any] | None = None) -> Iterator[Env]:
     """An environment that draws itself; it has done so once, and is closed at the end.
 
     Parameters
     ----------
     env_id : its id.
     mode : `WINDOW` or `PICTURES`.
+    env_kwargs : what else it is made with.
 
     Raises
     ------
     UsageError : if it can't be drawn; the message says what is missing.
     """
-    with closing(_made(env_id, mode)) as env:
+    with closing(_made(env_id, mode, env_kwargs or {})) as env:
         with _one_complaint():
             try:
                 env.reset(seed=FIRST_SEED)
@@ -106,13 +107,13 @@ def rendered(env_id: str, mode: str) -> Iterator[Env]:
         yield env
 
 
-def _made(env_id: str, mode: str) -> Env:
+def _made(env_id: str, mode: str, env_kwargs: Mapping[str, Any]) -> Env:
     try:
-        with closing(make_env(env_id)) as plain:
+        with closing(make_env(env_id, env_kwargs)) as plain:
             modes = plain.metadata.get("render_modes") or []
         # gymnasium itself opens a window for what gives pictures alone.
         if {mode, PICTURES} & {*modes}:
-            return make_env(env_id, {"render_mode": mode})
+            return make_env(env_id, {**env_kwargs, "render_mode": mode})
     except UsageError as error:
         raise UsageError(f"{error}{_way_out(error)}") from error
     known = f"its render modes are {', '.join(map(str, modes))}" if modes else "it has none"

@@ -23,7 +23,7 @@ from ddpg.learn import Step
 from ddpg.run import folder, plots
 from ddpg.run.checkpoint import load_agent
 from ddpg.run.log import RunLog
-from ddpg.run.train import resume, train
+from ddpg.run.runs import resume, train
 from tinygrad_rl import files
 
 HERE = "tests.ddpg.run.environments"

@@ -10,7 +10,7 @@ from ddpg import DDPGConfig, TrainConfig
 from ddpg.errors import UsageError
 from ddpg.run import folder
 from ddpg.run.checkpoint import Checkpoint
-from ddpg.run.train import resume, train
+from ddpg.run.runs import resume, train
 
 
 class Target(gymnasium.Env):
@@ -30,7 +30,7 @@ class Target(gymnasium.Env):
 
 @pytest.fixture(autouse=True)
 def target(monkeypatch):
-    monkeypatch.setattr("ddpg.run.train.make_env", lambda env_id: Target())
+    monkeypatch.setattr("ddpg.run.environments.make_env", lambda *_: Target())
 
 
 SMALL = DDPGConfig(hidden=(8,), batch_size=8, warmup_steps=20, compile=False)

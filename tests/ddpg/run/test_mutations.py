@@ -14,7 +14,7 @@ from ddpg.errors import UsageError
 from ddpg.run import checkpoint, folder
 from ddpg.run.checkpoint import load_agent
 from ddpg.run.log import EVALUATION_COLUMNS
-from ddpg.run.train import opened
+from ddpg.run.runs import opened
 from tests.ddpg.run.runs import (
     assert_same_run,
     begin,
@@ -171,7 +171,7 @@ def test_config(run, count):
 @pytest.mark.parametrize("name", [folder.MODEL, folder.BEST])
 def test_models(run, parts, name, count, monkeypatch):
     # One agent for all: a refused file leaves it as it was.
-    monkeypatch.setattr(checkpoint, "make_env", lambda env_id: parts.env)
+    monkeypatch.setattr("ddpg.run.environments.make_env", lambda *_: parts.env)
     monkeypatch.setattr(checkpoint, "new_agent", lambda *settings: parts.agent)
 
     def load():

@@ -1,5 +1,7 @@
 import io
 import shutil
+import sys
+from importlib import metadata
 
 import numpy as np
 import pytest
@@ -7,7 +9,7 @@ from rich.console import Console
 
 import tinygrad_rl as tg
 from ddpg.run import folder
-from ddpg.run.train import resume
+from ddpg.run.runs import resume
 from ddpg.run.versions import differences, installed
 from ddpg.spaces import make_env
 from tests.ddpg.run.runs import assert_same_run, begin, config, without_drawing
@@ -24,6 +26,17 @@ def test_packages_the_processor_and_the_environments_home_are_told():
     assert versions["numpy"] == np.__version__
     assert {"python", "processor", "tinygrad-rl", "numba", "gymnasium", "tests"} <= versions.keys()
     assert all(isinstance(version, str) for version in versions.values())
+
+
+def test_what_is_not_installed_is_absent(monkeypatch):
+    def version(name, real=metadata.version):
+        if name == "scipy":
+            raise metadata.PackageNotFoundError
+        return real(name)
+
+    monkeypatch.setattr(metadata, "version", version)
+    monkeypatch.delitem(sys.modules, "scipy", raising=False)
+    assert installed(make_env("Pendulum-v1"))["scipy"] == "absent"
 
 
 def test_what_has_changed_come_or_gone_is_named():

@@ -6,7 +6,7 @@ import pytest
 from ddpg import cli
 from ddpg.run import folder
 from ddpg.run.look.tensorboard import EPISODE_TAGS, EVALUATION_TAGS
-from ddpg.run.train import resume, train
+from ddpg.run.runs import resume, train
 from tests.ddpg.run.runs import config, files_of, killed, quiet, rows, without_drawing
 
 SETTINGS = config(total_timesteps=100, warmup_steps=30)

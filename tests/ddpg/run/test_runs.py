@@ -11,12 +11,11 @@ import pytest
 from gymnasium.spaces import Box
 from rich.console import Console
 
-import ddpg.run.train
 from ddpg import DDPGConfig, TrainConfig
 from ddpg.errors import TrainingError, UsageError
 from ddpg.run.checkpoint import load_agent
 from ddpg.run.evaluate import evaluate
-from ddpg.run.train import train
+from ddpg.run.runs import train
 from ddpg.spaces import make_env
 
 FILES = {
@@ -59,7 +58,7 @@ class Unreliable(gymnasium.Env):
 @pytest.fixture
 def unreliable(monkeypatch):
     monkeypatch.setattr(Unreliable, "steps", 0)
-    monkeypatch.setattr(ddpg.run.train, "make_env", lambda env_id: Unreliable())
+    monkeypatch.setattr("ddpg.run.environments.make_env", lambda *_: Unreliable())
     return monkeypatch
 
 

@@ -9,31 +9,55 @@ no file holds a time of day, but for TensorBoard's.
 
 import os
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from signal import Signals
 
 from rich.console import Console
 
 from ddpg import rng
+from ddpg.agent import DDPG
 from ddpg.config import TrainConfig, config_to_dict, read_config
 from ddpg.errors import UsageError
 from ddpg.run import checkpoint, folder
 from ddpg.run.checkpoint import Checkpoint, new_agent
-from ddpg.run.log import RunLog
+from ddpg.run.environments import Source, made
 from ddpg.run.look.tensorboard import Events, check_tensorboard
 from ddpg.run.loop import Loop, Parts
 from ddpg.run.machine import check_threads
 from ddpg.run.process import limited_threads, stop_on_signals
 from ddpg.run.progress import ProgressConsole, TrainProgress
-from ddpg.spaces import make_env
+
+
+@dataclass(frozen=True)
+class Run:
+    """What came out of a run.
+
+    Attributes
+    ----------
+    run_dir : its folder; None if it was not to be kept.
+    agent : as it is after the last step, with its replay.
+    episodes, evaluations : the rows of metrics.csv and of evaluations.csv, numbers by column.
+    steps : environment steps done.
+    stopped_by : the signal that ended the run early, or None.
+    """
+
+    run_dir: Path | None
+    agent: DDPG
+    episodes: list[dict[str, float]]
+    evaluations: list[dict[str, float]]
+    steps: int
+    stopped_by: Signals | None
 
 
 def train(
     config: TrainConfig,
     run_dir: Path,
     console: Console | None = None,
+    source: Source | None = None,
     tensorboard: bool = False,
-) -> RunLog:
+) -> Run:
     """Run `config` and keep everything in the folder `run_dir`.
 
     Ctrl-C, SIGTERM and SIGHUP end the run after the current step; the run is saved then, as it is
@@ -44,11 +68,12 @@ def train(
     config : the whole of the run.
     run_dir : a folder without a run; made if it does not exist.
     console : where progress is shown; standard error by default.
+    source : where the environment comes from, if not from `config.env_id`.
     tensorboard : whether the tables go into the run's folder as events for TensorBoard, too.
 
     Returns
     -------
-    RunLog : the run's tables, and which signal ended it early, if one did.
+    Run : what came out, which signal ended it early included, if one did.
 
     Raises
     ------
@@ -60,7 +85,7 @@ def train(
         check_tensorboard()
     console, run_dir = _defaults(console, run_dir)
     folder.check_new(run_dir)
-    with _made(config) as parts, folder.locked(run_dir):
+    with _made(config, source) as parts, folder.locked(run_dir):
         folder.create(run_dir, config)
         with closing(checkpoint.begin(parts.agent, parts.env, run_dir)) as point:
             return _go_on(parts, run_dir, point, console, tensorboard)
@@ -71,8 +96,9 @@ def resume(
     config: TrainConfig | None = None,
     copy_to: Path | None = None,
     console: Console | None = None,
+    source: Source | None = None,
     tensorboard: bool = False,
-) -> RunLog:
+) -> Run:
     """Go on with a run from its last checkpoint, bit for bit.
 
     Parameters
@@ -82,11 +108,12 @@ def resume(
         as it is by default. A larger `total_timesteps` prolongs a run.
     copy_to : a new folder for the rest of the run; `run_dir` then stays as it is.
     console : where progress is shown; standard error by default.
+    source : where the environment comes from, if not from the run's `env_id`.
     tensorboard : whether the tables go into the run's folder as events for TensorBoard, too.
 
     Returns
     -------
-    RunLog : as of `train`.
+    Run : as of `train`.
 
     Raises
     ------
@@ -99,23 +126,25 @@ def resume(
     console, run_dir = _defaults(console, run_dir)
     folder.check_run(run_dir)
     if copy_to is not None:
-        with folder.locked(run_dir, to_read=True), opened(run_dir, config):
+        with folder.locked(run_dir, to_read=True), opened(run_dir, config, source):
             folder.copy(run_dir, copy_to.absolute())
-        return resume(copy_to, config, console=console, tensorboard=tensorboard)
-    with folder.locked(run_dir), opened(run_dir, config) as (parts, point):
+        return resume(copy_to, config, None, console, source, tensorboard)
+    with folder.locked(run_dir), opened(run_dir, config, source) as (parts, point):
         if config is not None:
             folder.write_config(run_dir, config)
         return _go_on(parts, run_dir, point, console, tensorboard)
 
 
 @contextmanager
-def opened(run_dir: Path, config: TrainConfig | None) -> Iterator[tuple[Parts, Checkpoint]]:
+def opened(
+    run_dir: Path, config: TrainConfig | None, source: Source | None = None
+) -> Iterator[tuple[Parts, Checkpoint]]:
     """The parts of a run as its checkpoint has them, and the checkpoint; nothing is written."""
     saved = read_config(run_dir / folder.CONFIG, sealed=True)
     config = saved if config is None else config
     if wrong := checkpoint.different(config, config_to_dict(saved)):
         raise UsageError(f"{run_dir} was made with another {wrong[0]}, which can't be changed")
-    with _made(config) as parts, closing(_load(parts, run_dir)) as point:
+    with _made(config, source) as parts, closing(_load(parts, run_dir)) as point:
         if point.place.step > config.total_timesteps:
             raise UsageError(
                 f"{run_dir} is at step {point.place.step:,} already, beyond --total-timesteps "
@@ -130,14 +159,10 @@ def _defaults(console: Console | None, run_dir: Path) -> tuple[Console, Path]:
 
 
 @contextmanager
-def _made(config: TrainConfig) -> Iterator[Parts]:
+def _made(config: TrainConfig, source: Source | None) -> Iterator[Parts]:
     """Environments and agent, which say no before anything is written."""
     check_threads(config.threads)
-    with ExitStack() as stack:
-        env, evaluation_env = (
-            stack.enter_context(closing(make_env(config.env_id))) for _ in range(2)
-        )
-        stack.enter_context(limited_threads(config.threads))
+    with made(config, source) as (env, evaluation_env), limited_threads(config.threads):
         agent_seed, env_seed = rng.spawn(config.seed, 2)
         agent = new_agent(config, env, agent_seed)
         yield Parts(config, env, evaluation_env, agent, env_seed)
@@ -153,9 +178,10 @@ def _load(parts: Parts, run_dir: Path) -> Checkpoint:
 
 def _go_on(
     parts: Parts, run_dir: Path, point: Checkpoint, console: Console, tensorboard: bool
-) -> RunLog:
+) -> Run:
     progress = TrainProgress(parts.config.total_timesteps, point.place.step, console)
     with Events(run_dir / folder.TENSORBOARD) as events:
         point.log.events = events if tensorboard else None
         with progress, stop_on_signals(console) as stop:
-            return Loop(parts, run_dir, point, progress, stop).run()
+            log = Loop(parts, run_dir, point, progress, stop).run()
+    return Run(run_dir, parts.agent, log.episodes, log.evaluations, log.steps, log.stopped_by)

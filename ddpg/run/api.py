@@ -1,0 +1,153 @@
+"""The package as a library: `ddpg.train`, `ddpg.resume`, `ddpg.load`.
+
+    run = ddpg.train("Pendulum-v1", total_timesteps=10_000, seed=1, run_dir="runs/p1")
+    run = ddpg.train(MyEnv, hidden=(256, 256), algorithm="td3")     # nothing is kept on disk
+    agent = ddpg.load("runs/p1")
+
+A run is the one that `ddpg train` makes, of the same files and the same bits.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from rich.console import Console
+
+from ddpg.agent import DDPG
+from ddpg.config import ALGORITHMS, TrainConfig, changed, read_config
+from ddpg.errors import UsageError, shown
+from ddpg.run import folder, runs
+from ddpg.run.checkpoint import load_agent
+from ddpg.run.environments import Source, name_of
+from ddpg.run.runs import Run
+from ddpg.spaces import Env
+
+
+def train(
+    env: str | Source | None = None,
+    *,
+    run_dir: str | os.PathLike[str] | None = None,
+    config: TrainConfig | None = None,
+    env_kwargs: Mapping[str, Any] | None = None,
+    algorithm: str | None = None,
+    progress: bool = True,
+    **settings: Any,
+) -> Run:
+    """Learn in an environment, and give what came out: the agent, tables, the folder.
+
+    Ctrl-C ends the run after the current step; `run.stopped_by` says so, and the agent is as it was
+    then.
+
+    Parameters
+    ----------
+    env : the id of an environment; a function that makes one, called twice, since evaluations have
+        one of their own; or an environment that `gymnasium.make` made. By default `config`'s.
+    run_dir : a folder without a run, in which this one is kept; by default none is.
+    config : what is not set otherwise; the defaults where it is left out.
+    env_kwargs : what the environment is made with, `{"g": 9.8}`: arguments of `gymnasium.make`, or
+        of the function; values that JSON can hold.
+    algorithm : "ddpg" or "td3", sets of settings; those that are named win over it.
+    progress : whether a bar is shown, on standard error.
+    **settings : fields of `TrainConfig` and of `DDPGConfig`, by their names.
+
+    Returns
+    -------
+    Run : the agent with its replay, the rows of both tables, steps.
+
+    Raises
+    ------
+    UsageError : (a `ValueError`) for a setting that there is not or that is not allowed, an
+        environment that can't be made or is not supported, a folder that holds a run.
+    TrainingError : for an environment that raises or gives numbers that are not finite, or networks
+        that diverge; with `run_dir` the run is saved before.
+    OSError : if the folder can't be written to any more.
+    """
+    source = None if env is None or isinstance(env, str) else env
+    changes = _named(algorithm) | settings
+    if isinstance(env, str):
+        changes["env_id"] = env
+    elif source is not None:
+        changes["env_id"] = name_of(_checked(source))
+    if env_kwargs is not None:
+        if isinstance(source, Env):
+            raise UsageError(
+                "env_kwargs go with an id or a function, not with what is made already"
+            )
+        changes["env_kwargs"] = env_kwargs
+    config = changed(TrainConfig() if config is None else config, changes)
+    console = None if progress else Console(quiet=True)
+    if run_dir is not None:
+        return runs.train(config, Path(run_dir), console, source)
+    with TemporaryDirectory(prefix="ddpg-", ignore_cleanup_errors=True) as place:
+        return replace(runs.train(config, Path(place), console, source), run_dir=None)
+
+
+def resume(
+    run_dir: str | os.PathLike[str],
+    env: Source | None = None,
+    *,
+    progress: bool = True,
+    **settings: Any,
+) -> Run:
+    """Go on with a run from its last checkpoint, bit for bit.
+
+    Parameters
+    ----------
+    run_dir : its folder.
+    env : where it was made in Python: the same function, or a like environment.
+    progress : whether a bar is shown, on standard error.
+    **settings : `total_timesteps`, `threads` and `checkpoint_every` can be changed; more steps
+        prolong the run.
+
+    Returns
+    -------
+    Run : as of `train`.
+
+    Raises
+    ------
+    UsageError, TrainingError, OSError : as `train`; also for a folder without a run, or a damaged
+        one.
+    """
+    path = Path(run_dir)
+    folder.check_run(path)
+    config = changed(read_config(path, sealed=True), settings)
+    source = None if env is None else _checked(env)
+    return runs.resume(path, config, None, None if progress else Console(quiet=True), source)
+
+
+def load(run_dir: str | os.PathLike[str], env: Source | None = None, *, best: bool = False) -> DDPG:
+    """The agent of a run, to act and to be looked at; without its replay.
+
+    Parameters
+    ----------
+    run_dir : the run's folder.
+    env : where the run's environment was made in Python: the same function, or a like environment.
+    best : the agent with the best evaluation instead of the last one.
+
+    Raises
+    ------
+    UsageError : if there is no run, or one of its files is missing or damaged.
+    """
+    agent, _ = load_agent(Path(run_dir), best, None if env is None else _checked(env))
+    return agent
+
+
+def _named(algorithm: str | None) -> dict[str, Any]:
+    if algorithm is None:
+        return {}
+    if algorithm not in ALGORITHMS:
+        names = " or ".join(map(repr, ALGORITHMS))
+        raise UsageError(f"algorithm must be {names}, got {shown(algorithm)}")
+    return dict(ALGORITHMS[algorithm])
+
+
+def _checked(source: Any) -> Source:
+    if not isinstance(source, Env) and not callable(source):
+        raise UsageError(
+            f"env must be an environment's id, a gymnasium.Env or a function that makes one, got "
+            f"{shown(source)}"
+        )
+    return source

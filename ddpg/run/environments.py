@@ -1,0 +1,103 @@
+"""A run's two environments: one to learn in, one to evaluate in.
+
+    with made(config) as (env, evaluation_env): ...             # by the settings' id
+    with made(config, MyEnv) as (env, evaluation_env): ...      # by a function, called twice
+
+A run whose environment was made in Python says so in its settings, and who by: its id can't be
+looked up, and another environment must not take its place unnoticed.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+
+import gymnasium
+
+from ddpg.config import TrainConfig
+from ddpg.errors import UsageError, in_one_line
+from ddpg.spaces import Env, make_env
+
+Source = Env | Callable[..., Env]
+"""An environment, or a function that makes one; a class is such a function."""
+
+_IN_PYTHON = "python:"
+
+
+def name_of(source: Source) -> str:
+    """What stands in the settings as `env_id` for an environment that is made in Python."""
+    thing = type(source.unwrapped) if isinstance(source, Env) else source
+    module, name = getattr(thing, "__module__", ""), getattr(thing, "__qualname__", "")
+    return in_one_line(f"{_IN_PYTHON}{module}.{name or type(thing).__qualname__}", longest=200)
+
+
+@contextmanager
+def made(config: TrainConfig, source: Source | None = None) -> Iterator[tuple[Env, Env]]:
+    """Both environments; those that are made here are closed at the end.
+
+    Parameters
+    ----------
+    config : whose `env_id` and `env_kwargs` make them where there is no `source`.
+    source : an environment, to learn in, while another one is made for the evaluations by
+        gymnasium's record of how it was made; or a function that makes one of `env_kwargs`.
+
+    Raises
+    ------
+    UsageError : if they can't be made, or the run's were made in Python and there is no `source`.
+    """
+    if isinstance(source, Env):
+        with closing(_again(source)) as evaluation_env:
+            yield source, evaluation_env
+        return
+    with one(config, source) as env, one(config, source) as evaluation_env:
+        yield env, evaluation_env
+
+
+@contextmanager
+def one(config: TrainConfig, source: Source | None = None) -> Iterator[Env]:
+    """One of them; what is made here is closed at the end.
+
+    Raises
+    ------
+    UsageError : as `made`.
+    """
+    if isinstance(source, Env):
+        yield source
+        return
+    with closing(_new(config, source)) as env:
+        yield env
+
+
+def _new(config: TrainConfig, make: Callable[..., Env] | None) -> Env:
+    if make is None:
+        if config.env_id.startswith(_IN_PYTHON):
+            raise UsageError(
+                f"this run's environment was made in Python, by "
+                f"{config.env_id.removeprefix(_IN_PYTHON)}: give it to ddpg.load or ddpg.resume as "
+                "env=; the command line knows environments by their id only"
+            )
+        return make_env(config.env_id, config.env_kwargs)
+    try:
+        env = make(**config.env_kwargs)
+    except Exception as error:
+        what = in_one_line(error, longest=300)
+        raise UsageError(f"env cannot be made: {type(error).__name__}: {what}") from error
+    if not isinstance(env, Env):
+        raise UsageError(f"env must make a gymnasium.Env, got {type(env).__name__}")
+    return env
+
+
+def _again(env: Env) -> Env:
+    """Another environment that is made as this one was."""
+    way_out = "give a function that makes one instead, a lambda for instance"
+    if env.spec is None:
+        raise UsageError(
+            f"a second {type(env.unwrapped).__name__} is needed for the evaluations, and gymnasium "
+            f"does not know how this one was made: {way_out}"
+        )
+    try:
+        return gymnasium.make(env.spec)
+    except Exception as error:
+        what = in_one_line(error, longest=300)
+        raise UsageError(
+            f"a second environment is needed for the evaluations, and cannot be made as this one "
+            f"was ({what}): {way_out}"
+        ) from error

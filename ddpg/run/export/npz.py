@@ -1,0 +1,25 @@
+"""A policy as plain arrays, which NumPy alone reads; docs/take-a-policy-away.md shows how."""
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ddpg.run.export.policy import Policy
+
+
+def encode(policy: Policy) -> bytes:
+    """The arrays of the policy's description under their names, as `numpy.savez` writes them."""
+    file = io.BytesIO()
+    arrays: dict[str, Any] = {**policy.arrays()}  # for NumPy's types, none may be called as a flag
+    np.savez(file, **arrays)
+    return file.getvalue()
+
+
+def usage(path: Path) -> str:
+    """How the file is used, in one line."""
+    return (
+        f"to use it: numpy.load({str(path)!r}); y = weight_k @ y + bias_k, ReLU between layers; "
+        "clip(center + half * tanh(y), low, high)"
+    )

@@ -1,0 +1,76 @@
+"""What is exported: the deterministic policy, as arrays.
+
+    y = observation
+    for weight, bias in zip(weights, biases):  y = weight @ y + bias, and ReLU but for the last
+    action = clip(center + half * tanh(y), low, high)
+
+This description is all that the formats know. Whatever else the agent does with an observation
+before the network sees it (normalise it, say) becomes a part of it, and of each format.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ddpg.agent import DDPG
+from tinygrad_rl import nn
+
+
+@dataclass(frozen=True)
+class Policy:
+    """A deterministic policy; everything is float32, in the environment's units.
+
+    Attributes
+    ----------
+    env_id : the environment that it was learned in.
+    weights, biases : of each layer from the observation on, (out, in) and (out,).
+    center, half : middle and half width of the range of actions, (act_dim,).
+    low, high : what an action is clipped to, (act_dim,): rounding leaves the range by a bit.
+    """
+
+    env_id: str
+    weights: list[np.ndarray]
+    biases: list[np.ndarray]
+    center: np.ndarray
+    half: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+
+    @property
+    def obs_dim(self) -> int:
+        """Length of an observation."""
+        return int(self.weights[0].shape[1])
+
+    @property
+    def act_dim(self) -> int:
+        """Length of an action."""
+        return len(self.low)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """All arrays by the names that they have in every format: `weight_0`, `bias_0`, ..."""
+        layers: dict[str, np.ndarray] = {}
+        for k, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
+            layers |= {f"weight_{k}": weight, f"bias_{k}": bias}
+        bounds = {"center": self.center, "half": self.half, "low": self.low, "high": self.high}
+        return layers | bounds
+
+
+def describe(agent: DDPG, env_id: str) -> Policy:
+    """The policy that `agent.act` follows.
+
+    Parameters
+    ----------
+    agent : it may go on learning: the arrays are copies.
+    env_id : where it learned.
+    """
+    layers = [list(layer.parameters()) for layer in agent.actor.mlp if isinstance(layer, nn.Linear)]
+    reach = agent.actor.range
+    return Policy(
+        env_id,
+        [weight.numpy().copy() for weight, _ in layers],
+        [bias.numpy().copy() for _, bias in layers],
+        reach.center.numpy().copy(),
+        reach.half.numpy().copy(),
+        agent.low.copy(),
+        agent.high.copy(),
+    )
