@@ -20,8 +20,8 @@ ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 EXTRAS = PROJECT["optional-dependencies"]
 FOR_DEVELOPERS = {"test", "bench"}
-BROUGHT_ALONG = {"llvmlite": "numba"}
-"""Module that needs no line of its own -> the package that is never without it."""
+BROUGHT_ALONG = {"llvmlite": "numba", "pygame": "gymnasium", "glfw": "gymnasium"}
+"""Module that needs no line of its own -> the package, or one with an extra, that brings it."""
 
 
 def loaded_by(statement: str) -> set[str]:

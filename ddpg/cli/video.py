@@ -69,7 +69,7 @@ class Video:
         check_encoder()
         prepare_rendering()
         config = read_config(self.run_dir, sealed=True)
-        with rendered(config.env_id, PICTURES, config.env_kwargs) as env, ExitStack() as stack:
+        with rendered(config, PICTURES) as env, ExitStack() as stack:
             agent, _ = load_agent(self.run_dir, self.best)
             moments = play(agent.act, env, self.episodes, self.seed)
             ends: list[Moment] = []

@@ -52,7 +52,7 @@ class Watch:
         check_display()
         agent, _ = load_agent(self.run_dir, self.best)
         try:
-            with rendered(config.env_id, WINDOW, config.env_kwargs) as env:
+            with rendered(config, WINDOW) as env:
                 for moment in play(agent.act, env, self.episodes, self.seed):
                     if moment.last:
                         print(moment, flush=True)

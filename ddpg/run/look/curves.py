@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 import numpy as np
-from scipy import stats
 
 from ddpg.errors import UsageError
 from ddpg.run.look.saved import Rows, SavedRun, Tell
@@ -125,11 +124,15 @@ def _running_means(values: np.ndarray) -> np.ndarray:
 def _statistic(returns: np.ndarray, statistic: Statistic, axis: int = 0) -> Any:
     if statistic == "mean":
         return returns.mean(axis=axis)
+    from scipy import stats  # an extra, which `ddpg plot` has asked for
+
     return stats.trim_mean(returns, 0.25, axis=axis)
 
 
 def _interval(returns: np.ndarray, statistic: Statistic) -> tuple[np.ndarray, np.ndarray]:
     """Runs are drawn whole, from a generator of its own seed: same runs, same interval."""
+    from scipy import stats
+
     found = stats.bootstrap(
         (returns,),
         lambda sample, axis: _statistic(sample, statistic, axis),

@@ -1,6 +1,6 @@
 """An agent at play where it can be seen: in a window, or as pictures.
 
-    with rendered("Hopper-v5", "rgb_array") as env:
+    with rendered(config, "rgb_array") as env:
         for moment in play(agent.act, env, episodes=1):
             picture = env.render()
 
@@ -10,14 +10,16 @@ A drawing library that is missing, pictures that are none: each is one line with
 import os
 import sys
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from importlib.util import find_spec
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
+from ddpg.config import TrainConfig
 from ddpg.errors import UsageError, in_one_line, shown
+from ddpg.run.environments import one
 from ddpg.run.evaluate import FIRST_SEED, LONGEST, Act, environment_failed
 from ddpg.run.look.display import BACKEND
 from ddpg.spaces import Env, make_env
@@ -81,20 +83,19 @@ def play(
 
 
 @contextmanager
-def rendered(env_id: str, mode: str, env_kwargs: Mapping[str, Any] | None = None) -> Iterator[Env]:
+def rendered(config: TrainConfig, mode: str) -> Iterator[Env]:
     """An environment that draws itself; it has done so once, and is closed at the end.
 
     Parameters
     ----------
-    env_id : its id.
+    config : of the run in it.
     mode : `WINDOW` or `PICTURES`.
-    env_kwargs : what else it is made with.
 
     Raises
     ------
     UsageError : if it can't be drawn; the message says what is missing.
     """
-    with closing(_made(env_id, mode, env_kwargs or {})) as env:
+    with closing(_made(config, mode)) as env:
         with _one_complaint():
             try:
                 env.reset(seed=FIRST_SEED)
@@ -103,21 +104,21 @@ def rendered(env_id: str, mode: str, env_kwargs: Mapping[str, Any] | None = None
                 said = in_one_line(f"{type(error).__name__}: {error}", longest=300)
                 problem = f"{said}{_way_out(error)}"
         if problem:
-            raise UsageError(f"environment {shown(env_id)} cannot be drawn: {problem}")
+            raise UsageError(f"environment {shown(config.env_id)} cannot be drawn: {problem}")
         yield env
 
 
-def _made(env_id: str, mode: str, env_kwargs: Mapping[str, Any]) -> Env:
+def _made(config: TrainConfig, mode: str) -> Env:
     try:
-        with closing(make_env(env_id, env_kwargs)) as plain:
+        with one(config) as plain:
             modes = plain.metadata.get("render_modes") or []
         # gymnasium itself opens a window for what gives pictures alone.
         if {mode, PICTURES} & {*modes}:
-            return make_env(env_id, {**env_kwargs, "render_mode": mode})
+            return make_env(config.env_id, {**config.env_kwargs, "render_mode": mode})
     except UsageError as error:
         raise UsageError(f"{error}{_way_out(error)}") from error
     known = f"its render modes are {', '.join(map(str, modes))}" if modes else "it has none"
-    raise UsageError(f"environment {shown(env_id)} has no render mode {mode}: {known}")
+    raise UsageError(f"environment {shown(config.env_id)} has no render mode {mode}: {known}")
 
 
 @contextmanager

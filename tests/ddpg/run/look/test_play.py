@@ -6,6 +6,7 @@ import sys
 import numpy as np
 import pytest
 
+from ddpg.config import TrainConfig
 from ddpg.errors import TrainingError, UsageError
 from ddpg.run.evaluate import FIRST_SEED, evaluate
 from ddpg.run.look import display
@@ -70,7 +71,8 @@ def test_an_environment_that_raises_is_named_with_the_place(monkeypatch):
     ],
 )
 def test_what_cannot_be_drawn_is_refused_with_the_reason(env_id, mode, message):
-    with pytest.raises(UsageError, match=message) as refused, rendered(env_id, mode):
+    config = TrainConfig(env_id=env_id)
+    with pytest.raises(UsageError, match=message) as refused, rendered(config, mode):
         pytest.fail("was let in")
     assert "\n" not in str(refused.value)
 
@@ -79,7 +81,7 @@ def test_a_missing_pygame_is_said_with_what_brings_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "pygame", None)
     monkeypatch.setattr(playing, "find_spec", lambda name: None)
     helps = pytest.raises(UsageError, match=r"pip install 'tinygrad-rl\[video\]' brings")
-    with helps, rendered("Pendulum-v1", PICTURES):
+    with helps, rendered(TrainConfig(), PICTURES):
         pytest.fail("was let in")
 
 
@@ -116,10 +118,11 @@ def test_mujoco_that_cannot_draw_says_what_may_help():
     """In a process of its own: MuJoCo reads the variable once, when it is imported."""
     pytest.importorskip("mujoco")
     program = (
+        "from ddpg.config import TrainConfig\n"
         "from ddpg.errors import UsageError\n"
         "from ddpg.run.look.play import rendered\n"
         "try:\n"
-        "    with rendered('Hopper-v5', 'rgb_array'): pass\n"
+        "    with rendered(TrainConfig(env_id='Hopper-v5'), 'rgb_array'): pass\n"
         "except UsageError as error: print(error)"
     )
     done = subprocess.run(
@@ -137,5 +140,19 @@ def test_mujoco_that_cannot_draw_says_what_may_help():
 
 def test_a_window_needs_no_picture_beforehand():
     with contextlib.ExitStack() as stack:
-        env = stack.enter_context(rendered(f"{HERE}:Raising-v0", WINDOW))
+        config = TrainConfig(env_id=f"{HERE}:Raising-v0")
+        env = stack.enter_context(rendered(config, WINDOW))
         assert env.render_mode == "human"
+
+
+def test_it_is_the_run_s_environment_that_is_drawn():
+    config = TrainConfig(env_kwargs={"g": 3.0, "render_mode": "human", "max_episode_steps": 7})
+    with rendered(config, PICTURES) as env:
+        assert env.unwrapped.g == 3.0
+        assert [m.steps for m in play(lambda obs: np.zeros(1), env, 1)] == list(range(8))
+    made = TrainConfig(env_id="python:somewhere.make")
+    with (
+        pytest.raises(UsageError, match=r"made in Python, by somewhere\.make"),
+        rendered(made, WINDOW),
+    ):
+        pytest.fail("was let in")
