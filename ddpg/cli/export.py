@@ -45,13 +45,14 @@ class Export:
     def run(self) -> int:
         """Exit status."""
         from ddpg.run.checkpoint import load_agent
-        from ddpg.run.export import FORMATS, check_destination, describe, export
+        from ddpg.run.destination import check_destination
+        from ddpg.run.export import FORMATS, describe, export
         from ddpg.run.folder import check_run
 
         assert self.to is not None  # from_flags has seen to it
         check_run(self.run_dir)
         path = self.output or self.run_dir / f"policy.{self.to}"
-        check_destination(path, self.run_dir)
+        check_destination(path, "file")
         agent, config = load_agent(self.run_dir, self.best)
         policy = describe(agent, config.env_id)
         export(policy, self.to, path)

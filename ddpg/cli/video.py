@@ -58,7 +58,7 @@ class Video:
         from ddpg.config import read_config
         from ddpg.run import folder
         from ddpg.run.checkpoint import load_agent
-        from ddpg.run.look.destination import check_destination
+        from ddpg.run.destination import check_destination
         from ddpg.run.look.display import prepare_rendering
         from ddpg.run.look.play import PICTURES, play, rendered
         from ddpg.run.look.video import ENDINGS, check_encoder, film

@@ -86,11 +86,12 @@ def check_run(run_dir: Path) -> None:
             raise UsageError(f"{run_dir} holds no run: {run_dir / CONFIG} does not exist")
 
 
-def is_part(run_dir: Path, path: Path) -> bool:
-    """Whether `path` is one of the files that a run itself consists of."""
-    root, path = run_dir.resolve(), path.resolve()
+def is_part(path: Path) -> bool:
+    """Whether `path` is one of the files that a run itself consists of, whichever run it is."""
+    path = path.resolve()
     names = (CONFIG, METRICS_TABLE, EVALUATIONS_TABLE, CURVE, MODEL, BEST)
-    return path.is_relative_to(root / CHECKPOINT) or path in [root / name for name in names]
+    in_checkpoint = path.parent.name == CHECKPOINT and (path.parents[1] / CONFIG).exists()
+    return in_checkpoint or (path.name in names and (path.parent / CONFIG).exists())
 
 
 @contextmanager

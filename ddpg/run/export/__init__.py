@@ -11,14 +11,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from ddpg.errors import UsageError
-from ddpg.run import folder
 from ddpg.run.export import c, npz, onnx
 from ddpg.run.export.policy import Policy, describe
-from ddpg.run.machine import check_writable
 from tinygrad_rl import files
 
-__all__ = ["FORMATS", "Format", "Policy", "check_destination", "describe", "export"]
+__all__ = ["FORMATS", "Format", "Policy", "describe", "export"]
 
 
 class Format(NamedTuple):
@@ -57,25 +54,3 @@ def export(policy: Policy, name: str, path: Path) -> None:
     OSError : as from writing any file.
     """
     files.write_atomically(path, FORMATS[name].encode(policy))
-
-
-def check_destination(path: Path, run_dir: Path) -> None:
-    """See that an export can be written there, before the work.
-
-    Raises
-    ------
-    UsageError : if it is a folder or a device, lies in no folder, is one of the run's own files, or
-        the system refuses.
-    """
-    try:
-        if path.is_dir():
-            raise UsageError(f"{path} is a folder; --output takes a file")
-        if path.exists() and not path.is_file():
-            raise UsageError(f"{path} is a device or a pipe; --output takes a file")
-        if not path.parent.is_dir():
-            raise UsageError(f"there is no folder {path.parent} for the file")
-        if folder.is_part(run_dir, path):
-            raise UsageError(f"{path} is one of the run's own files: name another with --output")
-    except OSError as error:
-        raise UsageError(f"{path} cannot be written: {error.strerror}") from error
-    check_writable(path.parent)

@@ -97,6 +97,8 @@ def test_in_the_terminal_nothing_is_written_unless_asked_for(plot, tmp_path):
         (("runs", "-o", "."), "is a folder; --output takes a file"),
         (("runs", "-o", "a.pdf"), "a picture ends in .png or .svg: call it a.png, not a.pdf"),
         (("runs", "-o", "no/where.png"), "there is no folder "),
+        (("runs", "-o", "/dev/null"), "is a device or a pipe; --output takes a file"),
+        (("runs", "-o", "runs/2-1/learning_curve.png"), "is one of the run's own files"),
         (("runs", "--statistic", "median"), "--statistic must be mean or iqm, got 'median'"),
         (("runs", "--terminl"), "there is no flag --terminl; did you mean --terminal?"),
     ],
