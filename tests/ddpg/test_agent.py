@@ -81,6 +81,7 @@ def test_actions_belong_to_the_space(dtype):
         with tg.no_grad():
             bias.assign_(np.full(2, sign * 50, np.float32))
         assert actions.contains(agent.act(np.ones(3)))
+        assert all(map(actions.contains, agent.act(np.ones((4, 3)))))
         for _ in range(40):
             assert actions.contains(agent.explore(np.ones(3)))
 

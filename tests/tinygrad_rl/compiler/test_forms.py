@@ -123,6 +123,15 @@ def test_counting_and_appending_happen_only_when_it_is_traced():
     assert step.cache_info()[:2] == (2, 1)
 
 
+def test_a_number_beside_tensors_is_told_from_those_that_equal_it():
+    f = tg.jit(lambda x, n: x * (2.0 if type(n) is bool else 3.0) + np.copysign(1.0, n))
+    for n, times, sign in ((True, 2, 1), (1, 3, 1), (1.0, 3, 1), (0.0, 3, 1), (-0.0, 3, -1)):
+        np.testing.assert_array_equal(f(X, n).numpy(), X.numpy() * times + sign)
+    for _ in range(3):
+        f(X, float("nan"))
+    assert f.cache_info().traces == 6  # a NaN is itself
+
+
 def test_hooks_of_an_argument_select_the_form():
     seen = []
 
