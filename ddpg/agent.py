@@ -22,6 +22,10 @@ Settings that mend Q, none of them on by default. `critics=2`, `target_noise=0.2
    1); but the actor follows the first critic, not the mean of all.
 7. `n_step` sums up rewards of actions that an earlier policy chose, without correcting for it.
 8. `critic_layer_norm` normalises before the ReLU, `grad_clip` limits each network's gradient alone.
+
+`normalize_observations` shows the networks observations in units of those that `explore` was given
+so far, and them alone: what is in the replay, and what anybody else sees, is as the environment
+gave it. (The paper has batch normalisation for this, section 3.)
 """
 
 import operator
@@ -36,7 +40,7 @@ import tinygrad_rl as tg
 from ddpg import losses, rng
 from ddpg.config import DDPGConfig
 from ddpg.errors import UsageError
-from ddpg.networks import Actor, Critic
+from ddpg.networks import Actor, Critic, Normalizer
 from ddpg.noise import GaussianNoise, Noise, OUNoise, TargetNoise
 from ddpg.replay import Batch, Replay, Steps
 from ddpg.spaces import Space, action_bounds, observation_size
@@ -55,7 +59,8 @@ PARTS = (
     *("actor", "critics", "target_actor", "target_critics"),
     *("actor_optimizer", "critic_optimizer", "noise", "target_noise"),
 )
-"""The attributes of an agent that have a state of their own, which is saved under their name."""
+"""The attributes of an agent that have a state of their own, which is saved under their name;
+beside them `normalizer`, where there is one."""
 
 PAIR_FROM = 5
 """From so many critics on, a random pair of them gives the target."""
@@ -94,6 +99,7 @@ class DDPG:
     low, high : the lowest and highest action that leaves `act`: float32, (act_dim,), the nearest to
         the space's bounds that do not lie outside.
     replay : the transitions to learn from.
+    normalizer : of observations, shared by all networks; None where the settings ask for none.
 
     Raises
     ------
@@ -116,9 +122,11 @@ class DDPG:
         seeds = rng.spawn(seed, 6)
         actor_seed, critic_seed, noise_seed, warmup_seed, sampling_seed, target_seed = seeds
         init, critic_init = rng.generator(actor_seed), rng.generator(critic_seed)
-        self.actor = Actor(obs_dim, self._low, self._high, config.hidden, init)
+        self.normalizer = Normalizer(obs_dim) if config.normalize_observations else None
+        bounds = self._low, self._high
+        self.actor = Actor(obs_dim, *bounds, config.hidden, init, self.normalizer)
         shape = obs_dim, act_dim, config.hidden, critic_init, config.critic_layer_norm
-        self.critics = [Critic(*shape) for _ in range(config.critics)]
+        self.critics = [Critic(*shape, self.normalizer) for _ in range(config.critics)]
         self.target_actor, self.target_critics = deepcopy((self.actor, self.critics))
         self.actor_optimizer = optim.Adam(self.actor, lr=config.actor_lr)
         self.critic_optimizer = optim.Adam(
@@ -177,8 +185,11 @@ class DDPG:
     def explore(self, obs: np.ndarray) -> np.ndarray:
         """The next action while learning: uniform for the first `warmup_steps`, then noisy.
 
-        Shapes and units as in `act`.
+        Shapes and units as in `act`. With `normalize_observations`, what was seen here, once each,
+        is what an observation is normalised by.
         """
+        if self.normalizer is not None:
+            self.normalizer.see(self._finite_row(obs)[None])
         self._steps_explored += 1
         if self._steps_explored <= self.config.warmup_steps:
             return self._inside_bounds(self._warmup_rng.uniform(self._low, self._high))
@@ -206,7 +217,7 @@ class DDPG:
 
     def state_dict(self) -> dict[str, Any]:
         """Everything an update changes but the replay, nested, as `tinygrad_rl.save` takes it."""
-        return {name: _state_of(getattr(self, name)) for name in PARTS} | {
+        return {name: _state_of(getattr(self, name)) for name in self._parts()} | {
             "warmup_rng": rng.get_state(self._warmup_rng),
             "sampling_rng": rng.get_state(self._sampling_rng),
             "steps_explored": self._steps_explored,
@@ -222,11 +233,14 @@ class DDPG:
             agent is as it was.
         """
         check_state(state, self.state_dict())
-        for name in PARTS:
+        for name in self._parts():
             _give_state(getattr(self, name), state[name])
         rng.set_state(self._warmup_rng, state["warmup_rng"])
         rng.set_state(self._sampling_rng, state["sampling_rng"])
         self._steps_explored, self._updates = state["steps_explored"], state["updates"]
+
+    def _parts(self) -> tuple[str, ...]:
+        return PARTS if self.normalizer is None else (*PARTS, "normalizer")
 
     def _draw(self) -> Draws:
         config, generator = self.config, self._sampling_rng
@@ -316,10 +330,20 @@ class DDPG:
             return self.actor(obs)
 
     def _mu(self, obs: np.ndarray) -> np.ndarray:
+        return self._run_policy(tg.from_numpy(self._row(obs)[None])).numpy()[0]
+
+    def _row(self, obs: np.ndarray) -> np.ndarray:
         row = np.asarray(obs, dtype=np.float32)
         if row.shape != self._obs_shape:
             raise UsageError(f"obs must have shape {self._obs_shape}, got {row.shape}")
-        return self._run_policy(tg.from_numpy(row[None])).numpy()[0]
+        return row
+
+    def _finite_row(self, obs: np.ndarray) -> np.ndarray:
+        """As the replay has it; a mean would never forget a NaN."""
+        row = self._row(obs)
+        if not np.isfinite(row).all():
+            raise UsageError(f"obs must be finite, got {row}")
+        return row
 
     def _inside_bounds(self, action: np.ndarray) -> np.ndarray:
         """Clip: noise leaves the bounds, and so does rounding, by a bit. A NaN stays one.

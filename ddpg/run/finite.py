@@ -51,6 +51,8 @@ class LastFinite:
         agent.load_state_dict(self._state | {name: now[name] for name in _EXPLORATION})
         agent.replay.restore(rows[: self._step])
         for step, row in enumerate(rows[self._step :], start=self._step + 1):
+            if agent.normalizer is not None:
+                agent.normalizer.see(agent.replay.observations(row[None]))
             agent.replay.add_row(row)
             for _ in range(config.updates_per_step if step > config.warmup_steps else 0):
                 before = deepcopy(agent.state_dict())

@@ -20,6 +20,7 @@ def encode(policy: Policy) -> bytes:
 def usage(path: Path) -> str:
     """How the file is used, in one line."""
     return (
-        f"to use it: numpy.load({str(path)!r}); y = weight_k @ y + bias_k, ReLU between layers; "
+        f"to use it: numpy.load({str(path)!r}); y = clip((y - mean) * inverse_std, -10, 10) where "
+        "it has them; y = weight_k @ y + bias_k, ReLU between layers; "
         "clip(center + half * tanh(y), low, high)"
     )
