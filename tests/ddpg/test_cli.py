@@ -199,7 +199,6 @@ def test_every_flag_of_the_issue_is_there(run):
         "critic-layer-norm",
         "critic-weight-decay",
         "grad-clip",
-        "normalize-observations",
     ]
     assert [flag for flag in flags if f"--{flag} " not in out] == []
 
