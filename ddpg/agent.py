@@ -6,6 +6,8 @@
     metrics = agent.update()                                       # one pass of the paper's box
     action = agent.act(obs)                                        # without noise
 
+Where observations have parts (Dict, Discrete, ...), the replay takes them by `agent.flatten(obs)`.
+
 The algorithm is Lillicrap et al. 2015, algorithm 1. It knows no environment, only its spaces. Where
 it deviates from the paper:
 
@@ -43,7 +45,7 @@ from ddpg.errors import UsageError
 from ddpg.networks import Actor, Critic, Normalizer
 from ddpg.noise import GaussianNoise, Noise, OUNoise, TargetNoise
 from ddpg.replay import Batch, Replay, Steps
-from ddpg.spaces import Space, action_bounds, observation_size
+from ddpg.spaces import Observations, Space, action_bounds
 from ddpg.state import check_state
 from tinygrad_rl import optim
 
@@ -86,7 +88,7 @@ class DDPG:
 
     Parameters
     ----------
-    observation_space : a flat Box.
+    observation_space : of Box, Discrete, MultiDiscrete, MultiBinary, alone or in Dict and Tuple.
     action_space : a flat Box of floats with finite bounds.
     config : settings; the defaults where it is left out.
     seed : where initial weights, exploration and the draws from the replay come from.
@@ -99,6 +101,7 @@ class DDPG:
     low, high : the lowest and highest action that leaves `act`: float32, (act_dim,), the nearest to
         the space's bounds that do not lie outside.
     replay : the transitions to learn from.
+    observations : how an observation becomes a row of numbers.
     normalizer : of observations, shared by all networks; None where the settings ask for none.
 
     Raises
@@ -114,7 +117,8 @@ class DDPG:
         seed: rng.Seed = 0,
     ) -> None:
         self.config = config = DDPGConfig() if config is None else config
-        obs_dim = observation_size(observation_space)
+        self.observations = Observations(observation_space)
+        obs_dim = self.observations.size
         self._low, self._high = action_bounds(action_space)
         self._obs_shape, act_dim = (obs_dim,), len(self._low)
         self.low, self.high = _float32_inside(self._low, self._high)
@@ -149,18 +153,22 @@ class DDPG:
         self._run_policy = tg.jit(self._policy) if config.compile else self._policy
         self._run_step = tg.jit(self._step) if config.compile else self._step
 
-    def act(self, obs: np.ndarray) -> np.ndarray:
+    def act(self, obs: Any) -> np.ndarray:
         """The policy's action `mu(obs)`, without noise.
 
-        Of one observation, shape (obs_dim,), an action of shape (act_dim,); of a batch, (B,
-        obs_dim), as many: (B, act_dim). In the environment's units, inside its bounds, of its
-        dtype.
+        Of one observation an action of shape (act_dim,); of a batch as many, (B, act_dim). In the
+        environment's units, inside its bounds, of its dtype.
+
+        Parameters
+        ----------
+        obs : as the environment gives it, or a vector environment; or as a row, (obs_dim,), or
+            rows, (B, obs_dim).
 
         Raises
         ------
-        UsageError : (a `ValueError`) for another shape.
+        UsageError : (a `ValueError`) for another shape, or what is not of the space.
         """
-        rows = np.asarray(obs, dtype=np.float32)
+        rows = self.observations.rows(obs)
         if rows.ndim != 2:
             return self._inside_bounds(self._mu(rows))
         if rows.shape[1:] != self._obs_shape:
@@ -169,9 +177,18 @@ class DDPG:
         # Eagerly: a compiled form would be one for each size of a batch.
         return self._inside_bounds(self._policy(tg.from_numpy(rows)).numpy())
 
+    def flatten(self, obs: Any) -> np.ndarray:
+        """An observation as the environment gives it as the replay takes it: a copy, (obs_dim,).
+
+        Raises
+        ------
+        UsageError : (a `ValueError`) for what is not of the space; a flat Box is not looked at.
+        """
+        return self.observations.flat(obs)
+
     def predict(
         self,
-        obs: np.ndarray,
+        obs: Any,
         state: Any = None,
         episode_start: Any = None,
         deterministic: bool = True,
@@ -182,11 +199,11 @@ class DDPG:
         """
         return self.act(obs), None
 
-    def explore(self, obs: np.ndarray) -> np.ndarray:
+    def explore(self, obs: Any) -> np.ndarray:
         """The next action while learning: uniform for the first `warmup_steps`, then noisy.
 
-        Shapes and units as in `act`. With `normalize_observations`, what was seen here, once each,
-        is what an observation is normalised by.
+        Of one observation; units as in `act`. With `normalize_observations`, the observations that
+        were seen here are those by which others are normalised.
         """
         if self.normalizer is not None:
             self.normalizer.see(self._finite_row(obs)[None])
@@ -329,16 +346,16 @@ class DDPG:
         with tg.no_grad():
             return self.actor(obs)
 
-    def _mu(self, obs: np.ndarray) -> np.ndarray:
+    def _mu(self, obs: Any) -> np.ndarray:
         return self._run_policy(tg.from_numpy(self._row(obs)[None])).numpy()[0]
 
-    def _row(self, obs: np.ndarray) -> np.ndarray:
-        row = np.asarray(obs, dtype=np.float32)
+    def _row(self, obs: Any) -> np.ndarray:
+        row = self.observations.rows(obs)
         if row.shape != self._obs_shape:
             raise UsageError(f"obs must have shape {self._obs_shape}, got {row.shape}")
         return row
 
-    def _finite_row(self, obs: np.ndarray) -> np.ndarray:
+    def _finite_row(self, obs: Any) -> np.ndarray:
         """As the replay has it; a mean would never forget a NaN."""
         row = self._row(obs)
         if not np.isfinite(row).all():

@@ -11,9 +11,9 @@ that goes on elsewhere keeps a `Place` and finds the way back with `retrace`.
 """
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -22,6 +22,9 @@ from ddpg.agent import DDPG
 from ddpg.errors import DivergedError, TrainingError, UsageError
 from ddpg.replay import Transition
 from ddpg.spaces import Env
+
+Flatten = Callable[[Any], np.ndarray]
+"""From an observation as an environment gives it to a copy that the replay takes."""
 
 
 class Episode(NamedTuple):
@@ -89,13 +92,15 @@ def learn(
     while place.step < total_steps:
         number = place.step + 1
         if place.obs is None:
-            place.obs = _reset(env, seed, place.episode, f"step {number}")
+            place.obs = _reset(env, agent.flatten, seed, place.episode, f"step {number}")
             agent.replay.begin_episode()  # also where the one before was given up
             if place.action is None:  # else the noise has begun the episode already
                 agent.noise.reset()
         if place.action is None:
             place.action = _explore(agent, place.obs, number)
-        next_obs, reward, terminated, truncated = _step(env, place.action, f"step {number}")
+        next_obs, reward, terminated, truncated = _step(
+            env, agent.flatten, place.action, f"step {number}"
+        )
         try:
             # Not `terminated or truncated`: a time limit cuts the episode, not the future.
             agent.replay.add(place.obs, place.action, reward, next_obs, terminated, truncated)
@@ -118,7 +123,11 @@ def learn(
 
 
 def retrace(
-    env: Env, seed: rng.Seed, place: Place, transitions: Iterable[Transition]
+    env: Env,
+    seed: rng.Seed,
+    place: Place,
+    transitions: Iterable[Transition],
+    flatten: Flatten = np.array,
 ) -> str | None:
     """Bring `env` to `place`, by the actions of its present episode, and set `place.obs`.
 
@@ -127,19 +136,20 @@ def retrace(
     env : a new one.
     seed : as given to `learn`.
     transitions : those of the present episode, `place.length` of them.
+    flatten : the agent's.
 
     Returns
     -------
     str or None : what came out otherwise than it had, in words; then the environment can't be
         replayed, and only a new episode can follow.
     """
-    obs = _reset(env, seed, place.episode, f"replayed episode {place.episode + 1}")
+    obs = _reset(env, flatten, seed, place.episode, f"replayed episode {place.episode + 1}")
     for number, (before, action, reward, after, *_) in enumerate(transitions, start=1):
         where = f"step {number} of episode {place.episode + 1}"
         if other := _other(before, obs):
             return f"the observation before {where}{other}"
         action = action.astype(env.action_space.dtype)
-        obs, got, terminated, truncated = _step(env, action, f"replayed {where}")
+        obs, got, terminated, truncated = _step(env, flatten, action, f"replayed {where}")
         if np.float32(got) != reward:
             return f"the reward of {where} was {reward}, and is now {got}"
         if other := _other(after, obs):
@@ -161,11 +171,13 @@ def _other(stored: np.ndarray, now: np.ndarray) -> str | None:
     return f" was {stored[place]} at index {place}, and is now {now[place]}"
 
 
-def _reset(env: Env, seed: rng.Seed, episode: int, where: str) -> np.ndarray:
+def _reset(env: Env, flatten: Flatten, seed: rng.Seed, episode: int, where: str) -> np.ndarray:
     try:
         # A copy: the environment may give the same array again and again, with other values.
-        obs = np.array(env.reset(seed=rng.as_integer(rng.child(seed, 0, episode)))[0])
+        obs = flatten(env.reset(seed=rng.as_integer(rng.child(seed, 0, episode)))[0])
         wrong = np.argwhere(~np.isfinite(obs))
+    except UsageError as error:  # of `flatten`
+        raise TrainingError(f"{where}: the environment's {error}") from error
     except Exception as error:
         raise _raised(where, "reset", error) from error
     if len(wrong):
@@ -176,11 +188,15 @@ def _reset(env: Env, seed: rng.Seed, episode: int, where: str) -> np.ndarray:
     return obs
 
 
-def _step(env: Env, action: np.ndarray, where: str) -> tuple[np.ndarray, float, bool, bool]:
+def _step(
+    env: Env, flatten: Flatten, action: np.ndarray, where: str
+) -> tuple[np.ndarray, float, bool, bool]:
     try:
         # Copies: what is stored must not change when the environment writes into its arrays.
         obs, reward, terminated, truncated, _ = env.step(action.copy())
-        return np.array(obs), float(reward), terminated, bool(truncated)
+        return flatten(obs), float(reward), terminated, bool(truncated)
+    except UsageError as error:
+        raise TrainingError(f"{where}: the environment's {error}") from error
     except Exception as error:
         raise _raised(where, "step", error) from error
 

@@ -108,7 +108,7 @@ class TrainConfig:
     """
 
     env_id: str = "Pendulum-v1"
-    """The environment's gymnasium id; flat Box observations and finite Box actions."""
+    """The environment's gymnasium id; its actions are a flat Box with finite bounds."""
     env_kwargs: Mapping[str, Any] = field(default_factory=dict)
     """What else the environment is made with, as NAME=VALUE: g=9.8 max_episode_steps=500."""
     total_timesteps: int = 20_000

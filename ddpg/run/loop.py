@@ -111,7 +111,7 @@ class Loop:
         rows = self._point.transitions.rows()[-place.length :]
         self._progress.note("replaying the episode")
         transitions = parts.agent.replay.transitions(rows)
-        other = retrace(parts.env, parts.env_seed, place, transitions)
+        other = retrace(parts.env, parts.env_seed, place, transitions, parts.agent.flatten)
         if other is not None:
             self._progress.say(
                 f"this environment cannot be replayed ({other}): a new episode begins, and the "
