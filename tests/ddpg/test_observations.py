@@ -18,7 +18,7 @@ from gymnasium.spaces import (
     Tuple,
 )
 from gymnasium.spaces.utils import flatdim, flatten
-from gymnasium.vector.utils import batch_space, concatenate, create_empty_array
+from gymnasium.vector.utils import concatenate, create_empty_array
 
 from ddpg import DDPG, DDPGConfig
 from ddpg.errors import TrainingError, UsageError

@@ -91,23 +91,13 @@ def _comment(policy: Policy) -> str:
     stack = 4 * sum(len(bias) for bias in policy.biases[:-1])
     if policy.mean is not None:
         stack += 4 * policy.obs_dim
-        normalized = [
-            "",
-            "where the network sees the observation normalised:",
-            "",
-            f"    clip((observation - mean) * inverse_std, -{LIMIT:g}, {LIMIT:g})",
-        ]
-    else:
-        normalized = []
     bounds = zip(policy.low, policy.high, strict=True)
     lines = [
         f"The deterministic policy of a DDPG run in {env_id}:",
         "",
         "    action = center + half * tanh(network(observation)), clipped to low and high",
-        *normalized,
         "",
-        f"observation: POLICY_OBSERVATION_SIZE ({policy.obs_dim}) floats, as the environment gives "
-        "them, in its units.",
+        *_observation(policy),
         f"action: POLICY_ACTION_SIZE ({policy.act_dim}) floats, in the environment's units, each "
         "inside its bounds:",
         "",
@@ -124,6 +114,23 @@ def _comment(policy: Policy) -> str:
         "A NaN in the observation makes the actions NaN.",
     ]
     return "\n".join(["/*", *(f" * {line}".rstrip() for line in lines), " */", ""])
+
+
+def _observation(policy: Policy) -> Iterator[str]:
+    if policy.mean is not None:
+        yield "where the network sees the observation normalised:"
+        yield ""
+        yield f"    clip((observation - mean) * inverse_std, -{LIMIT:g}, {LIMIT:g})"
+        yield ""
+    size = f"POLICY_OBSERVATION_SIZE ({policy.obs_dim}) floats"
+    if not policy.layout:
+        yield f"observation: {size}, as the environment gives them, in its units."
+        return
+    yield f"observation: {size}, in the environment's units:"
+    yield ""
+    for line in policy.layout_lines():  # names are anybody's text, too
+        yield "    " + re.sub(r"[^\w.() \[\]-]", "_", line, flags=re.ASCII)
+    yield ""
 
 
 def _constants(name: str, array: np.ndarray) -> Iterator[str]:

@@ -54,8 +54,9 @@ def encode(policy: Policy) -> bytes:
         helper.make_node("Min", ["at_least_low", "high"], ["action"]),
     ]
     sizes = {"observation": policy.obs_dim, "action": policy.act_dim}
+    layout = {"observation": "\n".join(policy.layout_lines())}
     ends = [
-        helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", size])
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", size], layout.get(name, ""))
         for name, size in sizes.items()
     ]
     constants = [numpy_helper.from_array(array, name) for name, array in arrays.items()]

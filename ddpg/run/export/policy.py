@@ -10,12 +10,15 @@ folded into the first layer: of observations near 1000, say, there would be litt
 when two large sums meet.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from ddpg.agent import DDPG
+from ddpg.errors import in_one_line
 from ddpg.networks import LIMIT
+from ddpg.spaces import Entry
 from tinygrad_rl import nn
 
 __all__ = ["LIMIT", "Policy", "describe"]
@@ -32,6 +35,7 @@ class Policy:
     center, half : middle and half width of the range of actions, (act_dim,).
     low, high : what an action is clipped to, (act_dim,): rounding leaves the range by a bit.
     mean, inverse_std : by which observations are normalised, (obs_dim,); None if they are not.
+    layout : what an observation consists of; nothing where the environment gives a row itself.
     """
 
     env_id: str
@@ -43,6 +47,7 @@ class Policy:
     high: np.ndarray
     mean: np.ndarray | None = None
     inverse_std: np.ndarray | None = None
+    layout: Sequence[Entry] = ()
 
     @property
     def obs_dim(self) -> int:
@@ -53,6 +58,17 @@ class Policy:
     def act_dim(self) -> int:
         """Length of an action."""
         return len(self.low)
+
+    def layout_lines(self) -> list[str]:
+        """Which elements of an observation are what: `observation[0..2]  position`."""
+        lines, start = [], 0
+        for name, size, one_hot in self.layout:
+            place = f"{start}" if size == 1 else f"{start}..{start + size - 1}"
+            said = [f"observation[{place}]", in_one_line(name, longest=40)]
+            said += ["(a 1 at what was observed)"] * one_hot
+            lines.append("  ".join(filter(None, said)))
+            start += size
+        return lines
 
     def arrays(self) -> dict[str, np.ndarray]:
         """All arrays by the names that they have in every format: `weight_0`, `bias_0`, ..."""
@@ -85,4 +101,5 @@ def describe(agent: DDPG, env_id: str) -> Policy:
         agent.high.copy(),
         None if normalizer is None else normalizer.mean.numpy().copy(),
         None if normalizer is None else normalizer.inverse_std.numpy().copy(),
+        () if agent.observations.is_flat else agent.observations.layout,
     )

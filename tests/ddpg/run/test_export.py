@@ -8,7 +8,7 @@ import subprocess
 
 import numpy as np
 import pytest
-from gymnasium.spaces import Box
+from gymnasium.spaces import Box, Dict, Discrete
 
 import tinygrad_rl as tg
 from ddpg import DDPG, DDPGConfig
@@ -176,6 +176,49 @@ def test_a_nan_stays_one_through_the_normalization(taken_away):
     assert np.isnan(agent.act(obs[1])).all()
     actions = taken_away(describe(agent, "Any-v0"), obs)
     assert np.isnan(actions).all(axis=1).tolist() == [False, True, False]
+
+
+PARTS = Dict(
+    {
+        "wind": Dict({"gust": Box(0, 9, (1,), np.float64), "*/ int x;": Discrete(3)}),
+        "position": Box(-1, 1, (3,)),
+    }
+)
+LINES = [
+    "observation[0..2]  position",
+    "observation[3..5]  wind.*/ int x;  (a 1 at what was observed)",
+    "observation[6]  wind.gust",
+]
+
+
+def agent_of(space):
+    config = DDPGConfig(hidden=(8,), compile=False)
+    return DDPG(space, Box(LOW, HIGH, dtype=LOW.dtype), config, seed=3)
+
+
+def test_where_observations_have_parts_each_file_says_which_elements_are_whose(tmp_path):
+    agent = agent_of(PARTS)
+    policy, obs = describe(agent, "Any-v0"), np.array([agent.flatten(PARTS.sample())])
+    assert policy.layout_lines() == LINES
+    for name, run in RUNNERS.items():
+        assert off(run(policy, tmp_path, obs.astype(np.float32)), agent.act(obs)) < 1e-5, name
+    comment, _, _ = (tmp_path / "policy.c").read_text().partition("*/")
+    assert [line.strip(" *") for line in comment.splitlines() if "observation[" in line] == [
+        line.replace("*", "_").replace("/", "_").replace(";", "_") for line in LINES
+    ]
+    with np.load(tmp_path / "policy.npz", allow_pickle=False) as arrays:
+        names = arrays["observation"].tolist()
+    assert names == ["position"] * 3 + ["wind.*/ int x;"] * 3 + ["wind.gust"]
+    onnx = pytest.importorskip("onnx")
+    (value,) = onnx.load(tmp_path / "policy.onnx").graph.input
+    assert value.doc_string.splitlines() == LINES
+
+
+def test_one_part_without_a_name():
+    assert describe(agent_of(Discrete(3)), "Any-v0").layout_lines() == [
+        "observation[0..2]  (a 1 at what was observed)"
+    ]
+    assert describe(agent_of(Box(0, 1, (2,))), "Any-v0").layout_lines() == []
 
 
 def test_c_says_that_it_normalizes():
