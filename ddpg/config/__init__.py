@@ -9,7 +9,7 @@ what others call the same.
 """
 
 from ddpg.config.elsewhere import hint
-from ddpg.config.file import config_text, read_config
+from ddpg.config.file import config_text, read_config, read_json, sealed_text
 from ddpg.config.settings import (
     ALGORITHMS,
     RESUMABLE,
@@ -33,4 +33,6 @@ __all__ = [
     "config_to_dict",
     "hint",
     "read_config",
+    "read_json",
+    "sealed_text",
 ]

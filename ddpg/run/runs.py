@@ -9,7 +9,7 @@ no file holds a time of day, but for TensorBoard's.
 
 import os
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from signal import Signals
@@ -28,6 +28,7 @@ from ddpg.run.loop import Loop, Parts
 from ddpg.run.machine import check_threads
 from ddpg.run.process import limited_threads, stop_on_signals
 from ddpg.run.progress import ProgressConsole, TrainProgress
+from ddpg.run.saved_spaces import check_spaces, spaces_of
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ def train(
     console, run_dir = _defaults(console, run_dir)
     folder.check_new(run_dir)
     with _made(config, source) as parts, folder.locked(run_dir):
-        folder.create(run_dir, config)
+        folder.create(run_dir, config, spaces_of(parts.env))
         with closing(checkpoint.begin(parts.agent, parts.env, run_dir)) as point:
             return _go_on(parts, run_dir, point, console, tensorboard)
 
@@ -144,7 +145,10 @@ def opened(
     config = saved if config is None else config
     if wrong := checkpoint.different(config, config_to_dict(saved)):
         raise UsageError(f"{run_dir} was made with another {wrong[0]}, which can't be changed")
-    with _made(config, source) as parts, closing(_load(parts, run_dir)) as point:
+    with ExitStack() as stack:
+        parts = stack.enter_context(_made(config, source))
+        check_spaces(run_dir, parts.env)
+        point = stack.enter_context(closing(_load(parts, run_dir)))
         if point.place.step > config.total_timesteps:
             raise UsageError(
                 f"{run_dir} is at step {point.place.step:,} already, beyond --total-timesteps "
@@ -164,7 +168,7 @@ def _made(config: TrainConfig, source: Source | None) -> Iterator[Parts]:
     check_threads(config.threads)
     with made(config, source) as (env, evaluation_env), limited_threads(config.threads):
         agent_seed, env_seed = rng.spawn(config.seed, 2)
-        agent = new_agent(config, env, agent_seed)
+        agent = new_agent(config, spaces_of(env), agent_seed)
         yield Parts(config, env, evaluation_env, agent, env_seed)
 
 

@@ -59,8 +59,8 @@ class Observations:
         ]
         self.size = sum(entry.size for entry in self.layout)
         self.is_flat = isinstance(space, Box) and len(space.shape) == 1
-        if self.size == 0:
-            raise UsageError(f"there is nothing to observe in {in_one_line(space, longest=80)}")
+        if self.size < 1:
+            raise UsageError(f"there is nothing to observe in {_in_short(space)}")
 
     def flat(self, obs: Any) -> np.ndarray:
         """One observation as the environment gives it as a row, (size,); a copy.
@@ -105,6 +105,18 @@ class Observations:
                 raise UsageError(f"observations are no batch of their space ({what})") from error
             return np.array([self.flat(one) for one in each])
         return self.flat(obs)
+
+    def differs_from(self, earlier: "Observations") -> str:
+        """The first thing in which this is not as it was, in words; nothing if there is none."""
+        was, now = (dict(_parts(each.space, ())) for each in (earlier, self))
+        for path, part in was.items():
+            if part != now.get(path):
+                become = f"is {_in_short(now[path])}" if path in now else "is gone"
+                return f"{_called(path)} was {_in_short(part)}, and {become}"
+        for path, part in now.items():
+            if path not in was:
+                return f"{_called(path)}, {_in_short(part)}, is new"
+        return "" if [*was] == [*now] else "its observations have their parts in another order"
 
     def _not_finite(self, row: np.ndarray) -> UsageError:
         start = 0
@@ -162,7 +174,7 @@ def _parts(space: Space, path: _Path) -> Iterator[tuple[_Path, Space]]:
             )
     elif not isinstance(space, Discrete | MultiDiscrete | MultiBinary):
         raise UsageError(
-            f"{_called(path)} comes from {in_one_line(space, longest=80)}; what can be learned "
+            f"{_called(path)} comes from {_in_short(space)}; what can be learned "
             "from is Box, Discrete, MultiDiscrete, MultiBinary, and Dict and Tuple of them"
         )
     yield path, space
@@ -219,6 +231,10 @@ def _flat_part(space: Space, value: Any, path: _Path) -> np.ndarray:
             raise UsageError(f"{_called(path)} must be {said}, got {shown(array.tolist())}")
         array = array.astype(np.int64)
     return np.asarray(flatten(space, array))
+
+
+def _in_short(space: Space) -> str:
+    return in_one_line(space, longest=80)
 
 
 def _called(path: _Path) -> str:

@@ -56,7 +56,9 @@ def encode(policy: Policy) -> bytes:
     sizes = {"observation": policy.obs_dim, "action": policy.act_dim}
     layout = {"observation": "\n".join(policy.layout_lines())}
     ends = [
-        helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", size], layout.get(name, ""))
+        helper.make_tensor_value_info(
+            name, TensorProto.FLOAT, ["batch", size], layout.get(name, "")
+        )
         for name, size in sizes.items()
     ]
     constants = [numpy_helper.from_array(array, name) for name, array in arrays.items()]

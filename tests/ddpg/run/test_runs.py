@@ -19,7 +19,7 @@ from ddpg.run.runs import train
 from ddpg.spaces import make_env
 
 FILES = {
-    *("config.json", "metrics.csv", "evaluations.csv", "learning_curve.png"),
+    *("config.json", "spaces.json", "metrics.csv", "evaluations.csv", "learning_curve.png"),
     *("model.safetensors", "checkpoint"),
 }
 SMALL = DDPGConfig(hidden=(8, 8), batch_size=8, warmup_steps=350, compile=False)
