@@ -78,7 +78,7 @@ def _spaces(values: dict[str, Any]) -> Spaces:
         spaces = Spaces(**{name: _decoded(value, 0) for name, value in values.items()})
     except UsageError:
         raise
-    except (ValueError, TypeError, OverflowError) as error:
+    except (ValueError, TypeError, OverflowError, AssertionError) as error:  # of gymnasium
         raise UsageError(f"holds no spaces: {in_one_line(error, longest=200)}") from error
     Observations(spaces.observations)
     action_bounds(spaces.actions)

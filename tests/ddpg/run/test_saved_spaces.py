@@ -1,6 +1,5 @@
 """A run knows its spaces: written, read again, compared, and hostile ones refused in one line."""
 
-import collections
 import json
 
 import gymnasium
@@ -32,7 +31,7 @@ SPACES = {
     "a table of switches": MultiBinary([2, 3]),
     "tuple": Tuple((Discrete(2), Box(0, 1, (2,)))),
     "nested": Dict({"b": Dict({"c": Discrete(2)}), "a": Tuple((Box(0, 1, (2,)),))}),
-    "an order of its own": Dict(collections.OrderedDict(z=Discrete(2), a=Discrete(3))),
+    "an order of its own": Dict([("z", Discrete(2)), ("a", Discrete(3))]),
 }
 
 
