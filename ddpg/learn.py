@@ -12,7 +12,7 @@ and finds the way back (`ddpg/run/retrace.py`).
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -21,7 +21,10 @@ import numpy as np
 from ddpg import rng
 from ddpg.agent import DDPG
 from ddpg.errors import DivergedError, TrainingError, UsageError
-from ddpg.spaces import Env
+from ddpg.spaces import Env, Observations
+
+Flatten = Callable[[Any], np.ndarray]
+"""From an observation as an environment gives it to a copy that the replay takes."""
 
 
 class Episode(NamedTuple):
@@ -85,19 +88,19 @@ class One:
     num_envs = 1
 
     def __init__(self, env: Env) -> None:
-        self._env = env
+        self._env, self._flatten = env, Observations(env.observation_space).flat
 
     def reset(self, seeds: Mapping[int, int], where: str) -> list[np.ndarray]:
         """As in `Environments`."""
         try:
-            return [begin(self._env, seed) for seed in seeds.values()]
+            return [begin(self._env, self._flatten, seed) for seed in seeds.values()]
         except TrainingError as error:
             raise TrainingError(f"{where}: the environment's {error}") from error
 
     def step(self, action: np.ndarray, where: str) -> Outcome:
         """As in `Environments`."""
         try:
-            reward, next_obs, terminated, truncated = carry_out(self._env, action)
+            reward, next_obs, terminated, truncated = carry_out(self._env, self._flatten, action)
         except TrainingError as error:
             raise TrainingError(f"{where}: the environment's {error}") from error
         return Outcome([reward], [next_obs], [terminated], [truncated])
@@ -233,7 +236,7 @@ def reset(
     )
 
 
-def begin(env: Env, seed: int) -> np.ndarray:
+def begin(env: Env, flatten: Flatten, seed: int) -> np.ndarray:
     """Begin an episode; a copy of what it begins with.
 
     Raises
@@ -243,8 +246,10 @@ def begin(env: Env, seed: int) -> np.ndarray:
     """
     try:
         # A copy: the environment may give the same array again and again, with other values.
-        obs = np.array(env.reset(seed=seed)[0])
+        obs = flatten(env.reset(seed=seed)[0])
         wrong = np.argwhere(~np.isfinite(obs))
+    except UsageError as error:  # of `flatten`
+        raise TrainingError(str(error)) from error
     except Exception as error:
         raise _raised("reset", error) from error
     if len(wrong):
@@ -253,7 +258,9 @@ def begin(env: Env, seed: int) -> np.ndarray:
     return obs
 
 
-def carry_out(env: Env, action: np.ndarray) -> tuple[float, np.ndarray, bool, bool]:
+def carry_out(
+    env: Env, flatten: Flatten, action: np.ndarray
+) -> tuple[float, np.ndarray, bool, bool]:
     """Reward, next observation, and whether it is terminated and truncated.
 
     Raises
@@ -263,7 +270,9 @@ def carry_out(env: Env, action: np.ndarray) -> tuple[float, np.ndarray, bool, bo
     try:
         # Copies: what is stored must not change when the environment writes into its arrays.
         obs, reward, terminated, truncated, _ = env.step(action.copy())
-        return float(reward), np.array(obs), terminated, bool(truncated)
+        return float(reward), flatten(obs), terminated, bool(truncated)
+    except UsageError as error:  # of `flatten`
+        raise TrainingError(str(error)) from error
     except Exception as error:
         raise _raised("step", error) from error
 

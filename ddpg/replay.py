@@ -201,6 +201,10 @@ class Replay:
         for obs, action, reward, next_obs, terminated, first in parts:
             yield Transition(obs, action, reward[0], next_obs, bool(terminated[0]), bool(first[0]))
 
+    def observations(self, rows: np.ndarray) -> np.ndarray:
+        """The observations of such rows before their step, (n, obs_dim)."""
+        return rows[:, self._parts[0]]
+
     def restore(self, rows: np.ndarray) -> None:
         """Be as after adding all of `rows`, (n, width), and nothing else; each in its place."""
         self._added = len(rows)

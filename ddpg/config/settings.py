@@ -68,6 +68,9 @@ class DDPGConfig:
     """L2 penalty on the critics' parameters, added to their gradient as in the paper (1e-2)."""
     grad_clip: float = 0.0
     """Largest norm of a network's gradient; 0 does not limit it."""
+    normalize_observations: bool = False
+    """Show the networks observations less their mean and divided by their standard deviation, of
+    those seen in training so far; for observations that are far from 1 or of unlike sizes."""
     compile: bool = True
     """Run the update as one compiled function; off, every operation runs on its own."""
 
@@ -85,7 +88,7 @@ class DDPGConfig:
         _check(self, at_least_0, "critic_weight_decay", "grad_clip")
         _check(self, ("'gaussian' or 'ou'", _is_one_of(NoiseName), None), "noise")
         is_flag = "true or false", lambda value: isinstance(value, bool), None
-        _check(self, is_flag, "critic_layer_norm", "compile")
+        _check(self, is_flag, "critic_layer_norm", "normalize_observations", "compile")
 
 
 ALGORITHMS: dict[str, dict[str, Any]] = {
@@ -108,7 +111,7 @@ class TrainConfig:
     """
 
     env_id: str = "Pendulum-v1"
-    """The environment's gymnasium id; flat Box observations and finite Box actions."""
+    """The environment's gymnasium id; its actions are a flat Box with finite bounds."""
     env_kwargs: Mapping[str, Any] = field(default_factory=dict)
     """What else the environment is made with, as NAME=VALUE: g=9.8 max_episode_steps=500."""
     num_envs: int = 1

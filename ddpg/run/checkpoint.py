@@ -28,7 +28,7 @@ from ddpg.run.log import RunLog
 from ddpg.run.machine import within_memory
 from ddpg.run.transitions import Transitions
 from ddpg.run.versions import installed
-from ddpg.spaces import Env, action_bounds, observation_size
+from ddpg.spaces import Env, Observations, action_bounds
 
 
 def new_agent(config: TrainConfig, env: Env, seed: rng.Seed) -> DDPG:
@@ -39,7 +39,7 @@ def new_agent(config: TrainConfig, env: Env, seed: rng.Seed) -> DDPG:
     UsageError : for spaces that are not supported, and settings that need too much memory.
     """
     observations, actions = env.observation_space, env.action_space
-    obs_dim, act_dim = observation_size(observations), len(action_bounds(actions)[0])
+    obs_dim, act_dim = Observations(observations).size, len(action_bounds(actions)[0])
     with within_memory(config, obs_dim, act_dim):
         return DDPG(observations, actions, config.ddpg, seed, config.num_envs)
 

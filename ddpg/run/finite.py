@@ -52,6 +52,8 @@ class LastFinite:
         agent.replay.restore(rows[: self._step])
         for step in range(self._step, len(rows), agent.num_envs):
             new = rows[step : step + agent.num_envs]
+            if agent.normalizer is not None:
+                agent.normalizer.see(agent.replay.observations(new))
             for row in new:
                 agent.replay.add_row(row)
             for _ in range(agent.updates_due(step + len(new))):

@@ -24,7 +24,7 @@ from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv
 from ddpg.config import Vectorization
 from ddpg.errors import TrainingError, UsageError, in_one_line
 from ddpg.learn import Outcome, begin, carry_out
-from ddpg.spaces import Env, observation_size
+from ddpg.spaces import Env, Observations
 
 _FAILED = "failed"
 """Under which name an environment says what went wrong."""
@@ -131,7 +131,8 @@ class _Answering(gymnasium.Wrapper[np.ndarray, np.ndarray, Any, Any]):
 
     def __init__(self, env: Env) -> None:
         super().__init__(env)
-        self._size = observation_size(env.observation_space)
+        observations = Observations(env.observation_space)
+        self._flatten, self._size = observations.flat, observations.size
         # What the replay stores of them; the space of the environment may have no room for it.
         self.observation_space = Box(-np.inf, np.inf, (self._size,), np.float32)
 
@@ -139,14 +140,14 @@ class _Answering(gymnasium.Wrapper[np.ndarray, np.ndarray, Any, Any]):
         """Whatever happens, an observation and the infos."""
         assert seed is not None
         try:
-            return self._checked(begin(self.env, seed)), {}
+            return self._checked(begin(self.env, self._flatten, seed)), {}
         except TrainingError as error:
             return np.zeros(self._size, np.float32), {_FAILED: str(error)}
 
     def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, Any]:
         """Whatever happens, an outcome and the infos."""
         try:
-            reward, obs, terminated, truncated = carry_out(self.env, action)
+            reward, obs, terminated, truncated = carry_out(self.env, self._flatten, action)
             if not isinstance(terminated, bool | np.bool_):
                 raise TrainingError(f"terminated must be True or False, got {terminated!r}")
             return self._checked(obs), reward, bool(terminated), truncated, {}

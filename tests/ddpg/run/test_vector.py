@@ -15,7 +15,7 @@ from pathlib import Path
 import gymnasium
 import numpy as np
 import pytest
-from gymnasium.spaces import Box
+from gymnasium.spaces import Box, Dict, Discrete
 from rich.console import Console
 
 import ddpg
@@ -130,6 +130,29 @@ def test_every_transition_is_of_one_episode_and_no_reset_is_stored(mode):
     assert len(lengths) == finished and {*lengths} <= {2, 3, 4, 5}
     firsts = [int(t.obs[0]) for t in stored if t.first]
     assert len({*firsts}) == len(firsts)  # each episode has a seed of its own
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_observations_of_parts_come_side_by_side_as_alone(mode):
+    """Flattened where they come from, whatever the part; one that is wrong is named."""
+
+    class Parts(Telling):
+        observation_space = Dict({"b": Discrete(9, start=-1), "a": Box(-9, 9, (2, 1), np.float32)})
+
+        def seen(self):
+            column = np.array([[self.seed % 7], [self.episode]], np.float32)
+            return {"a": column, "b": self.step_number - 1 + 90 * (self.episode > 3)}
+
+    agent = DDPG(Parts.observation_space, Parts.action_space, seed=0, num_envs=2)
+    with closing(Vector(Parts, 2, mode)) as envs:
+        said = r"step \d+: environment [01]'s observation 'b' must be whole numbers from -1 to 7"
+        with pytest.raises(TrainingError, match=said):
+            list(learn(agent, envs, 60, seed=5))
+    stored = list(agent.replay.transitions(agent.replay.last_rows(len(agent.replay))))
+    assert len(stored) >= 12
+    for t in stored:
+        assert t.next_obs[:2].tolist() == t.obs[:2].tolist()
+        assert (t.obs[2:].sum(), t.obs[2:].argmax() + 1) == (1, t.next_obs[2:].argmax())
 
 
 def test_there_are_as_many_updates_as_transitions_beyond_the_warmup():
