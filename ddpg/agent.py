@@ -92,12 +92,14 @@ class DDPG:
     action_space : a flat Box of floats with finite bounds.
     config : settings; the defaults where it is left out.
     seed : where initial weights, exploration and the draws from the replay come from.
+    num_envs : environments side by side to learn in, each with noise of its own.
 
     Attributes
     ----------
     actor, target_actor : the policy, and its slow copy.
     critics, target_critics : lists of Q's networks, one by default; the actor follows the first.
     actor_optimizer, critic_optimizer : one Adam each; neither knows the other's parameters.
+    num_envs : as given.
     low, high : the lowest and highest action that leaves `act`: float32, (act_dim,), the nearest to
         the space's bounds that do not lie outside.
     replay : the transitions to learn from.
@@ -115,6 +117,7 @@ class DDPG:
         action_space: Space,
         config: DDPGConfig | None = None,
         seed: rng.Seed = 0,
+        num_envs: int = 1,
     ) -> None:
         self.config = config = DDPGConfig() if config is None else config
         self.observations = Observations(observation_space)
@@ -137,10 +140,11 @@ class DDPG:
             self.critics, lr=config.critic_lr, weight_decay=config.critic_weight_decay
         )
 
-        self.replay = Replay(obs_dim, act_dim, config.buffer_size)
+        self.num_envs = num_envs
+        self.replay = Replay(obs_dim, act_dim, config.buffer_size, num_envs)
         half = self._high / 2 - self._low / 2
         noise = OUNoise if config.noise == "ou" else GaussianNoise
-        self.noise: Noise = noise(config.noise_std * half, noise_seed)
+        self.noise: Noise = noise(config.noise_std * half, noise_seed, num_envs)
         sizes = config.target_noise * half, config.target_noise_clip * half, config.batch_size
         self.target_noise = TargetNoise(*sizes, target_seed)
         self._warmup_rng = rng.generator(warmup_seed)
@@ -170,7 +174,9 @@ class DDPG:
         """
         rows = self.observations.rows(obs)
         if rows.ndim != 2:
-            return self._inside_bounds(self._mu(rows))
+            if rows.shape != self._obs_shape:
+                raise UsageError(f"obs must have shape {self._obs_shape}, got {rows.shape}")
+            return self._inside_bounds(self._run_policy(tg.from_numpy(rows[None])).numpy()[0])
         if rows.shape[1:] != self._obs_shape:
             wanted = f"(B, {self._obs_shape[0]})"
             raise UsageError(f"a batch of obs must have shape {wanted}, got {rows.shape}")
@@ -202,15 +208,47 @@ class DDPG:
     def explore(self, obs: Any) -> np.ndarray:
         """The next action while learning: uniform for the first `warmup_steps`, then noisy.
 
-        Of one observation; units as in `act`. With `normalize_observations`, the observations that
-        were seen here are those by which others are normalised.
+        With `normalize_observations`, what was seen here is what others are normalised by.
+
+        Parameters
+        ----------
+        obs : an observation as in `act`; of several environments a batch of `num_envs`.
+
+        Returns
+        -------
+        ndarray : (act_dim,), or (num_envs, act_dim); units, bounds and dtype as in `act`.
+
+        Raises
+        ------
+        UsageError : (a `ValueError`) for another shape.
         """
+        rows = self.observations.rows(obs)
+        shape = self._obs_shape if self.num_envs == 1 else (self.num_envs, *self._obs_shape)
+        if rows.shape != shape:
+            raise UsageError(f"obs must have shape {shape}, got {rows.shape}")
+        rows = rows.reshape(-1, *self._obs_shape)
         if self.normalizer is not None:
-            self.normalizer.see(self._finite_row(obs)[None])
-        self._steps_explored += 1
-        if self._steps_explored <= self.config.warmup_steps:
-            return self._inside_bounds(self._warmup_rng.uniform(self._low, self._high))
-        return self._inside_bounds(self._mu(obs) + self.noise())
+            if not np.isfinite(rows).all():  # a mean would never forget it
+                raise UsageError(f"obs must be finite, got {rows}")
+            self.normalizer.see(rows)
+        at_random = min(max(0, self.config.warmup_steps - self._steps_explored), self.num_envs)
+        self._steps_explored += self.num_envs
+        action = np.empty((self.num_envs, len(self._low)))
+        if at_random < self.num_envs:
+            mu = self._run_policy(tg.from_numpy(rows)).numpy()
+            action[:] = mu + self.noise()
+        if at_random > 0:  # the first of them: steps are counted one by one
+            shape = at_random, len(self._low)
+            action[:at_random] = self._warmup_rng.uniform(self._low, self._high, shape)
+        return self._inside_bounds(action if self.num_envs > 1 else action[0])
+
+    def updates_due(self, step: int) -> int:
+        """How many updates follow transition number `step`, with which all environments made one.
+
+        `updates_per_step` for each transition beyond the first `warmup_steps`.
+        """
+        new = min(max(0, step - self.config.warmup_steps), self.num_envs)
+        return new * self.config.updates_per_step
 
     def update(self) -> dict[str, float]:
         """One critic step, one actor step, all targets moved, on a fresh batch of the replay.
@@ -345,22 +383,6 @@ class DDPG:
     def _policy(self, obs: tg.Tensor) -> tg.Tensor:
         with tg.no_grad():
             return self.actor(obs)
-
-    def _mu(self, obs: Any) -> np.ndarray:
-        return self._run_policy(tg.from_numpy(self._row(obs)[None])).numpy()[0]
-
-    def _row(self, obs: Any) -> np.ndarray:
-        row = self.observations.rows(obs)
-        if row.shape != self._obs_shape:
-            raise UsageError(f"obs must have shape {self._obs_shape}, got {row.shape}")
-        return row
-
-    def _finite_row(self, obs: Any) -> np.ndarray:
-        """As the replay has it; a mean would never forget a NaN."""
-        row = self._row(obs)
-        if not np.isfinite(row).all():
-            raise UsageError(f"obs must be finite, got {row}")
-        return row
 
     def _inside_bounds(self, action: np.ndarray) -> np.ndarray:
         """Clip: noise leaves the bounds, and so does rounding, by a bit. A NaN stays one.

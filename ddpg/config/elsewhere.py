@@ -90,6 +90,9 @@ ELSEWHERE = {
     "max_grad_norm": "grad_clip",
     "clip_grad": "grad_clip",
     "gradient_clip": "grad_clip",
+    "n_envs": "num_envs",
+    "vec_env_cls": "vectorization",
+    "vectorization_mode": "vectorization",
     "normalize": "normalize_observations",
     "norm_obs": "normalize_observations",
     "normalize_obs": "normalize_observations",
@@ -106,8 +109,6 @@ ELSEWHERE = {
 
 REMARKS = {
     "polyak": "tau is 1 - polyak",
-    "n_envs": "a run steps one environment",
-    "num_envs": "a run steps one environment",
     "cuda": "everything runs on the CPU",
     "device": "everything runs on the CPU",
     "gpu": "everything runs on the CPU",

@@ -43,8 +43,9 @@ def train(
 
     Parameters
     ----------
-    env : the id of an environment; a function that makes one, called twice, since evaluations have
-        one of their own; or an environment that `gymnasium.make` made. By default `config`'s.
+    env : the id of an environment; a function that makes one, called again for each that is needed,
+        since evaluations have one of their own; or an environment that `gymnasium.make` made. By
+        default `config`'s.
     run_dir : a folder without a run, in which this one is kept; by default none is.
     config : what is not set otherwise; the defaults where it is left out.
     env_kwargs : what the environment is made with, `{"g": 9.8}`: arguments of `gymnasium.make`, or
@@ -99,8 +100,8 @@ def resume(
     run_dir : its folder.
     env : where it was made in Python: the same function, or a like environment.
     progress : whether a bar is shown, on standard error.
-    **settings : `total_timesteps`, `threads` and `checkpoint_every` can be changed; more steps
-        prolong the run.
+    **settings : `total_timesteps`, `threads`, `vectorization` and `checkpoint_every` can be
+        changed; more steps prolong the run.
 
     Returns
     -------

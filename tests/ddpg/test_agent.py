@@ -119,7 +119,7 @@ def test_act_refuses_other_shapes_and_shows_a_nan():
     with pytest.raises(UsageError, match=r"a batch of obs must have shape \(B, 3\), got \(5, 4\)"):
         agent.act(np.zeros((5, 4)))
     with pytest.raises(UsageError, match=r"obs must have shape \(3,\), got \(5, 3\)"):
-        agent._mu(np.zeros((5, 3)))
+        agent.explore(np.zeros((5, 3)))
     assert np.isnan(agent.act(np.array([0, np.nan, 0]))).all()
 
 

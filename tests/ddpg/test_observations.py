@@ -20,8 +20,9 @@ from gymnasium.vector.utils import concatenate, create_empty_array
 
 from ddpg import DDPG, DDPGConfig
 from ddpg.errors import TrainingError, UsageError
-from ddpg.learn import Place, learn, retrace
+from ddpg.learn import One, Place, learn
 from ddpg.run.evaluate import evaluate, evaluate_agent
+from ddpg.run.retrace import retrace
 from ddpg.spaces import Observations
 
 BOX = Box(-1, 1, (3,))
@@ -221,7 +222,7 @@ def stored(agent):
 
 
 def test_learning_stores_flat_copies_and_goes_over_the_same_way_again():
-    env, place = Windy(), Place()
+    env, place = Windy(), Place.first()
     agent = DDPG(env.observation_space, env.action_space, CONFIG)
     for step in learn(agent, env, 10, seed=0, place=place):
         assert step.number <= 5 or np.isfinite(step.updates[0]["critic_loss"])
@@ -231,16 +232,17 @@ def test_learning_stores_flat_copies_and_goes_over_the_same_way_again():
     assert [int(row.obs[15:20].argmax()) for row in rows[:4]] == [0, 1, 2, 3]
     again = Windy()
     again.episode = 2
-    assert retrace(again, 0, place, rows[8:], agent.flatten) is None
+    assert retrace(One(again), 0, place, [rows[8:]], np.float32) == {}
     again.episode = 4
-    assert "was 3.0 at index 0" in retrace(again, 0, place, rows[8:], agent.flatten)
+    others = retrace(One(again), 0, place, [rows[8:]], np.float32)
+    assert "was 3.0 at index 0" in others[0]
 
 
 @pytest.mark.parametrize("method", ["reset", "step"])
 def test_a_key_that_changes_ends_learning_with_its_step_and_nothing_lost(method):
     when = (2, 0) if method == "reset" else (2, 3)
     change = {when: lambda obs: {k: v for k, v in obs.items() if k != "wind"}}
-    env, place = Windy(change), Place()
+    env, place = Windy(change), Place.first()
     agent = DDPG(env.observation_space, env.action_space, CONFIG)
     number = 5 if method == "reset" else 7
     with pytest.raises(TrainingError, match=f"^step {number}: the environment's observation lacks"):
