@@ -189,7 +189,7 @@ def learn(
         where = f"step {place.step + envs.num_envs}"
         _begin_episodes(agent, envs, seed, place, where)
         if place.action is None:
-            place.action = _explore(agent, side_by_side(place.obs), where)
+            place.action = _explore(agent, place.obs, where)
         outcome = envs.step(place.action, where)
         try:
             # Not `terminated or truncated`: a time limit cuts the episode, not the future.
