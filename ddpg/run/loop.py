@@ -97,7 +97,7 @@ class Loop:
         self._point.best.begin()
         self._log.begin(self._progress, self._place.step)
         if self._films is not None:
-            self._films.begin(self._place.step)
+            self._films.begin(self._log.evaluations)
         if self._place.step == 0:
             return
         self._tell_versions()

@@ -2,14 +2,14 @@
 
     prepare_films()                                        # before environments are made
     with filming(config, run_dir, wanted=True) as films:   # before anything is written
-        films.begin(step)
+        films.begin(log.evaluations)
         films.take(agent.act, step, stop, tell)                  # videos/step-000001000.mp4
 
 It plays in an environment of its own: the run is the same, bit for bit, with films and without. A
 film that fails is said, and ends nothing.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -36,10 +36,11 @@ class Films:
     def __init__(self, env: Env, videos: Path) -> None:
         self._env, self._videos = env, videos
 
-    def begin(self, step: int) -> None:
-        """The run goes on after `step`: films of later evaluations are of none any more."""
+    def begin(self, evaluations: Sequence[Mapping[str, float]]) -> None:
+        """The run goes on, with these rows: films of other evaluations are of none any more."""
+        kept = {self._path(int(row["step"])) for row in evaluations}
         for film in self._videos.glob("step-*.mp4"):
-            if film > self._path(step):
+            if film not in kept:
                 film.unlink()
 
     def take(self, act: Act, step: int, stop: Stop, tell: Callable[[str], object]) -> None:
