@@ -34,16 +34,27 @@ class Preset(NamedTuple):
     reached: str
     settings: Mapping[str, Any]
 
-    def in_words(self, config: TrainConfig) -> str:
-        """One line: whose settings these are, and the defaults that they replaced in `config`."""
+    def replaced(self, config: TrainConfig) -> dict[str, str]:
+        """The defaults that these settings replaced in `config`, each with what stands there now.
+
+        The settings that are TD3's, if all of them are, go by the name of their set.
+        """
         used, defaults = config_to_dict(config), config_to_dict(TrainConfig())
-        mine = config_to_dict(config_from_dict(self.settings))
-        replaced = [
-            f"{name} {_written(used[name])}"
+        td3, mine = ALGORITHMS["td3"], config_to_dict(config_from_dict(self.settings))
+        words = {
+            name: _written(used[name])
             for name in self.settings
             if used[name] == mine[name] != defaults[name]
-        ]
-        return f"preset {self.env_id} ({self.source}): {', '.join(replaced) or 'the defaults'}"
+        }
+        if all(used[name] == mine[name] == td3[name] for name in td3):
+            words = {name: text for name, text in words.items() if name not in td3}
+            return {"algorithm": "td3", **words}
+        return words
+
+    def in_words(self, config: TrainConfig) -> str:
+        """One line: whose settings these are, and what they replaced in `config`."""
+        words = [f"{name} {text}" for name, text in self.replaced(config).items()]
+        return f"preset {self.env_id} ({self.source}): {', '.join(words) or 'the defaults'}"
 
 
 def _written(value: Any) -> str:
@@ -102,7 +113,20 @@ _ROWS = (
         },
     ),
     # -- Box2D
-    Preset("LunarLanderContinuous-v3", _ZOO, "207", _ZOO_BOX2D | {"total_timesteps": 300_000}),
+    Preset(
+        "LunarLanderContinuous-v3",
+        _HERE,
+        "",
+        {
+            **ALGORITHMS["td3"],
+            "n_step": 5,
+            "noise": "ou",
+            "noise_std": 0.3,
+            "warmup_steps": 10_000,
+            "total_timesteps": 300_000,
+            "eval_every": 10_000,
+        },
+    ),
     Preset("BipedalWalker-v3", _ZOO, "306", _ZOO_BOX2D),
     Preset("BipedalWalkerHardcore-v3", f"{_ZOO} of BipedalWalker-v3", "", _ZOO_BOX2D),
     # -- MuJoCo

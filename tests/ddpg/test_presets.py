@@ -119,8 +119,7 @@ def test_defaults_then_the_preset_then_the_algorithm_then_flags(train, tmp_path)
 def test_what_a_preset_replaced_is_said_once_in_one_line(train):
     _, err = train("--env-id", "Pendulum-v1", "--preset", "Hopper-v5", "--gamma", "0.95")
     assert err == (
-        "preset Hopper-v5 (rl-baselines3-zoo, TD3): critics 2, target_noise 0.2, actor_every 2, "
-        "tau 0.005, critic_lr 0.001\n"
+        "preset Hopper-v5 (rl-baselines3-zoo, TD3): algorithm td3, tau 0.005, critic_lr 0.001\n"
     )
     words = PRESETS["Humanoid-v5"].in_words(changed(TrainConfig(), PRESETS["Humanoid-v5"].settings))
     assert "hidden 400 300" in words
