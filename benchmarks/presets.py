@@ -87,7 +87,7 @@ def presets_table(results: Mapping[str, Any]) -> Iterator[str]:
         reached = preset.reached or "not reported"
         if env_id in results:
             each = results[env_id]["each_seed"].values()
-            reached = f"{min(each):,.1f} to {max(each):,.1f}"
+            reached = " to ".join(dict.fromkeys(f"{f(each):,.1f}" for f in (min, max)))
         steps = f"{config.total_timesteps:,}"
         yield f"| {env_id} | {settings or 'the defaults'} | {steps} | {preset.source} | {reached} |"
 

@@ -130,11 +130,11 @@ _ROWS = (
     Preset("BipedalWalker-v3", _ZOO, "306", _ZOO_BOX2D),
     Preset("BipedalWalkerHardcore-v3", f"{_ZOO} of BipedalWalker-v3", "", _ZOO_BOX2D),
     # -- MuJoCo
-    Preset("Ant-v5", _ZOO, "5813", _ZOO_TD3),
-    Preset("HalfCheetah-v5", "Tianshou, DDPG", "11719", _TIANSHOU_DDPG),
-    Preset("Hopper-v5", _ZOO, "3606", _ZOO_TD3),
-    Preset("Walker2d-v5", _ZOO, "4718", _ZOO_TD3),
-    Preset("Humanoid-v5", _ZOO, "5567", _ZOO_TD3 | {"total_timesteps": 2_000_000}),
+    Preset("Ant-v5", _ZOO, "5,813", _ZOO_TD3),
+    Preset("HalfCheetah-v5", "Tianshou, DDPG", "11,719", _TIANSHOU_DDPG),
+    Preset("Hopper-v5", _ZOO, "3,606", _ZOO_TD3),
+    Preset("Walker2d-v5", _ZOO, "4,718", _ZOO_TD3),
+    Preset("Humanoid-v5", _ZOO, "5,567", _ZOO_TD3 | {"total_timesteps": 2_000_000}),
     Preset("HumanoidStandup-v5", "sfujim/TD3", "", _TIANSHOU_TD3),
     Preset("Swimmer-v5", _ZOO, "359", _ZOO_TD3 | {"gamma": 0.9999}),
     Preset("Reacher-v5", "Tianshou, TD3", "-2.7", _TIANSHOU_TD3),
@@ -145,10 +145,10 @@ _ROWS = (
         "",
         {**ALGORITHMS["td3"], "total_timesteps": 40_000, "eval_every": 5_000},
     ),
-    Preset(  # 9323 by benchmarks/learning.py, after so many steps
+    Preset(  # 9,323 by benchmarks/learning.py, after so many steps
         "InvertedDoublePendulum-v5",
         "TD3's paper",
-        "9323",
+        "9,323",
         _TD3_PAPER | {"total_timesteps": 50_000},
     ),
 )
