@@ -32,7 +32,7 @@ from rich.table import Table
 
 import tinygrad_rl as tg
 
-SMALL = "--hidden 32 32 --batch-size 32 --warmup-steps 400 --eval-episodes 2"
+SMALL = "--preset none --hidden 32 32 --batch-size 32 --warmup-steps 400 --eval-episodes 2"
 PENDULUM = f"--env-id Pendulum-v1 --total-timesteps 6000 {SMALL}"
 HOPPER = f"--env-id Hopper-v5 --total-timesteps 4000 {SMALL}"
 RUNS = [

@@ -73,6 +73,7 @@ class Run:
         task = self.task
         return [
             *("train", "--run-dir", str(folder), "--env-id", task.env_id, "--seed", str(self.seed)),
+            *("--preset", "none"),
             *("--total-timesteps", str(task.steps), "--warmup-steps", str(task.warmup)),
             *("--eval-every", "5000", "--algorithm", self.algorithm, *SETTINGS.split()),
         ]

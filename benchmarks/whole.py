@@ -71,6 +71,7 @@ def command(name: str, case: Case, steps: int, run_dir: Path) -> list[str]:
     flags = {
         "algorithm": "td3",
         "env-id": case.env_id,
+        "preset": "none",
         "total-timesteps": steps,
         "warmup-steps": WARMUP,
         "batch-size": case.batch,

@@ -26,8 +26,8 @@ from ddpg.config import hint
 from ddpg.errors import UsageError, shown
 
 HELP = ("-h", "--help")
-SHORT = {"output": ("-o",)}
-"""Field -> its flag as one letter, where every program has it so."""
+ALSO = {"output": ("-o",), "video_every_eval": ("--every-eval",)}
+"""Field -> what else its flag is called."""
 MOST_DIGITS = 30
 """Of a number in the form 1e4: more zeros are a slip, and would take time to write out."""
 
@@ -107,8 +107,9 @@ def _add_fields(parser: _Parser, holder: Any, group: Any) -> None:
             shape["metavar"] = _metavar(field.name)
             group.add_argument(field.name, help=texts[field.name], **shape)
         else:
-            names = (*SHORT.get(field.name, ()), flag(field.name))
-            group.add_argument(*names, **_options(field, kind, texts[field.name]))
+            names = (*ALSO.get(field.name, ()), flag(field.name))
+            shape = _options(field, kind, texts[field.name])
+            group.add_argument(*names, dest=field.name, **shape)
 
 
 def _options(field: Field[Any], kind: Any, text: str) -> dict[str, Any]:

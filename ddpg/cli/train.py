@@ -2,7 +2,8 @@
 
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -13,7 +14,9 @@ from ddpg.config import (
     RESUMABLE,
     TrainConfig,
     changed,
+    config_from_dict,
     config_to_dict,
+    preset_for,
     read_config,
 )
 from ddpg.errors import TrainingError, UsageError, shown
@@ -22,6 +25,8 @@ if TYPE_CHECKING:
     from ddpg.run.runs import Run
 
 Algorithm = Literal["ddpg", "td3"]
+OWN = ("run_dir", "resume", "config", "preset", "algorithm", "tensorboard", "video_every_eval")
+"""Flags of the command that are no settings of the run."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +34,8 @@ class Train:
     """Learn in an environment and keep the run in a folder.
 
       ddpg train --env-id Pendulum-v1 --run-dir runs/p1
-      ddpg train --env-id Hopper-v5 --algorithm td3
+      ddpg train --env-id HalfCheetah-v5
+      ddpg train --env-id MyEnv-v0 --preset HalfCheetah-v5 --algorithm td3
       ddpg train --resume runs/p1 --total-timesteps 40_000
 
     What is in the folder afterwards:
@@ -53,12 +59,17 @@ class Train:
     --total-timesteps, --threads, --vectorization and --checkpoint-every can be changed."""
     config: Path | None = None
     """A config.json, or the folder of a run, to take settings from; flags win over it."""
+    preset: str | None = None
+    """Whose best known settings a new run begins with; all flags win over them. By default those of
+    its environment, where some are known; ID takes another one's, none the defaults below."""
     algorithm: Algorithm | None = None
     """Settings that mend Q, as a set: ddpg has none, td3 --critics 2 --target-noise 0.2
     --target-noise-clip 0.5 --actor-every 2. Other flags win over it."""
     tensorboard: bool = False
     """Write the tables as events for TensorBoard, too, into the run's tensorboard/, named as
     Stable-Baselines3 does; a point is an episode. Also with --resume, which begins them again."""
+    video_every_eval: bool = False
+    """Film an episode with each evaluation, into the run's videos/. Also with --resume."""
     settings: TrainConfig = field(default_factory=TrainConfig)
 
     @classmethod
@@ -69,22 +80,19 @@ class Train:
         ------
         UsageError : for settings that are not allowed, and flags that do not go together.
         """
-        paths = {name: given.get(name) for name in ("run_dir", "resume", "config")}
-        algorithm: Algorithm | None = given.get("algorithm")
-        tensorboard = bool(given.get("tensorboard"))
-        own = {*paths, "algorithm", "tensorboard"}
-        named = {} if algorithm is None else ALGORITHMS[algorithm]
+        own = {name: given[name] for name in OWN if name in given}
+        named = ALGORITHMS[own["algorithm"]] if "algorithm" in own else {}
         changes = named | {name: value for name, value in given.items() if name not in own}
-        if paths["resume"] is not None:
-            if paths["config"] is not None:
-                raise UsageError("--resume takes the run's own settings: leave out --config")
-            settings = _resumed(paths["resume"], changes)
-            return cls(**paths, algorithm=algorithm, tensorboard=tensorboard, settings=settings)
-        saved = TrainConfig() if paths["config"] is None else read_config(paths["config"])
-        settings = _changed(saved, changes)
-        if paths["run_dir"] is None:
-            paths["run_dir"] = absolute(f"runs/{run_name(settings)}")
-        return cls(**paths, algorithm=algorithm, tensorboard=tensorboard, settings=settings)
+        if "resume" in own:
+            _leave_out(own, "--resume takes the run's own settings", "config", "preset")
+            return cls(**own, settings=_resumed(own["resume"], changes))
+        if "config" in own:
+            _leave_out(own, "--config has every setting", "preset")
+        before = _start(own, changes)
+        with _named_as_flags():
+            settings = changed(before, changes)
+        own.setdefault("run_dir", absolute(f"runs/{run_name(settings)}"))
+        return cls(**own, settings=settings)
 
     def run(self) -> int:
         """Exit status."""
@@ -110,10 +118,13 @@ class Train:
     def _train(self) -> "Run":
         from ddpg.run.runs import resume, train
 
+        events, films = self.tensorboard, self.video_every_eval
         if self.resume is not None:
-            return resume(self.resume, self.settings, self.run_dir, tensorboard=self.tensorboard)
+            return resume(self.resume, self.settings, self.run_dir, tensorboard=events, films=films)
         assert self.run_dir is not None
-        return train(self.settings, self.run_dir, tensorboard=self.tensorboard)
+        preset = preset_for(self.settings.env_id, self.preset) if self.config is None else None
+        said = "" if preset is None else preset.in_words(self.settings)
+        return train(self.settings, self.run_dir, tensorboard=events, films=films, said=said)
 
 
 def run_name(settings: TrainConfig) -> str:
@@ -122,11 +133,27 @@ def run_name(settings: TrainConfig) -> str:
     return f"{env_id or 'run'}-seed{settings.seed}"
 
 
-def _changed(saved: TrainConfig, changes: Mapping[str, Any]) -> TrainConfig:
+def _leave_out(given: Mapping[str, Any], why: str, *names: str) -> None:
+    for name in names:
+        if name in given:
+            raise UsageError(f"{why}: leave out {flag(name)}")
+
+
+def _start(given: Mapping[str, Any], changes: Mapping[str, Any]) -> TrainConfig:
+    """What the flags change: a file's settings, or a preset's, or the defaults."""
+    if "config" in given:
+        return read_config(given["config"])
+    with _named_as_flags():
+        preset = preset_for(changes.get("env_id", TrainConfig.env_id), given.get("preset"))
+    return config_from_dict({} if preset is None else preset.settings)
+
+
+@contextmanager
+def _named_as_flags() -> Iterator[None]:
+    """Complaints begin with the name of a setting."""
     try:
-        return changed(saved, changes)
+        yield
     except UsageError as error:
-        # Which begins with the name of the setting, and the saved ones are right.
         name, _, rest = str(error).partition(" ")
         raise UsageError(f"{flag(name)} {rest}") from error
 
@@ -135,7 +162,8 @@ def _resumed(run_dir: Path, changes: Mapping[str, Any]) -> TrainConfig:
     if not run_dir.is_dir():
         raise UsageError(f"there is no run folder {run_dir}")
     saved = read_config(run_dir, sealed=True)
-    config = _changed(saved, changes)
+    with _named_as_flags():
+        config = changed(saved, changes)
     before, after = config_to_dict(saved), config_to_dict(config)
     for name in before:
         if before[name] != after[name] and name not in RESUMABLE:

@@ -4,12 +4,13 @@
     TrainConfig(env_id="Pendulum-v1", seed=1)           # a whole run; its .ddpg is the algorithm's
     read_config(Path("runs/p1"))                        # the settings of an earlier run
 
-`settings.py` says what there is, `file.py` reads and writes config.json, and `elsewhere.py` knows
-what others call the same.
+`settings.py` says what there is, `presets.py` what is best for an environment, `file.py` reads and
+writes config.json, and `elsewhere.py` knows what others call the same.
 """
 
 from ddpg.config.elsewhere import hint
 from ddpg.config.file import config_text, read_config, read_json, sealed_text
+from ddpg.config.presets import PRESETS, Preset, preset_for
 from ddpg.config.settings import (
     ALGORITHMS,
     RESUMABLE,
@@ -26,6 +27,8 @@ __all__ = [
     "ALGORITHMS",
     "DDPGConfig",
     "NoiseName",
+    "PRESETS",
+    "Preset",
     "RESUMABLE",
     "TrainConfig",
     "Vectorization",
@@ -34,6 +37,7 @@ __all__ = [
     "config_text",
     "config_to_dict",
     "hint",
+    "preset_for",
     "read_config",
     "read_json",
     "sealed_text",

@@ -17,7 +17,14 @@ from typing import Any
 from rich.console import Console
 
 from ddpg.agent import DDPG
-from ddpg.config import ALGORITHMS, TrainConfig, changed, read_config
+from ddpg.config import (
+    ALGORITHMS,
+    TrainConfig,
+    changed,
+    config_from_dict,
+    preset_for,
+    read_config,
+)
 from ddpg.errors import UsageError, shown
 from ddpg.run import folder, runs
 from ddpg.run.checkpoint import load_agent
@@ -32,6 +39,7 @@ def train(
     run_dir: str | os.PathLike[str] | None = None,
     config: TrainConfig | None = None,
     env_kwargs: Mapping[str, Any] | None = None,
+    preset: str | None = None,
     algorithm: str | None = None,
     progress: bool = True,
     **settings: Any,
@@ -47,11 +55,13 @@ def train(
         since evaluations have one of their own; or an environment that `gymnasium.make` made. By
         default `config`'s.
     run_dir : a folder without a run, in which this one is kept; by default none is.
-    config : what is not set otherwise; the defaults where it is left out.
+    config : what is not set otherwise; the preset, or the defaults, where it is left out.
     env_kwargs : what the environment is made with, `{"g": 9.8}`: arguments of `gymnasium.make`, or
         of the function; values that JSON can hold.
+    preset : whose best known settings the run begins with; by default those of `env` where it is an
+        id and they are known. The id of another environment takes that one's, "none" the defaults.
     algorithm : "ddpg" or "td3", sets of settings; those that are named win over it.
-    progress : whether a bar is shown, on standard error.
+    progress : whether a bar is shown, on standard error, and which preset was used.
     **settings : fields of `TrainConfig` and of `DDPGConfig`, by their names.
 
     Returns
@@ -78,12 +88,12 @@ def train(
                 "env_kwargs go with an id or a function, not with what is made already"
             )
         changes["env_kwargs"] = env_kwargs
-    config = changed(TrainConfig() if config is None else config, changes)
+    config, said = _settings(config, preset, changes)
     console = None if progress else Console(quiet=True)
     if run_dir is not None:
-        return runs.train(config, Path(run_dir), console, source)
+        return runs.train(config, Path(run_dir), console, source, said=said)
     with TemporaryDirectory(prefix="ddpg-", ignore_cleanup_errors=True) as place:
-        return replace(runs.train(config, Path(place), console, source), run_dir=None)
+        return replace(runs.train(config, Path(place), console, source, said=said), run_dir=None)
 
 
 def resume(
@@ -135,6 +145,21 @@ def load(run_dir: str | os.PathLike[str], *, best: bool = False) -> DDPG:
     """
     agent, _ = load_agent(Path(run_dir), best)
     return agent
+
+
+def _settings(
+    config: TrainConfig | None, preset: str | None, changes: Mapping[str, Any]
+) -> tuple[TrainConfig, str]:
+    """Those of a new run, and what is said of its preset."""
+    if config is not None:
+        if preset is not None:
+            raise UsageError("config has every setting: leave out preset")
+        return changed(config, changes), ""
+    row = preset_for(changes.get("env_id", TrainConfig.env_id), preset)
+    if row is None:
+        return changed(TrainConfig(), changes), ""
+    config = changed(config_from_dict(row.settings), changes)
+    return config, row.in_words(config)
 
 
 def _named(algorithm: str | None) -> dict[str, Any]:

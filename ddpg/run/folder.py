@@ -10,6 +10,7 @@
       best.safetensors      the agent with the best evaluation so far
       video.mp4             the agent at play, where somebody asked for it
       tensorboard/          both tables as events, with --tensorboard
+      videos/               a film of each evaluation, with --video-every-eval
       checkpoint/           everything that is needed to go on
         state.safetensors   the place of the environment, and how much of all files counts
         replay.f32          every transition so far
@@ -46,6 +47,7 @@ CURVE = "learning_curve.png"
 MODEL = "model.safetensors"
 BEST = "best.safetensors"
 TENSORBOARD = "tensorboard"
+VIDEOS = "videos"
 CHECKPOINT = "checkpoint"
 STATE = f"{CHECKPOINT}/state.safetensors"
 TRANSITIONS = f"{CHECKPOINT}/replay.f32"

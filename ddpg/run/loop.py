@@ -1,6 +1,6 @@
 """What a run does with each step: write it down, evaluate, save, and end well.
 
-    Loop(parts, run_dir, point, progress, stop).run()
+    Loop(parts, run_dir, point, progress, stop, films).run()
 
 Whatever is due at a step is done after it, and again where a run goes on from there and it is
 missing. So a run may end anywhere: by its last step, a signal, an environment that fails, networks
@@ -21,6 +21,7 @@ from ddpg.run.evaluate import evaluate_agent
 from ddpg.run.finite import LastFinite, is_finite
 from ddpg.run.hints import Hints
 from ddpg.run.log import RunLog
+from ddpg.run.look.films import Films
 from ddpg.run.process import Stop
 from ddpg.run.progress import TrainProgress
 from ddpg.run.retrace import retrace
@@ -49,13 +50,20 @@ class Loop:
     point : the checkpoint to go on from.
     progress : where it is shown.
     stop : tells when to stop early.
+    films : takes one with each evaluation, if there is one.
     """
 
     def __init__(
-        self, parts: Parts, run_dir: Path, point: Checkpoint, progress: TrainProgress, stop: Stop
+        self,
+        parts: Parts,
+        run_dir: Path,
+        point: Checkpoint,
+        progress: TrainProgress,
+        stop: Stop,
+        films: Films | None,
     ) -> None:
         self._parts, self._run_dir, self._point = parts, run_dir, point
-        self._progress, self._stop = progress, stop
+        self._progress, self._stop, self._films = progress, stop, films
         self._place, self._log = point.place, point.log
         self._finite = LastFinite(parts.agent, point.place.step)
         self._saved_at = -1
@@ -89,6 +97,8 @@ class Loop:
         self._point.model.begin()
         self._point.best.begin()
         self._log.begin(self._progress, self._place.step)
+        if self._films is not None:
+            self._films.begin(self._log.evaluations)
         if self._place.step == 0:
             return
         self._tell_versions()
@@ -179,6 +189,9 @@ class Loop:
         if self._log.is_best():
             self._point.best.save(parts.agent)
         self._hints.after_evaluation(self._log.episodes, self._log.evaluations)
+        if self._films is not None:
+            self._progress.note("filming")
+            self._films.take(parts.agent.act, self._place.step, self._stop, self._progress.say)
 
     def _save(self) -> None:
         """A checkpoint, unless there is one of this step."""

@@ -115,7 +115,7 @@ class TrainProgress(_LiveBar):
 
     def say(self, text: str) -> None:
         """A line that stays."""
-        self._console.print(text, highlight=False, soft_wrap=True)
+        self._console.print(text, highlight=False, soft_wrap=True, markup=False)
 
     def episode(self, episode_return: float) -> None:
         """A training episode ended."""

@@ -23,6 +23,7 @@ from ddpg.errors import UsageError
 from ddpg.run import checkpoint, folder
 from ddpg.run.checkpoint import Checkpoint, new_agent
 from ddpg.run.environments import Source, made
+from ddpg.run.look.films import Films, filming, prepare_films
 from ddpg.run.look.tensorboard import Events, check_tensorboard
 from ddpg.run.loop import Loop, Parts
 from ddpg.run.machine import check_threads
@@ -58,6 +59,8 @@ def train(
     console: Console | None = None,
     source: Source | None = None,
     tensorboard: bool = False,
+    films: bool = False,
+    said: str = "",
 ) -> Run:
     """Run `config` and keep everything in the folder `run_dir`.
 
@@ -71,6 +74,8 @@ def train(
     console : where progress is shown; standard error by default.
     source : where the environment comes from, if not from `config.env_id`.
     tensorboard : whether the tables go into the run's folder as events for TensorBoard, too.
+    films : whether an episode is filmed with each evaluation, into the run's folder.
+    said : a line that is shown first, where the run can begin.
 
     Returns
     -------
@@ -84,12 +89,20 @@ def train(
     """
     if tensorboard:
         check_tensorboard()
+    if films:
+        prepare_films()
     console, run_dir = _defaults(console, run_dir)
     folder.check_new(run_dir)
-    with _made(config, source) as parts, folder.locked(run_dir):
+    with (
+        _made(config, source) as parts,
+        filming(config, run_dir, films) as camera,
+        folder.locked(run_dir),
+    ):
         folder.create(run_dir, config, spaces_of(parts.evaluation_env))
+        if said:
+            console.print(said, highlight=False, soft_wrap=True, markup=False)
         with closing(checkpoint.begin(parts.agent, parts.evaluation_env, run_dir)) as point:
-            return _go_on(parts, run_dir, point, console, tensorboard)
+            return _go_on(parts, run_dir, point, console, tensorboard, camera)
 
 
 def resume(
@@ -99,6 +112,7 @@ def resume(
     console: Console | None = None,
     source: Source | None = None,
     tensorboard: bool = False,
+    films: bool = False,
 ) -> Run:
     """Go on with a run from its last checkpoint, bit for bit.
 
@@ -111,6 +125,7 @@ def resume(
     console : where progress is shown; standard error by default.
     source : where the environment comes from, if not from the run's `env_id`.
     tensorboard : whether the tables go into the run's folder as events for TensorBoard, too.
+    films : whether an episode is filmed with each evaluation, into the run's folder.
 
     Returns
     -------
@@ -124,16 +139,26 @@ def resume(
     """
     if tensorboard:
         check_tensorboard()
+    if films:
+        prepare_films()
     console, run_dir = _defaults(console, run_dir)
     folder.check_run(run_dir)
     if copy_to is not None:
-        with folder.locked(run_dir, to_read=True), opened(run_dir, config, source):
+        with (
+            folder.locked(run_dir, to_read=True),
+            opened(run_dir, config, source) as (parts, _),
+            filming(parts.config, run_dir, films),
+        ):
             folder.copy(run_dir, copy_to.absolute())
-        return resume(copy_to, config, None, console, source, tensorboard)
-    with folder.locked(run_dir), opened(run_dir, config, source) as (parts, point):
+        return resume(copy_to, config, None, console, source, tensorboard, films)
+    with (
+        folder.locked(run_dir),
+        opened(run_dir, config, source) as (parts, point),
+        filming(parts.config, run_dir, films) as camera,
+    ):
         if config is not None:
             folder.write_config(run_dir, config)
-        return _go_on(parts, run_dir, point, console, tensorboard)
+        return _go_on(parts, run_dir, point, console, tensorboard, camera)
 
 
 @contextmanager
@@ -182,11 +207,16 @@ def _load(parts: Parts, run_dir: Path) -> Checkpoint:
 
 
 def _go_on(
-    parts: Parts, run_dir: Path, point: Checkpoint, console: Console, tensorboard: bool
+    parts: Parts,
+    run_dir: Path,
+    point: Checkpoint,
+    console: Console,
+    tensorboard: bool,
+    camera: Films | None,
 ) -> Run:
     progress = TrainProgress(parts.config.total_timesteps, point.place.step, console)
     with Events(run_dir / folder.TENSORBOARD) as events:
         point.log.events = events if tensorboard else None
         with progress, stop_on_signals(console) as stop:
-            log = Loop(parts, run_dir, point, progress, stop).run()
+            log = Loop(parts, run_dir, point, progress, stop, camera).run()
     return Run(run_dir, parts.agent, log.episodes, log.evaluations, log.steps, log.stopped_by)
