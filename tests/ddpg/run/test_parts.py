@@ -3,6 +3,7 @@
 import pytest
 from gymnasium.spaces import Dict, Discrete
 
+import tinygrad_rl as tg
 from ddpg import cli
 from ddpg.errors import TrainingError
 from ddpg.run import folder
@@ -31,12 +32,14 @@ def no_drawing(monkeypatch):
         yield
 
 
-@pytest.mark.parametrize("at", [50, 93])
-def test_a_killed_run_goes_on_bit_for_bit(tmp_path, at):
-    begin(tmp_path / "undisturbed", SETTINGS)
-    killed(tmp_path / "run", SETTINGS, at)
-    go_on(tmp_path / "run", SETTINGS)
+@pytest.mark.parametrize(("num_envs", "at"), [(1, 50), (1, 93), (2, 92)])
+def test_a_killed_run_goes_on_bit_for_bit(tmp_path, num_envs, at):
+    settings = config("Parts", normalize_observations=True, num_envs=num_envs)
+    begin(tmp_path / "undisturbed", settings)
+    killed(tmp_path / "run", settings, at)
+    go_on(tmp_path / "run", settings)
     assert_same_run(tmp_path / "run", tmp_path / "undisturbed")
+    assert tg.load(tmp_path / "run" / folder.MODEL)["normalizer"]["count"] == 100
 
 
 def lose():
