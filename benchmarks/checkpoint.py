@@ -75,8 +75,8 @@ class Run:
             self.agent.replay.add_row(row)
             self.point.transitions.append()
         place.step += NEW
-        place.next_episode()
-        log.step(Step(place.step, [], Episode(0.0, NEW)))
+        place.next_episode(0)
+        log.step(Step(place.step, [], [Episode(0.0, NEW)]))
         log.evaluation(place.step, Evaluation(np.zeros(10), QError(0.0, 0.0, 0.0, 0.0), 0.0))
 
     def save(self) -> None:

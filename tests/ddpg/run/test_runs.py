@@ -106,7 +106,8 @@ def test_same_seed_same_bytes(tmp_path, compile):
     train(config(ddpg=noisy, seed=4), tmp_path / "other", quiet())
     for name in FILES - {"checkpoint"}:
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes(), name
-        assert (tmp_path / "a" / name).read_bytes() != (tmp_path / "other" / name).read_bytes()
+        if name != "spaces.json":  # those of the environment, whatever the seed
+            assert (tmp_path / "a" / name).read_bytes() != (tmp_path / "other" / name).read_bytes()
 
 
 @pytest.mark.slow
