@@ -6,6 +6,8 @@
     metrics = agent.update()                                       # one pass of the paper's box
     action = agent.act(obs)                                        # without noise
 
+Where observations have parts (Dict, Discrete, ...), the replay takes them by `agent.flatten(obs)`.
+
 The algorithm is Lillicrap et al. 2015, algorithm 1. It knows no environment, only its spaces. Where
 it deviates from the paper:
 
@@ -22,6 +24,10 @@ Settings that mend Q, none of them on by default. `critics=2`, `target_noise=0.2
    1); but the actor follows the first critic, not the mean of all.
 7. `n_step` sums up rewards of actions that an earlier policy chose, without correcting for it.
 8. `critic_layer_norm` normalises before the ReLU, `grad_clip` limits each network's gradient alone.
+
+`normalize_observations` shows the networks observations in units of those that `explore` was given
+so far, and them alone: what is in the replay, and what anybody else sees, is as the environment
+gave it. (The paper has batch normalisation for this, section 3.)
 """
 
 import operator
@@ -36,10 +42,10 @@ import tinygrad_rl as tg
 from ddpg import losses, rng
 from ddpg.config import DDPGConfig
 from ddpg.errors import UsageError
-from ddpg.networks import Actor, Critic
+from ddpg.networks import Actor, Critic, Normalizer
 from ddpg.noise import GaussianNoise, Noise, OUNoise, TargetNoise
 from ddpg.replay import Batch, Replay, Steps
-from ddpg.spaces import Space, action_bounds, observation_size
+from ddpg.spaces import Observations, Space, action_bounds
 from ddpg.state import check_state
 from tinygrad_rl import optim
 
@@ -55,7 +61,8 @@ PARTS = (
     *("actor", "critics", "target_actor", "target_critics"),
     *("actor_optimizer", "critic_optimizer", "noise", "target_noise"),
 )
-"""The attributes of an agent that have a state of their own, which is saved under their name."""
+"""The attributes of an agent that have a state of their own, which is saved under their name;
+beside them `normalizer`, where there is one."""
 
 PAIR_FROM = 5
 """From so many critics on, a random pair of them gives the target."""
@@ -81,19 +88,23 @@ class DDPG:
 
     Parameters
     ----------
-    observation_space : a flat Box.
+    observation_space : of Box, Discrete, MultiDiscrete, MultiBinary, alone or in Dict and Tuple.
     action_space : a flat Box of floats with finite bounds.
     config : settings; the defaults where it is left out.
     seed : where initial weights, exploration and the draws from the replay come from.
+    num_envs : environments side by side to learn in, each with noise of its own.
 
     Attributes
     ----------
     actor, target_actor : the policy, and its slow copy.
     critics, target_critics : lists of Q's networks, one by default; the actor follows the first.
     actor_optimizer, critic_optimizer : one Adam each; neither knows the other's parameters.
+    num_envs : as given.
     low, high : the lowest and highest action that leaves `act`: float32, (act_dim,), the nearest to
         the space's bounds that do not lie outside.
     replay : the transitions to learn from.
+    observations : how an observation becomes a row of numbers.
+    normalizer : of observations, shared by all networks; None where the settings ask for none.
 
     Raises
     ------
@@ -106,9 +117,11 @@ class DDPG:
         action_space: Space,
         config: DDPGConfig | None = None,
         seed: rng.Seed = 0,
+        num_envs: int = 1,
     ) -> None:
         self.config = config = DDPGConfig() if config is None else config
-        obs_dim = observation_size(observation_space)
+        self.observations = Observations(observation_space)
+        obs_dim = self.observations.size
         self._low, self._high = action_bounds(action_space)
         self._obs_shape, act_dim = (obs_dim,), len(self._low)
         self.low, self.high = _float32_inside(self._low, self._high)
@@ -116,19 +129,22 @@ class DDPG:
         seeds = rng.spawn(seed, 6)
         actor_seed, critic_seed, noise_seed, warmup_seed, sampling_seed, target_seed = seeds
         init, critic_init = rng.generator(actor_seed), rng.generator(critic_seed)
-        self.actor = Actor(obs_dim, self._low, self._high, config.hidden, init)
+        self.normalizer = Normalizer(obs_dim) if config.normalize_observations else None
+        bounds = self._low, self._high
+        self.actor = Actor(obs_dim, *bounds, config.hidden, init, self.normalizer)
         shape = obs_dim, act_dim, config.hidden, critic_init, config.critic_layer_norm
-        self.critics = [Critic(*shape) for _ in range(config.critics)]
+        self.critics = [Critic(*shape, self.normalizer) for _ in range(config.critics)]
         self.target_actor, self.target_critics = deepcopy((self.actor, self.critics))
         self.actor_optimizer = optim.Adam(self.actor, lr=config.actor_lr)
         self.critic_optimizer = optim.Adam(
             self.critics, lr=config.critic_lr, weight_decay=config.critic_weight_decay
         )
 
-        self.replay = Replay(obs_dim, act_dim, config.buffer_size)
+        self.num_envs = num_envs
+        self.replay = Replay(obs_dim, act_dim, config.buffer_size, num_envs)
         half = self._high / 2 - self._low / 2
         noise = OUNoise if config.noise == "ou" else GaussianNoise
-        self.noise: Noise = noise(config.noise_std * half, noise_seed)
+        self.noise: Noise = noise(config.noise_std * half, noise_seed, num_envs)
         sizes = config.target_noise * half, config.target_noise_clip * half, config.batch_size
         self.target_noise = TargetNoise(*sizes, target_seed)
         self._warmup_rng = rng.generator(warmup_seed)
@@ -141,29 +157,44 @@ class DDPG:
         self._run_policy = tg.jit(self._policy) if config.compile else self._policy
         self._run_step = tg.jit(self._step) if config.compile else self._step
 
-    def act(self, obs: np.ndarray) -> np.ndarray:
+    def act(self, obs: Any) -> np.ndarray:
         """The policy's action `mu(obs)`, without noise.
 
-        Of one observation, shape (obs_dim,), an action of shape (act_dim,); of a batch, (B,
-        obs_dim), as many: (B, act_dim). In the environment's units, inside its bounds, of its
-        dtype.
+        Of one observation an action of shape (act_dim,); of a batch as many, (B, act_dim). In the
+        environment's units, inside its bounds, of its dtype.
+
+        Parameters
+        ----------
+        obs : as the environment gives it, or a vector environment; or as a row, (obs_dim,), or
+            rows, (B, obs_dim).
 
         Raises
         ------
-        UsageError : (a `ValueError`) for another shape.
+        UsageError : (a `ValueError`) for another shape, or what is not of the space.
         """
-        rows = np.asarray(obs, dtype=np.float32)
+        rows = self.observations.rows(obs)
         if rows.ndim != 2:
-            return self._inside_bounds(self._mu(rows))
+            if rows.shape != self._obs_shape:
+                raise UsageError(f"obs must have shape {self._obs_shape}, got {rows.shape}")
+            return self._inside_bounds(self._run_policy(tg.from_numpy(rows[None])).numpy()[0])
         if rows.shape[1:] != self._obs_shape:
             wanted = f"(B, {self._obs_shape[0]})"
             raise UsageError(f"a batch of obs must have shape {wanted}, got {rows.shape}")
         # Eagerly: a compiled form would be one for each size of a batch.
         return self._inside_bounds(self._policy(tg.from_numpy(rows)).numpy())
 
+    def flatten(self, obs: Any) -> np.ndarray:
+        """An observation as the environment gives it as the replay takes it: a copy, (obs_dim,).
+
+        Raises
+        ------
+        UsageError : (a `ValueError`) for what is not of the space; a flat Box is not looked at.
+        """
+        return self.observations.flat(obs)
+
     def predict(
         self,
-        obs: np.ndarray,
+        obs: Any,
         state: Any = None,
         episode_start: Any = None,
         deterministic: bool = True,
@@ -174,15 +205,50 @@ class DDPG:
         """
         return self.act(obs), None
 
-    def explore(self, obs: np.ndarray) -> np.ndarray:
+    def explore(self, obs: Any) -> np.ndarray:
         """The next action while learning: uniform for the first `warmup_steps`, then noisy.
 
-        Shapes and units as in `act`.
+        With `normalize_observations`, what was seen here is what others are normalised by.
+
+        Parameters
+        ----------
+        obs : an observation as in `act`; of several environments a batch of `num_envs`.
+
+        Returns
+        -------
+        ndarray : (act_dim,), or (num_envs, act_dim); units, bounds and dtype as in `act`.
+
+        Raises
+        ------
+        UsageError : (a `ValueError`) for another shape.
         """
-        self._steps_explored += 1
-        if self._steps_explored <= self.config.warmup_steps:
-            return self._inside_bounds(self._warmup_rng.uniform(self._low, self._high))
-        return self._inside_bounds(self._mu(obs) + self.noise())
+        rows = self.observations.rows(obs)
+        shape = self._obs_shape if self.num_envs == 1 else (self.num_envs, *self._obs_shape)
+        if rows.shape != shape:
+            raise UsageError(f"obs must have shape {shape}, got {rows.shape}")
+        rows = rows.reshape(-1, *self._obs_shape)
+        if self.normalizer is not None:
+            if not np.isfinite(rows).all():  # a mean would never forget it
+                raise UsageError(f"obs must be finite, got {rows}")
+            self.normalizer.see(rows)
+        at_random = min(max(0, self.config.warmup_steps - self._steps_explored), self.num_envs)
+        self._steps_explored += self.num_envs
+        action = np.empty((self.num_envs, len(self._low)))
+        if at_random < self.num_envs:
+            mu = self._run_policy(tg.from_numpy(rows)).numpy()
+            action[:] = mu + self.noise()
+        if at_random > 0:  # the first of them: steps are counted one by one
+            shape = at_random, len(self._low)
+            action[:at_random] = self._warmup_rng.uniform(self._low, self._high, shape)
+        return self._inside_bounds(action if self.num_envs > 1 else action[0])
+
+    def updates_due(self, step: int) -> int:
+        """How many updates follow transition number `step`, with which all environments made one.
+
+        `updates_per_step` for each transition beyond the first `warmup_steps`.
+        """
+        new = min(max(0, step - self.config.warmup_steps), self.num_envs)
+        return new * self.config.updates_per_step
 
     def update(self) -> dict[str, float]:
         """One critic step, one actor step, all targets moved, on a fresh batch of the replay.
@@ -206,7 +272,7 @@ class DDPG:
 
     def state_dict(self) -> dict[str, Any]:
         """Everything an update changes but the replay, nested, as `tinygrad_rl.save` takes it."""
-        return {name: _state_of(getattr(self, name)) for name in PARTS} | {
+        return {name: _state_of(getattr(self, name)) for name in self._parts()} | {
             "warmup_rng": rng.get_state(self._warmup_rng),
             "sampling_rng": rng.get_state(self._sampling_rng),
             "steps_explored": self._steps_explored,
@@ -222,11 +288,14 @@ class DDPG:
             agent is as it was.
         """
         check_state(state, self.state_dict())
-        for name in PARTS:
+        for name in self._parts():
             _give_state(getattr(self, name), state[name])
         rng.set_state(self._warmup_rng, state["warmup_rng"])
         rng.set_state(self._sampling_rng, state["sampling_rng"])
         self._steps_explored, self._updates = state["steps_explored"], state["updates"]
+
+    def _parts(self) -> tuple[str, ...]:
+        return PARTS if self.normalizer is None else (*PARTS, "normalizer")
 
     def _draw(self) -> Draws:
         config, generator = self.config, self._sampling_rng
@@ -314,12 +383,6 @@ class DDPG:
     def _policy(self, obs: tg.Tensor) -> tg.Tensor:
         with tg.no_grad():
             return self.actor(obs)
-
-    def _mu(self, obs: np.ndarray) -> np.ndarray:
-        row = np.asarray(obs, dtype=np.float32)
-        if row.shape != self._obs_shape:
-            raise UsageError(f"obs must have shape {self._obs_shape}, got {row.shape}")
-        return self._run_policy(tg.from_numpy(row[None])).numpy()[0]
 
     def _inside_bounds(self, action: np.ndarray) -> np.ndarray:
         """Clip: noise leaves the bounds, and so does rounding, by a bit. A NaN stays one.

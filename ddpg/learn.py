@@ -1,27 +1,30 @@
 """The training loop: act, store, update.
 
     for step in learn(agent, env, 10_000, seed=0):
-        print(step.number, step.updates, step.episode)
+        print(step.number, step.updates, step.episodes)
 
 This is where the agent meets the environment; what is done with the result is the caller's affair.
 
-Every episode starts from a seed of its own, made of the run's seed and the episode's number. So the
-place of an environment is known without looking into it: its episode, and the actions since. A run
-that goes on elsewhere keeps a `Place` and finds the way back with `retrace`.
+Every episode starts from a seed of its own, made of the run's seed, the environment's place among
+those side by side, and the episode's number. So the place of an environment is known without
+looking into it: its episode, and the actions since. A run that goes on elsewhere keeps a `Place`
+and finds the way back (`ddpg/run/retrace.py`).
 """
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from ddpg import rng
 from ddpg.agent import DDPG
 from ddpg.errors import DivergedError, TrainingError, UsageError
-from ddpg.replay import Transition
-from ddpg.spaces import Env
+from ddpg.spaces import Env, Observations
+
+Flatten = Callable[[Any], np.ndarray]
+"""From an observation as an environment gives it to a copy that the replay takes."""
 
 
 class Episode(NamedTuple):
@@ -32,11 +35,75 @@ class Episode(NamedTuple):
 
 
 class Step(NamedTuple):
-    """What one environment step brought."""
+    """What one step brought.
+
+    Attributes
+    ----------
+    number : transitions so far: environments side by side make one each.
+    updates : what each update reported.
+    episodes : those that ended here.
+    """
 
     number: int
     updates: list[dict[str, float]]
-    episode: Episode | None
+    episodes: list[Episode]
+
+
+class Outcome(NamedTuple):
+    """What environments side by side answered to their actions, an entry of each list for each."""
+
+    reward: list[float]
+    next_obs: list[np.ndarray]
+    terminated: list[bool]
+    truncated: list[bool]
+
+
+class Environments(Protocol):
+    """Environments side by side, numbered from 0, which begin an episode only when they are told.
+
+    Attributes
+    ----------
+    num_envs : how many.
+    """
+
+    num_envs: int
+
+    def reset(self, seeds: Mapping[int, int], where: str) -> list[np.ndarray]:
+        """Begin an episode in each of these, from its seed; first observations, in this order."""
+
+    def step(self, action: np.ndarray, where: str) -> Outcome:
+        """Act in all of them: (num_envs, act_dim), or (act_dim,) where there is only one.
+
+        What they give, and what they are given, is copied. `where` is what an error begins with.
+
+        Raises
+        ------
+        TrainingError : if one of them fails.
+        """
+
+
+class One:
+    """An environment alone."""
+
+    num_envs = 1
+
+    def __init__(self, env: Env) -> None:
+        self._env, self._flatten = env, Observations(env.observation_space).flat
+
+    def reset(self, seeds: Mapping[int, int], where: str) -> list[np.ndarray]:
+        """As in `Environments`."""
+        try:
+            return [begin(self._env, self._flatten, seed) for seed in seeds.values()]
+        except TrainingError as error:
+            raise TrainingError(f"{where}: the environment's {error}") from error
+
+    def step(self, action: np.ndarray, where: str) -> Outcome:
+        """As in `Environments`."""
+        try:
+            reward, next_obs, terminated, truncated = carry_out(self._env, self._flatten, action)
+        except TrainingError as error:
+            raise TrainingError(f"{where}: the environment's {error}") from error
+        return Outcome([reward], [next_obs], [terminated], [truncated])
 
 
 @dataclass
@@ -45,170 +112,193 @@ class Place:
 
     Attributes
     ----------
-    step : environment steps done.
-    episode : number of the present episode, from 0.
-    length, total_reward : what there is of it; undiscounted.
-    action : chosen for the next step and not carried out, because the environment failed; or None.
-    obs : the last observation; None before the episode's first.
+    step : transitions made, by all environments together.
+    episode : of each environment, the number of its present episode, from 0.
+    length, total_reward : of each, what there is of that episode; undiscounted.
+    action : chosen for the next step and not carried out, because an environment failed; or None.
+    obs : of each, the last observation; None before the episode's first.
     """
 
-    step: int = 0
-    episode: int = 0
-    length: int = 0
-    total_reward: float = 0.0
-    action: np.ndarray | None = None
-    obs: np.ndarray | None = None
+    step: int
+    episode: list[int]
+    length: list[int]
+    total_reward: list[float]
+    action: np.ndarray | None
+    obs: list[np.ndarray | None]
 
-    def next_episode(self) -> None:
-        """The present episode is over, or given up."""
-        self.episode += 1
-        self.length, self.total_reward = 0, 0.0
-        self.action = self.obs = None
+    @classmethod
+    def first(cls, num_envs: int = 1) -> "Place":
+        """Where so many environments begin."""
+        zeros = [0] * num_envs
+        return cls(0, zeros, zeros.copy(), [0.0] * num_envs, None, [None] * num_envs)
+
+    def advance(self, outcome: Outcome) -> list[Episode]:
+        """All environments made a step; which episodes ended with it."""
+        self.action, self.obs = None, [*outcome.next_obs]
+        self.step += len(self.obs)
+        ended = []
+        for i, reward in enumerate(outcome.reward):
+            self.length[i] += 1
+            self.total_reward[i] += reward
+            if outcome.terminated[i] or outcome.truncated[i]:
+                ended.append(Episode(self.total_reward[i], self.length[i]))
+                self.next_episode(i)
+        return ended
+
+    def next_episode(self, i: int) -> None:
+        """The present episode of environment `i` is over, or given up."""
+        self.episode[i] += 1
+        self.length[i], self.total_reward[i] = 0, 0.0
+        self.obs[i] = None
 
 
 def learn(
-    agent: DDPG, env: Env, total_steps: int, seed: rng.Seed, place: Place | None = None
+    agent: DDPG,
+    env: Env | Environments,
+    total_steps: int,
+    seed: rng.Seed,
+    place: Place | None = None,
 ) -> Iterator[Step]:
-    """Algorithm 1 of Lillicrap et al. 2015; yields after each environment step.
+    """Algorithm 1 of Lillicrap et al. 2015; yields after each step of the environment.
 
     Parameters
     ----------
     agent : learns; its `warmup_steps` and `updates_per_step` say when.
-    env : used by nobody else.
-    total_steps : environment steps, numbered from 1.
+    env : used by nobody else; or several side by side, as many as the agent was made for, which all
+        make a step at a time.
+    total_steps : transitions, numbered from 1; several environments may go beyond by less than one
+        step of all.
     seed : of the environment; each episode starts from a seed made of this and its number.
     place : where to go on, from the beginning by default; kept up to date.
 
     Raises
     ------
+    UsageError : for an agent made for another number of environments.
     TrainingError : for an environment that raises, or a NaN or infinite observation or reward;
         agent and place are as after the step before, but for `place.action`.
     DivergedError : for a loss or an action that is no longer finite; the agent is lost.
     """
-    place = Place() if place is None else place
+    envs = One(env) if isinstance(env, Env) else env
+    if envs.num_envs != agent.num_envs:
+        raise UsageError(
+            f"the agent was made for {agent.num_envs} environments, and there are {envs.num_envs}: "
+            "DDPG(..., num_envs=...) says how many"
+        )
+    place = Place.first(envs.num_envs) if place is None else place
     while place.step < total_steps:
-        number = place.step + 1
-        if place.obs is None:
-            place.obs = _reset(env, seed, place.episode, f"step {number}")
-            agent.replay.begin_episode()  # also where the one before was given up
-            if place.action is None:  # else the noise has begun the episode already
-                agent.noise.reset()
+        where = f"step {place.step + envs.num_envs}"
+        _begin_episodes(agent, envs, seed, place, where)
         if place.action is None:
-            place.action = _explore(agent, place.obs, number)
-        next_obs, reward, terminated, truncated = _step(env, place.action, f"step {number}")
+            place.action = _explore(agent, side_by_side(place.obs), where)
+        outcome = envs.step(place.action, where)
         try:
             # Not `terminated or truncated`: a time limit cuts the episode, not the future.
-            agent.replay.add(place.obs, place.action, reward, next_obs, terminated, truncated)
+            agent.replay.add(
+                side_by_side(place.obs),
+                place.action,
+                *(side_by_side(answers) for answers in outcome),
+            )
         except ValueError as error:
-            raise TrainingError(f"step {number}: the environment's {error}") from error
-        place.obs, place.action = next_obs, None
-        place.step, place.length = number, place.length + 1
-        place.total_reward += reward
+            raise TrainingError(f"{where}: the environment's {error}") from error
+        episodes = place.advance(outcome)
 
-        updates = []
-        if number > agent.config.warmup_steps:
-            updates = [agent.update() for _ in range(agent.config.updates_per_step)]
-            _check_finite(updates[-1], number)
-
-        episode = None
-        if terminated or truncated:
-            episode = Episode(place.total_reward, place.length)
-            place.next_episode()
-        yield Step(number, updates, episode)
+        updates = [agent.update() for _ in range(agent.updates_due(place.step))]
+        if updates:
+            _check_finite(updates[-1], where)
+        yield Step(place.step, updates, episodes)
 
 
-def retrace(
-    env: Env, seed: rng.Seed, place: Place, transitions: Iterable[Transition]
-) -> str | None:
-    """Bring `env` to `place`, by the actions of its present episode, and set `place.obs`.
-
-    Parameters
-    ----------
-    env : a new one.
-    seed : as given to `learn`.
-    transitions : those of the present episode, `place.length` of them.
-
-    Returns
-    -------
-    str or None : what came out otherwise than it had, in words; then the environment can't be
-        replayed, and only a new episode can follow.
-    """
-    obs = _reset(env, seed, place.episode, f"replayed episode {place.episode + 1}")
-    for number, (before, action, reward, after, *_) in enumerate(transitions, start=1):
-        where = f"step {number} of episode {place.episode + 1}"
-        if other := _other(before, obs):
-            return f"the observation before {where}{other}"
-        action = action.astype(env.action_space.dtype)
-        obs, got, terminated, truncated = _step(env, action, f"replayed {where}")
-        if np.float32(got) != reward:
-            return f"the reward of {where} was {reward}, and is now {got}"
-        if other := _other(after, obs):
-            return f"the observation after {where}{other}"
-        if terminated or truncated:
-            return f"{where} now ends the episode"
-    place.obs = obs
-    return None
+def side_by_side(values: Sequence[Any]) -> Any:
+    """What environments gave or get, an entry for each, as the agent has it: stacked if several."""
+    return values[0] if len(values) == 1 else np.array(values)
 
 
-def _other(stored: np.ndarray, now: np.ndarray) -> str | None:
-    """Where an observation is not as it was stored, in words."""
-    if now.shape != stored.shape:
-        return f" had shape {stored.shape}, and now has {now.shape}"
-    changed = np.flatnonzero(now.astype(np.float32) != stored)
-    if not len(changed):
-        return None
-    place = changed[0]
-    return f" was {stored[place]} at index {place}, and is now {now[place]}"
+def _begin_episodes(
+    agent: DDPG, envs: Environments, seed: rng.Seed, place: Place, where: str
+) -> None:
+    due = [i for i, obs in enumerate(place.obs) if obs is None]
+    if not due:
+        return
+    first = reset(envs, due, seed, place, where)
+    for i, obs in zip(due, first, strict=True):
+        place.obs[i] = obs
+        agent.replay.begin_episode(i)  # also where the one before was given up
+        if place.action is None:  # else the noise has begun the episode already
+            agent.noise.reset(i)
 
 
-def _reset(env: Env, seed: rng.Seed, episode: int, where: str) -> np.ndarray:
-    try:
-        # A copy: the environment may give the same array again and again, with other values.
-        obs = np.array(env.reset(seed=rng.as_integer(rng.child(seed, 0, episode)))[0])
-        wrong = np.argwhere(~np.isfinite(obs))
-    except Exception as error:
-        raise _raised(where, "reset", error) from error
-    if len(wrong):
-        place = wrong[0].tolist()
-        raise TrainingError(
-            f"{where}: the environment's first observation is {obs[tuple(place)]} at index {place}"
-        )
-    return obs
-
-
-def _step(env: Env, action: np.ndarray, where: str) -> tuple[np.ndarray, float, bool, bool]:
-    try:
-        # Copies: what is stored must not change when the environment writes into its arrays.
-        obs, reward, terminated, truncated, _ = env.step(action.copy())
-        return np.array(obs), float(reward), terminated, bool(truncated)
-    except Exception as error:
-        raise _raised(where, "step", error) from error
-
-
-def _raised(where: str, method: str, error: Exception) -> TrainingError:
-    said = " ".join(str(error).split())
-    return TrainingError(
-        f"{where}: the environment's {method} raised {type(error).__name__}: {said}"
+def reset(
+    envs: Environments, which: Sequence[int], seed: rng.Seed, place: Place, where: str
+) -> list[np.ndarray]:
+    """Begin the present episodes of these environments; the first observations, in this order."""
+    return envs.reset(
+        {i: rng.as_integer(rng.child(seed, i, place.episode[i])) for i in which}, where
     )
 
 
-def _explore(agent: DDPG, obs: np.ndarray, number: int) -> np.ndarray:
+def begin(env: Env, flatten: Flatten, seed: int) -> np.ndarray:
+    """Begin an episode; a copy of what it begins with.
+
+    Raises
+    ------
+    TrainingError : for an environment that raises, or a NaN or infinite observation; whose it is,
+        the caller says before it.
+    """
     try:
-        action = agent.explore(obs)
+        # A copy: the environment may give the same array again and again, with other values.
+        obs = flatten(env.reset(seed=seed)[0])
+        wrong = np.argwhere(~np.isfinite(obs))
+    except UsageError as error:  # of `flatten`
+        raise TrainingError(str(error)) from error
+    except Exception as error:
+        raise _raised("reset", error) from error
+    if len(wrong):
+        place = wrong[0].tolist()
+        raise TrainingError(f"first observation is {obs[tuple(place)]} at index {place}")
+    return obs
+
+
+def carry_out(
+    env: Env, flatten: Flatten, action: np.ndarray
+) -> tuple[float, np.ndarray, bool, bool]:
+    """Reward, next observation, and whether it is terminated and truncated.
+
+    Raises
+    ------
+    TrainingError : as `begin`.
+    """
+    try:
+        # Copies: what is stored must not change when the environment writes into its arrays.
+        obs, reward, terminated, truncated, _ = env.step(action.copy())
+        return float(reward), flatten(obs), terminated, bool(truncated)
+    except UsageError as error:  # of `flatten`
+        raise TrainingError(str(error)) from error
+    except Exception as error:
+        raise _raised("step", error) from error
+
+
+def _raised(method: str, error: Exception) -> TrainingError:
+    said = " ".join(str(error).split())
+    return TrainingError(f"{method} raised {type(error).__name__}: {said}")
+
+
+def _explore(agent: DDPG, obs: Sequence[np.ndarray | None], where: str) -> np.ndarray:
+    try:
+        action = agent.explore(side_by_side(obs))
     except UsageError as error:
-        raise TrainingError(f"step {number}: the environment's {error}") from error
-    if not all(map(math.isfinite, action.tolist())):
-        raise _diverged(number, f"the action is {action}")
+        raise TrainingError(f"{where}: the environment's {error}") from error
+    if not all(map(math.isfinite, action.ravel().tolist())):
+        raise _diverged(where, f"the action is {action}")
     return action
 
 
-def _check_finite(metrics: dict[str, float], step: int) -> None:
+def _check_finite(metrics: dict[str, float], where: str) -> None:
     for name, value in metrics.items():
         if not math.isfinite(value):
-            raise _diverged(step, f"{name} is {value}")
+            raise _diverged(where, f"{name} is {value}")
 
 
-def _diverged(step: int, what: str) -> DivergedError:
+def _diverged(where: str, what: str) -> DivergedError:
     return DivergedError(
-        f"step {step}: {what}: the networks diverged; a smaller --critic-lr or --actor-lr may help"
+        f"{where}: {what}: the networks diverged; a smaller --critic-lr or --actor-lr may help"
     )

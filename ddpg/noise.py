@@ -2,7 +2,7 @@
 
     noise = OUNoise(scale=half_range * 0.2, seed=...)
     noise.reset()             # at the start of each episode
-    action = mu + noise()     # (act_dim,), in the environment's units
+    action = mu + noise()     # (1, act_dim), in the environment's units
 
     noise = TargetNoise(scale=half_range * 0.2, limit=half_range * 0.5, rows=64, seed=...)
     next_action = target_mu + noise()        # (64, act_dim)
@@ -26,17 +26,19 @@ class GaussianNoise:
     ----------
     scale : standard deviation per action dimension, shape (act_dim,).
     seed : where the draws come from.
+    num_envs : environments side by side, each with noise of its own.
     """
 
-    def __init__(self, scale: np.ndarray, seed: np.random.SeedSequence) -> None:
+    def __init__(self, scale: np.ndarray, seed: np.random.SeedSequence, num_envs: int = 1) -> None:
         self.scale = np.array(scale, dtype=np.float64)
+        self._shape = num_envs, self.scale.size
         self._rng = rng.generator(seed)
 
     def __call__(self) -> np.ndarray:
-        """The next draw, shape (act_dim,)."""
-        return self.scale * self._rng.standard_normal(self.scale.size)
+        """The next draws, shape (num_envs, act_dim)."""
+        return self.scale * self._rng.standard_normal(self._shape)
 
-    def reset(self) -> None:
+    def reset(self, env: int = 0) -> None:
         """Nothing to forget: draws do not depend on each other."""
 
     def state_dict(self) -> dict[str, Any]:
@@ -60,22 +62,23 @@ class OUNoise:
     ----------
     scale : sigma per action dimension, shape (act_dim,).
     seed : where the draws come from.
+    num_envs : environments side by side, each with a process of its own.
     """
 
     theta = 0.15
 
-    def __init__(self, scale: np.ndarray, seed: np.random.SeedSequence) -> None:
-        self._kick = GaussianNoise(scale, seed)
-        self._x = np.zeros_like(self._kick.scale)
+    def __init__(self, scale: np.ndarray, seed: np.random.SeedSequence, num_envs: int = 1) -> None:
+        self._kick = GaussianNoise(scale, seed, num_envs)
+        self._x = np.zeros((num_envs, self._kick.scale.size))
 
     def __call__(self) -> np.ndarray:
-        """The next draw, shape (act_dim,)."""
+        """The next draws, shape (num_envs, act_dim)."""
         self._x = self._x - self.theta * self._x + self._kick()
         return self._x.copy()
 
-    def reset(self) -> None:
+    def reset(self, env: int = 0) -> None:
         """Back to zero: the drift of one episode must not leak into the next."""
-        self._x = np.zeros_like(self._kick.scale)
+        self._x[env] = 0.0
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that the next draw depends on."""

@@ -15,7 +15,7 @@ is a lookup of rows, which autograd and the compiler see as an ordinary operatio
 import math
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -78,10 +78,21 @@ class Replay:
     capacity : how many transitions are kept. Rows cost memory only once they are written to,
         because operating systems hand out zeroed pages at the first touch: a short run needs no
         smaller replay, and with the same one it finds the same compiled update.
+    num_envs : environments side by side, at most `capacity`: their transitions come at once, and
+        what follows one of them stands so many rows later.
+
+    Raises
+    ------
+    UsageError : for a capacity below `num_envs`.
     """
 
-    def __init__(self, obs_dim: int, act_dim: int, capacity: int) -> None:
-        self.capacity = capacity
+    def __init__(self, obs_dim: int, act_dim: int, capacity: int, num_envs: int = 1) -> None:
+        if capacity < num_envs:
+            raise UsageError(
+                f"the replay must hold a transition of each environment: {capacity} is less than "
+                f"{num_envs}"
+            )
+        self.capacity, self.num_envs = capacity, num_envs
         self._added = 0
         # Scalars get a column of their own, so that they meet Q's (B, 1) without broadcasting.
         widths = (obs_dim, act_dim, 1, obs_dim, 1, 1)
@@ -92,12 +103,14 @@ class Replay:
         _, _, reward, _, terminated, first = self._parts
         self._reward_column, self._terminated_column = reward.start, terminated.start
         self._first_column = first.start
-        self._begins = True  # whether the next transition is an episode's first
+        # Of each environment, whether its next transition is an episode's first.
+        self._begins = np.ones(num_envs, dtype=bool)
         # Of all that were ever added, whether they are still there or not.
         self._lowest, self._highest, self._terminates = math.inf, -math.inf, False
-        # A row before it is checked, and where in it the parts lie.
-        self._incoming = np.zeros(ends[-1])
-        self._incoming_parts = [self._incoming[part] for part in self._parts]
+        # Rows before they are checked, and where in them the parts lie.
+        self._incoming = np.zeros((num_envs, ends[-1]))
+        self._incoming_parts = [self._incoming[:, part] for part in self._parts]
+        self._leading = () if num_envs == 1 else (num_envs,)
 
     def __len__(self) -> int:
         return min(self._added, self.capacity)
@@ -106,12 +119,14 @@ class Replay:
         self,
         obs: np.ndarray,
         action: np.ndarray,
-        reward: float,
+        reward: float | np.ndarray,
         next_obs: np.ndarray,
-        terminated: bool,
-        truncated: bool,
+        terminated: bool | np.ndarray,
+        truncated: bool | np.ndarray,
     ) -> None:
-        """Store one transition, over the oldest one when full.
+        """Store one transition, over the oldest one when full; of several environments one of each.
+
+        Then all shapes have `num_envs` in front.
 
         Parameters
         ----------
@@ -130,22 +145,24 @@ class Replay:
             stored.
         """
         obs_, action_, reward_, next_obs_, terminated_, first_ = self._incoming_parts
-        obs_[:] = _vector("obs", obs, obs_.shape)
-        action_[:] = _vector("action", action, action_.shape)
-        reward_[0] = _number("reward", reward)
-        next_obs_[:] = _vector("next_obs", next_obs, next_obs_.shape)
-        terminated_[0] = _flag("terminated", terminated)
-        ends = _flag("truncated", truncated) or bool(terminated_[0])
-        first_[0] = self._begins
+        leading = self._leading
+        obs_[:] = _array("obs", obs, (*leading, obs_.shape[1]))
+        action_[:] = _array("action", action, (*leading, action_.shape[1]))
+        reward_[:, 0] = _array("reward", reward, leading)
+        next_obs_[:] = _array("next_obs", next_obs, (*leading, next_obs_.shape[1]))
+        terminated_[:, 0] = has_no_future = _flags("terminated", terminated, leading)
+        ends = has_no_future | _flags("truncated", truncated, leading)
+        first_[:, 0] = self._begins
         # Compared this way round, a NaN fails too.
         if not np.abs(self._incoming).max() <= _LARGEST:
             raise self._not_finite()
-        self.add_row(self._incoming)
-        self._begins = ends
+        for row in self._incoming:
+            self.add_row(row)
+        self._begins[:] = ends
 
-    def begin_episode(self) -> None:
-        """The next transition does not follow the last one, however that ended."""
-        self._begins = True
+    def begin_episode(self, env: int = 0) -> None:
+        """The next transition of an environment does not follow its last, however that ended."""
+        self._begins[env] = True
 
     @property
     def width(self) -> int:
@@ -184,10 +201,14 @@ class Replay:
         for obs, action, reward, next_obs, terminated, first in parts:
             yield Transition(obs, action, reward[0], next_obs, bool(terminated[0]), bool(first[0]))
 
+    def observations(self, rows: np.ndarray) -> np.ndarray:
+        """The observations of such rows before their step, (n, obs_dim)."""
+        return rows[:, self._parts[0]]
+
     def restore(self, rows: np.ndarray) -> None:
         """Be as after adding all of `rows`, (n, width), and nothing else; each in its place."""
         self._added = len(rows)
-        self._begins = False
+        self._begins[:] = False
         self._lowest, self._highest, self._terminates = math.inf, -math.inf, False
         if len(rows):
             rewards = rows[:, self._reward_column]
@@ -222,9 +243,11 @@ class Replay:
         count : at least 1.
         gamma : the discount of a step.
         """
-        window = (index[:, None] + np.arange(count)) % self.capacity
+        ahead = np.arange(count) * self.num_envs
+        window = (index[:, None] + ahead) % self.capacity
         follows = self._rows[window, self._first_column] == 0.0
-        follows &= window != self._added % self.capacity  # the oldest, or a row without anything
+        # Beyond the newest are the oldest, or rows without anything.
+        follows &= ((index - self._added) % self.capacity)[:, None] + ahead < self.capacity
         follows[:, 0] = True
         follows = np.logical_and.accumulate(follows, axis=1)
         powers = gamma ** np.arange(count + 1)
@@ -252,10 +275,11 @@ class Replay:
     def _not_finite(self) -> UsageError:
         """Name the first of the incoming numbers that float32 cannot hold."""
         for name, part in zip(Transition.__annotations__, self._incoming_parts, strict=True):
-            for n, number in enumerate(part.tolist()):
+            for (env, n), number in np.ndenumerate(part):
                 if not abs(number) <= _LARGEST:
                     place = name if name == "reward" else f"{name}[{n}]"
-                    return UsageError(f"{place} is {number}, which is not a finite float32")
+                    whose = f" of environment {env}" if self.num_envs > 1 else ""
+                    return UsageError(f"{place}{whose} is {number}, which is not a finite float32")
         raise AssertionError("every number is finite")
 
 
@@ -272,19 +296,16 @@ def _value_bounds(
     return furthest(lowest, lowest < 0.0), furthest(highest, highest > 0.0)
 
 
-def _vector(name: str, value: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+def _array(name: str, value: Any, shape: tuple[int, ...]) -> Any:
     if np.shape(value) != shape:
-        raise UsageError(f"{name} must have shape {shape}, got {np.shape(value)}")
+        expected = f"have shape {shape}" if shape else "be a single number"
+        found = f"{np.shape(value)}" if shape else f"shape {np.shape(value)}"
+        raise UsageError(f"{name} must {expected}, got {found}")
     return value
 
 
-def _number(name: str, value: float) -> float:
-    if type(value) is not float and np.ndim(value) != 0:
-        raise UsageError(f"{name} must be a single number, got shape {np.shape(value)}")
-    return float(value)
-
-
-def _flag(name: str, value: bool) -> bool:
-    if not isinstance(value, (bool, np.bool_)):
+def _flags(name: str, value: Any, shape: tuple[int, ...]) -> Any:
+    flags = np.asarray(value)
+    if flags.dtype != bool:
         raise UsageError(f"{name} must be True or False, got {value!r}")
-    return bool(value)
+    return _array(name, flags, shape)

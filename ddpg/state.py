@@ -29,7 +29,7 @@ def check_state(state: Any, like: Any, name: str = "") -> None:
     Raises
     ------
     UsageError : for missing or unknown entries, another shape or dtype, NaN or infinity, counts
-        that are not whole or below 0, negative means of squares, impossible generators.
+        that are not whole or below 0, negative squares, impossible generators.
     """
     if isinstance(like, Mapping):
         if not isinstance(state, Mapping):
@@ -63,8 +63,12 @@ def _check_array(value: Any, like: np.ndarray, name: str) -> None:
         )
     if not np.isfinite(array).all():
         raise UsageError(f"{name} holds NaN or infinity")
-    # What Adam keeps: how often it stepped, and means of squares.
+    # What Adam keeps: how often it stepped, and means of squares; and what a normalizer does.
     field = name.split(".")
+    if field[-1] == "m2" and (array < 0).any():
+        raise UsageError(f"{name} holds {array.min()}, and a sum of squares is never below 0")
+    if field == ["normalizer", "mean"] and (np.abs(array) > np.finfo(np.float32).max).any():
+        raise UsageError(f"{name} holds {array}, and observations are float32")
     if "exp_avg_sq" in field and (array < 0).any():
         raise UsageError(f"{name} holds {array.min()}, and a mean of squares is never below 0")
     if "step" in field and ((array < 0) | (array % 1 != 0)).any():

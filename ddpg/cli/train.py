@@ -55,7 +55,7 @@ class Train:
     With --resume: where a copy of the run goes on, and the run itself stays as it is."""
     resume: Path | None = None
     """Folder of a run that goes on from its last checkpoint, with its own settings; only
-    --total-timesteps, --threads and --checkpoint-every can be changed."""
+    --total-timesteps, --threads, --vectorization and --checkpoint-every can be changed."""
     config: Path | None = None
     """A config.json, or the folder of a run, to take settings from; flags win over it."""
     preset: str | None = None

@@ -93,6 +93,13 @@ ELSEWHERE = {
     "max_grad_norm": "grad_clip",
     "clip_grad": "grad_clip",
     "gradient_clip": "grad_clip",
+    "n_envs": "num_envs",
+    "vec_env_cls": "vectorization",
+    "vectorization_mode": "vectorization",
+    "normalize": "normalize_observations",
+    "norm_obs": "normalize_observations",
+    "normalize_obs": "normalize_observations",
+    "obs_norm": "normalize_observations",
     "noise_type": "noise",
     "action_noise": "noise noise_std",
     "act_noise": "noise_std",
@@ -105,8 +112,6 @@ ELSEWHERE = {
 
 REMARKS = {
     "polyak": "tau is 1 - polyak",
-    "n_envs": "a run steps one environment",
-    "num_envs": "a run steps one environment",
     "cuda": "everything runs on the CPU",
     "device": "everything runs on the CPU",
     "gpu": "everything runs on the CPU",

@@ -15,6 +15,9 @@ from ddpg.config.elsewhere import hint
 from ddpg.errors import UsageError, shown
 
 NoiseName = Literal["gaussian", "ou"]
+Vectorization = Literal["sync", "async"]
+MOST_ENVS = 1024
+"""Environments side by side: beyond, each update would be made after too many steps."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,9 @@ class DDPGConfig:
     """L2 penalty on the critics' parameters, added to their gradient as in the paper (1e-2)."""
     grad_clip: float = 0.0
     """Largest norm of a network's gradient; 0 does not limit it."""
+    normalize_observations: bool = False
+    """Show the networks observations less their mean and divided by their standard deviation, of
+    those seen in training so far; for observations that are far from 1 or of unlike sizes."""
     compile: bool = True
     """Run the update as one compiled function; off, every operation runs on its own."""
 
@@ -80,9 +86,9 @@ class DDPGConfig:
         at_least_0 = _number("of 0 or more", lambda value: value >= 0.0)
         _check(self, at_least_0, "noise_std", "target_noise", "target_noise_clip")
         _check(self, at_least_0, "critic_weight_decay", "grad_clip")
-        _check(self, ("'gaussian' or 'ou'", lambda v: v in get_args(NoiseName), None), "noise")
+        _check(self, ("'gaussian' or 'ou'", _is_one_of(NoiseName), None), "noise")
         is_flag = "true or false", lambda value: isinstance(value, bool), None
-        _check(self, is_flag, "critic_layer_norm", "compile")
+        _check(self, is_flag, "critic_layer_norm", "normalize_observations", "compile")
 
 
 ALGORITHMS: dict[str, dict[str, Any]] = {
@@ -105,9 +111,13 @@ class TrainConfig:
     """
 
     env_id: str = "Pendulum-v1"
-    """The environment's gymnasium id; flat Box observations and finite Box actions."""
+    """The environment's gymnasium id; its actions are a flat Box with finite bounds."""
     env_kwargs: Mapping[str, Any] = field(default_factory=dict)
     """What else the environment is made with, as NAME=VALUE: g=9.8 max_episode_steps=500."""
+    num_envs: int = 1
+    """Environments side by side that all make a step at a time; each counts as one."""
+    vectorization: Vectorization = "sync"
+    """How they are run: sync is one after the other, async a process for each."""
     total_timesteps: int = 20_000
     """Environment steps of the whole run."""
     seed: int = 0
@@ -127,13 +137,17 @@ class TrainConfig:
         _check(self, is_id, "env_id")
         _check(self, _ARGUMENTS, "env_kwargs")
         _check(self, _integer(at_least=1), "total_timesteps", "eval_episodes", "threads")
+        _check(self, _integer(at_least=1), "num_envs")
+        _check(self, ("'sync' or 'async'", _is_one_of(Vectorization), None), "vectorization")
         _check(self, _integer(at_least=0), "seed", "eval_every", "checkpoint_every")
         _check(self, _BELOW, "total_timesteps", "eval_episodes", "threads", "seed")
         _check(self, _BELOW, "eval_every", "checkpoint_every")
         _check(self, ("a DDPGConfig", lambda v: isinstance(v, DDPGConfig), None), "ddpg")
+        most = min(MOST_ENVS, self.ddpg.buffer_size)
+        _check(self, (f"at most {most:,}", lambda v: v <= most, None), "num_envs")
 
 
-RESUMABLE = ("total_timesteps", "threads", "checkpoint_every")
+RESUMABLE = ("total_timesteps", "threads", "vectorization", "checkpoint_every")
 """Settings that may change when a run goes on: what it did so far does not depend on them."""
 
 
@@ -205,6 +219,10 @@ def _number(allowed: str, accepts: Callable[[float], bool]) -> Rule:
             return False
 
     return f"a number {allowed}", is_one, float
+
+
+def _is_one_of(names: Any) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, str) and value in get_args(names)
 
 
 _BELOW: Rule = "below 2**63", lambda value: value < 2**63, None

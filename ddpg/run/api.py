@@ -46,13 +46,13 @@ def train(
 ) -> Run:
     """Learn in an environment, and give what came out: the agent, tables, the folder.
 
-    Ctrl-C ends the run after the current step; `run.stopped_by` says so, and the agent is as it was
-    then.
+    Ctrl-C ends the run after the current step; `run.stopped_by` says so, the agent is as of then.
 
     Parameters
     ----------
-    env : the id of an environment; a function that makes one, called twice, since evaluations have
-        one of their own; or an environment that `gymnasium.make` made. By default `config`'s.
+    env : the id of an environment; a function that makes one, called again for each that is needed,
+        since evaluations have one of their own; or an environment that `gymnasium.make` made. By
+        default `config`'s.
     run_dir : a folder without a run, in which this one is kept; by default none is.
     config : what is not set otherwise; the preset, or the defaults, where it is left out.
     env_kwargs : what the environment is made with, `{"g": 9.8}`: arguments of `gymnasium.make`, or
@@ -109,8 +109,8 @@ def resume(
     run_dir : its folder.
     env : where it was made in Python: the same function, or a like environment.
     progress : whether a bar is shown, on standard error.
-    **settings : `total_timesteps`, `threads` and `checkpoint_every` can be changed; more steps
-        prolong the run.
+    **settings : `total_timesteps`, `threads`, `vectorization` and `checkpoint_every` can be
+        changed; more steps prolong the run.
 
     Returns
     -------

@@ -28,7 +28,7 @@ from ddpg.run.log import RunLog
 from ddpg.run.machine import within_memory
 from ddpg.run.transitions import Transitions
 from ddpg.run.versions import installed
-from ddpg.spaces import Env, action_bounds, observation_size
+from ddpg.spaces import Env, Observations, action_bounds
 
 
 def new_agent(config: TrainConfig, env: Env, seed: rng.Seed) -> DDPG:
@@ -39,9 +39,9 @@ def new_agent(config: TrainConfig, env: Env, seed: rng.Seed) -> DDPG:
     UsageError : for spaces that are not supported, and settings that need too much memory.
     """
     observations, actions = env.observation_space, env.action_space
-    obs_dim, act_dim = observation_size(observations), len(action_bounds(actions)[0])
+    obs_dim, act_dim = Observations(observations).size, len(action_bounds(actions)[0])
     with within_memory(config, obs_dim, act_dim):
-        return DDPG(observations, actions, config.ddpg, seed)
+        return DDPG(observations, actions, config.ddpg, seed, config.num_envs)
 
 
 def load_agent(
@@ -75,7 +75,7 @@ class Checkpoint:
 
     Attributes
     ----------
-    place : of the environment.
+    place : of the environments.
     log, transitions : at the rows that belong to it.
     model, best : the agent, and the best one so far, if there is one.
     versions : of the packages that wrote it.
@@ -118,7 +118,9 @@ def begin(agent: DDPG, env: Env, run_dir: Path) -> Checkpoint:
     """That of a run which has not begun; whatever lies in its tables is forgotten."""
     transitions = Transitions(run_dir / folder.TRANSITIONS, agent.replay)
     agents = _agents(run_dir, {"model": None, "best": None})
-    return Checkpoint(Place(), RunLog(run_dir), transitions, *agents, installed(env))
+    return Checkpoint(
+        Place.first(agent.num_envs), RunLog(run_dir), transitions, *agents, installed(env)
+    )
 
 
 def load(agent: DDPG, env: Env, config: TrainConfig, run_dir: Path) -> Checkpoint:
@@ -132,14 +134,16 @@ def load(agent: DDPG, env: Env, config: TrainConfig, run_dir: Path) -> Checkpoin
     state = load_state(path, "the run cannot go on without it")
     try:
         _check(state, _FORM, "")
-        _check_action(state["place"]["action"], env)
+        _check_place(state["place"], env, config.num_envs)
     except UsageError as error:
         raise UsageError(f"{path}: {error}") from error
     if wrong := different(config, state["config"]):
         differs = in_one_line(wrong[0], longest=80)
         raise UsageError(f"{path} belongs to another run than {folder.CONFIG}: {differs} differs")
-    place = Place(**state["place"] | {"action": _array(state["place"]["action"])})
-    if state["transitions"]["count"] != place.step or place.length > place.step:
+    unseen = {"action": _array(state["place"]["action"]), "obs": [None] * config.num_envs}
+    place = Place(**state["place"] | unseen)
+    most = place.step // config.num_envs
+    if state["transitions"]["count"] != place.step or max(place.length) > most:
         raise UsageError(f"{path}: its transitions are not those of {place.step:,} steps")
     with ExitStack() as stack:
         log = stack.enter_context(closing(RunLog(run_dir, state["log"])))
@@ -176,12 +180,12 @@ def _give_to(agent: DDPG, state: Any, path: Path) -> None:
 
 COUNT, NUMBER, SETTING, ANYTHING = "a count", "a finite number", "a setting", "anything"
 CHECKSUM = "a checksum or None"
-_PLACE = dict.fromkeys(("step", "episode", "length"), COUNT)
+_PLACE = {"step": COUNT, "episode": [COUNT], "length": [COUNT], "total_reward": [NUMBER]}
 _TABLE = dict.fromkeys(("length", "checksum"), COUNT)
 _TABLES = {folder.METRICS_TABLE: _TABLE, folder.EVALUATIONS_TABLE: _TABLE}
 _FORM: dict[str, Any] = {
     "config": {str: SETTING},  # compared with the run's
-    "place": _PLACE | {"total_reward": NUMBER, "action": ANYTHING},  # the action: as the space says
+    "place": _PLACE | {"action": ANYTHING},  # the action: as the space says
     "log": _TABLES
     | {"counts": dict.fromkeys(METRICS, COUNT), "sums": dict.fromkeys(METRICS, NUMBER)},
     "transitions": {"count": COUNT, "checksums": [COUNT]},
@@ -221,9 +225,17 @@ def _is(value: Any, form: Any) -> bool:
     return form is ANYTHING or type(value) is form
 
 
-def _check_action(action: Any, env: Env) -> None:
+def _check_place(place: Mapping[str, Any], env: Env, num_envs: int) -> None:
+    for name in ("episode", "length", "total_reward"):
+        if len(place[name]) != num_envs:
+            raise UsageError(f"place.{name} must have {num_envs} entries, got {len(place[name])}")
+    if place["step"] % num_envs:
+        raise UsageError(f"place.step must be a multiple of {num_envs}, got {place['step']}")
+    if (action := place["action"]) is None:
+        return
     array = _array(action)
-    if action is not None and (array is None or not env.action_space.contains(array)):
+    rows = [] if array is None else [array] if num_envs == 1 else list(np.atleast_1d(array))
+    if len(rows) != num_envs or not all(map(env.action_space.contains, rows)):
         raise UsageError(f"place.action is none of the environment's: {shown(action)}")
 
 

@@ -1,7 +1,7 @@
-"""A run's two environments: one to learn in, one to evaluate in.
+"""A run's environments: one or several to learn in, one to evaluate in.
 
-    with made(config) as (env, evaluation_env): ...             # by the settings' id
-    with made(config, MyEnv) as (env, evaluation_env): ...      # by a function, called twice
+    with made(config) as (envs, evaluation_env): ...            # by the settings' id
+    with made(config, MyEnv) as (envs, evaluation_env): ...     # by a function, called for each
 
 A run whose environment was made in Python says so in its settings, and who by: its id can't be
 looked up, and another environment must not take its place unnoticed.
@@ -9,11 +9,14 @@ looked up, and another environment must not take its place unnoticed.
 
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from functools import partial
 
 import gymnasium
 
 from ddpg.config import TrainConfig
 from ddpg.errors import UsageError, in_one_line
+from ddpg.learn import Environments, One
+from ddpg.run.vector import Vector
 from ddpg.spaces import Env, make_env
 
 Source = Env | Callable[..., Env]
@@ -30,12 +33,13 @@ def name_of(source: Source) -> str:
 
 
 @contextmanager
-def made(config: TrainConfig, source: Source | None = None) -> Iterator[tuple[Env, Env]]:
-    """Both environments; those that are made here are closed at the end.
+def made(config: TrainConfig, source: Source | None = None) -> Iterator[tuple[Environments, Env]]:
+    """What to learn in, and to evaluate in; what is made here is closed at the end.
 
     Parameters
     ----------
-    config : whose `env_id` and `env_kwargs` make them where there is no `source`.
+    config : whose `env_id` and `env_kwargs` make them where there is no `source`; `num_envs` says
+        how many there are to learn in.
     source : an environment, to learn in, while another one is made for the evaluations by
         gymnasium's record of how it was made; or a function that makes one of `env_kwargs`.
 
@@ -44,11 +48,24 @@ def made(config: TrainConfig, source: Source | None = None) -> Iterator[tuple[En
     UsageError : if they can't be made, or the run's were made in Python and there is no `source`.
     """
     if isinstance(source, Env):
+        if config.num_envs > 1:
+            raise UsageError(
+                f"for {config.num_envs} environments side by side give a function that makes one, "
+                "a lambda for instance: this one is made already"
+            )
         with closing(_again(source)) as evaluation_env:
-            yield source, evaluation_env
+            yield One(source), evaluation_env
         return
-    with one(config, source) as env, one(config, source) as evaluation_env:
-        yield env, evaluation_env
+    if config.num_envs == 1:
+        with one(config, source) as env, one(config, source) as evaluation_env:
+            if env.unwrapped is evaluation_env.unwrapped:
+                raise UsageError("env must make a new environment at each call, and gave one again")
+            yield One(env), evaluation_env
+        return
+    make = partial(_new, config, source)
+    vector = Vector(make, config.num_envs, config.vectorization)
+    with closing(vector) as envs, closing(make()) as evaluation_env:
+        yield envs, evaluation_env
 
 
 @contextmanager

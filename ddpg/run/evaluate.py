@@ -8,13 +8,14 @@ Episodes have fixed start states, and there is no noise.
 
 import warnings
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
 
 import tinygrad_rl as tg
 from ddpg.agent import DDPG
-from ddpg.errors import TrainingError
+from ddpg.errors import TrainingError, UsageError
 from ddpg.run.q_error import QError, compare, q_error
 from ddpg.spaces import Env
 
@@ -28,7 +29,7 @@ LONGEST = 20_000
 _STATES_FOR_UNITS = 100
 """About so many states of each episode show which of the critic's units are dead."""
 
-Act = Callable[[np.ndarray], np.ndarray]
+Act = Callable[[Any], np.ndarray]
 
 
 class Rollout(NamedTuple):
@@ -36,13 +37,13 @@ class Rollout(NamedTuple):
 
     Attributes
     ----------
-    obs : all observations, the last one included: float32, (steps + 1, obs_dim).
+    obs : all observations, the last one included, as `keep` gave them.
     rewards : float64, (steps,).
     terminated : whether the last observation has no future.
     ended : False if the episode was still going on when it was cut off.
     """
 
-    obs: np.ndarray
+    obs: list[Any]
     rewards: np.ndarray
     terminated: bool
     ended: bool
@@ -75,7 +76,7 @@ def evaluate(
 
     Parameters
     ----------
-    act : from an observation to an action, `agent.act` for instance.
+    act : from an observation, as the environment gives it, to an action, `agent.act` for instance.
     env : used by nobody else: an evaluation leaves it in another place.
     first_seed : the seed of the first episode's start state; the following ones count up.
     longest : steps after which an episode that has not ended is cut off, and the evaluation ends.
@@ -85,7 +86,7 @@ def evaluate(
     ------
     TrainingError : if the environment raises, with the episode's seed and the step.
     """
-    played = _rollouts(act, env, episodes, first_seed, longest, tell)
+    played = _rollouts(act, env, episodes, first_seed, longest, tell, lambda obs: obs)
     return np.array([rollout.rewards.sum() for rollout in played])
 
 
@@ -109,12 +110,23 @@ def evaluate_agent(
     TrainingError : as `evaluate`.
     """
     returns, compared, some_obs = [], [], []
-    for rollout in _rollouts(agent.act, env, episodes, first_seed, longest, tell):
+    keep = partial(_row, agent)
+    for rollout in _rollouts(agent.act, env, episodes, first_seed, longest, tell, keep):
         returns.append(rollout.rewards.sum())
-        values = _values(agent, rollout.obs)
+        seen = np.array(rollout.obs, np.float32)
+        values = _values(agent, seen)
         compared.append(compare(values, rollout.rewards, rollout.terminated, agent.config.gamma))
-        some_obs.append(rollout.obs[:: len(rollout.obs) // _STATES_FOR_UNITS + 1])
+        some_obs.append(seen[:: len(seen) // _STATES_FOR_UNITS + 1])
     return Evaluation(np.array(returns), q_error(compared), _dead_units(agent, some_obs))
+
+
+def _row(agent: DDPG, obs: Any) -> np.ndarray:
+    row = agent.flatten(obs)
+    if row.shape != (agent.observations.size,):
+        raise UsageError(
+            f"observation must have shape ({agent.observations.size},), got {row.shape}"
+        )
+    return row
 
 
 def _values(agent: DDPG, obs: np.ndarray) -> np.ndarray:
@@ -138,9 +150,10 @@ def _rollouts(
     first_seed: int,
     longest: int,
     tell: Callable[[str], object],
+    keep: Callable[[Any], Any],
 ) -> Iterator[Rollout]:
     for count, seed in enumerate(range(first_seed, first_seed + episodes), start=1):
-        rollout = _rollout(act, env, seed, longest)
+        rollout = _rollout(act, env, seed, longest, keep)
         yield rollout
         if not rollout.ended:
             tell(_endless(seed, count, longest))
@@ -155,27 +168,26 @@ def _endless(seed: int, count: int, longest: int) -> str:
     )
 
 
-def _rollout(act: Act, env: Env, seed: int, longest: int) -> Rollout:
-    observations: list[np.ndarray] = []
+def _rollout(act: Act, env: Env, seed: int, longest: int, keep: Callable[[Any], Any]) -> Rollout:
+    """An episode; `keep` copies what is to be kept of an observation, and `act` sees the same."""
+    observations: list[Any] = []
     rewards: list[float] = []
     terminated = truncated = False
     try:
-        # Copies: some environments give one array again and again.
-        observations.append(np.array(env.reset(seed=seed)[0]))
+        observations.append(keep(env.reset(seed=seed)[0]))
         while len(rewards) < longest and not (terminated or truncated):
             obs, reward, terminated, truncated, _ = env.step(act(observations[-1]))
             rewards.append(float(reward))
-            observations.append(np.array(obs))
-        seen = np.array(observations, dtype=np.float32)
+            observations.append(keep(obs))
     except Exception as error:
         raise environment_failed(error, len(observations), seed) from error
-    return Rollout(seen, np.array(rewards), bool(terminated), bool(terminated or truncated))
+    return Rollout(observations, np.array(rewards), bool(terminated), bool(terminated or truncated))
 
 
 def environment_failed(error: Exception, step: int, seed: int) -> TrainingError:
     """What is said of an error of the environment, in this step of the episode from this seed."""
     said = " ".join(str(error).split())
-    return TrainingError(
-        f"the environment raised {type(error).__name__} in step {step} of the "
-        f"evaluation's episode from seed {seed}: {said}"
-    )
+    where = f"in step {step} of the evaluation's episode from seed {seed}"
+    if isinstance(error, UsageError):  # it gave what is not of its space
+        return TrainingError(f"the environment's {said}, {where}")
+    return TrainingError(f"the environment raised {type(error).__name__} {where}: {said}")

@@ -33,7 +33,7 @@ class LastFinite:
 
     def keep(self, step: int) -> None:
         """`step` steps are done, and the agent may be copied."""
-        if step % EVERY == 0 and step > self._agent.config.warmup_steps:
+        if step % EVERY < self._agent.num_envs and step > self._agent.config.warmup_steps:
             state = self._agent.state_dict()
             if _all_finite(state):
                 self._step, self._state = step, deepcopy(state)
@@ -45,14 +45,18 @@ class LastFinite:
         ----------
         rows : all transitions of the run, up to the step that went wrong, as in its replay file.
         """
-        agent, config = self._agent, self._agent.config
+        agent = self._agent
         now = agent.state_dict()
         # Exploration has gone on without harm, and the same way wherever the copy is from.
         agent.load_state_dict(self._state | {name: now[name] for name in _EXPLORATION})
         agent.replay.restore(rows[: self._step])
-        for step, row in enumerate(rows[self._step :], start=self._step + 1):
-            agent.replay.add_row(row)
-            for _ in range(config.updates_per_step if step > config.warmup_steps else 0):
+        for step in range(self._step, len(rows), agent.num_envs):
+            new = rows[step : step + agent.num_envs]
+            if agent.normalizer is not None:
+                agent.normalizer.see(agent.replay.observations(new))
+            for row in new:
+                agent.replay.add_row(row)
+            for _ in range(agent.updates_due(step + len(new))):
                 before = deepcopy(agent.state_dict())
                 agent.update()
                 if not is_finite(agent):

@@ -18,7 +18,8 @@ from ddpg.run.tables import Table
 
 EPISODE_COLUMNS = ("step", "episode", "return", "length", "updates", *METRICS)
 """Of `metrics.csv`: the step that ended the episode, its number from 1, its undiscounted return
-and length, the updates made during it, and the mean of what they reported (nan in the warm-up)."""
+and length, the updates made during it, and the mean of what they reported (nan in the warm-up).
+With environments side by side, the updates are those since the row of an earlier step."""
 
 EVALUATION_COLUMNS = (
     *("step", "mean", "std", "min", "max", "episodes"),
@@ -92,20 +93,21 @@ class RunLog:
             for name, value in metrics.items():
                 self._counts[name] += 1
                 self._sums[name] += value
-        if step.episode is not None:
+        for episode in step.episodes:
             row = {
                 "step": step.number,
                 "episode": len(self.episodes) + 1,
-                "return": step.episode.total_reward,
-                "length": step.episode.length,
+                "return": episode.total_reward,
+                "length": episode.length,
                 "updates": max(self._counts.values()),  # the actor may not be in all of them
                 **self._means(),
             }
             self._episode_table.append(row)
             if self.events is not None:
                 self.events.episode(self.episodes[-1])
+            self._show().episode(episode.total_reward)
+        if step.episodes:
             self._forget()
-            self._show().episode(step.episode.total_reward)
         self._show().step(step.number)
 
     def given_up(self) -> None:

@@ -14,7 +14,7 @@ from ddpg import rng
 from ddpg.agent import DDPG
 from ddpg.config import TrainConfig
 from ddpg.errors import DivergedError, TrainingError
-from ddpg.learn import learn, retrace
+from ddpg.learn import Environments, learn
 from ddpg.run import folder, plots
 from ddpg.run.checkpoint import Checkpoint
 from ddpg.run.evaluate import evaluate_agent
@@ -24,6 +24,7 @@ from ddpg.run.log import RunLog
 from ddpg.run.look.films import Films
 from ddpg.run.process import Stop
 from ddpg.run.progress import TrainProgress
+from ddpg.run.retrace import retrace
 from ddpg.run.versions import differences, installed
 from ddpg.spaces import Env
 
@@ -33,7 +34,7 @@ class Parts:
     """What a configuration makes."""
 
     config: TrainConfig
-    env: Env
+    envs: Environments
     evaluation_env: Env
     agent: DDPG
     env_seed: rng.Seed
@@ -101,13 +102,12 @@ class Loop:
         if self._place.step == 0:
             return
         self._tell_versions()
-        if self._place.length > 0:
-            self._retrace()
+        self._retrace()
         if not (self._log.evaluations and self._log.evaluations[-1]["step"] == self._place.step):
             self._do_what_is_due()
 
     def _tell_versions(self) -> None:
-        now = installed(self._parts.env)
+        now = installed(self._parts.evaluation_env)
         if changed := differences(self._point.versions, now):
             self._progress.say(
                 f"going on with other versions ({', '.join(changed)}): the rest of the run may "
@@ -116,35 +116,43 @@ class Loop:
         self._point.versions = now
 
     def _retrace(self) -> None:
-        """Put the environment where it was, or begin a new episode where that can't be done."""
-        parts, place = self._parts, self._place
-        rows = self._point.transitions.rows()[-place.length :]
+        """Put each environment where it was, or begin a new episode where that can't be done."""
+        parts, place, replay = self._parts, self._place, self._parts.agent.replay
+        if not any(place.length):
+            return
         self._progress.note("replaying the episode")
-        transitions = parts.agent.replay.transitions(rows)
-        other = retrace(parts.env, parts.env_seed, place, transitions)
-        if other is not None:
+        rows = self._point.transitions.rows()
+        histories = [
+            [*replay.transitions(rows[i :: replay.num_envs][len(rows) // replay.num_envs - n :])]
+            for i, n in enumerate(place.length)
+        ]
+        dtype = parts.evaluation_env.action_space.dtype
+        assert dtype is not None
+        others = retrace(parts.envs, parts.env_seed, place, histories, dtype)
+        for i, other in others.items():
+            which = f" {i}" if replay.num_envs > 1 else ""
             self._progress.say(
-                f"this environment cannot be replayed ({other}): a new episode begins, and the "
-                "rest of the run is another than without the interruption"
+                f"this environment{which} cannot be replayed ({other}): a new episode begins, and "
+                "the rest of the run is another than without the interruption"
             )
-            place.next_episode()
+            place.next_episode(i)
             self._log.given_up()
 
     def _learn(self) -> None:
         config, agent = self._parts.config, self._parts.agent
         steps = learn(
-            agent, self._parts.env, config.total_timesteps, self._parts.env_seed, self._place
+            agent, self._parts.envs, config.total_timesteps, self._parts.env_seed, self._place
         )
         if self._place.step >= config.ddpg.warmup_steps:
             self._tell_compiling()
         for step in steps if self._stop.signal is None else ():
             self._point.transitions.append()
             self._log.step(step)
-            if step.episode is not None:
+            if step.episodes:
                 bounds = agent.replay.value_bounds(config.ddpg.gamma)
                 self._hints.after_episode(self._log.episodes, bounds)
             self._finite.keep(step.number)
-            if step.number == config.ddpg.warmup_steps:
+            if 0 <= step.number - config.ddpg.warmup_steps < config.num_envs:
                 self._tell_compiling()
             self._do_what_is_due()
             if self._stop.signal is not None:
@@ -155,12 +163,15 @@ class Loop:
             self._progress.note("compiling")
 
     def _do_what_is_due(self) -> None:
-        config, step = self._parts.config, self._place.step
-        evaluation = config.eval_every > 0 and step % config.eval_every == 0
-        if evaluation:
+        config = self._parts.config
+        if self._due(config.eval_every):
             self._evaluate()
-        if (step % config.checkpoint_every == 0) if config.checkpoint_every else evaluation:
+        if self._due(config.checkpoint_every or config.eval_every):
             self._save()
+
+    def _due(self, every: int) -> bool:
+        """Whether the last step reached a multiple, by as many transitions as environments."""
+        return every > 0 and self._place.step % every < self._parts.config.num_envs
 
     def _evaluate(self) -> None:
         parts = self._parts
@@ -200,8 +211,8 @@ class Loop:
     def _finish(self) -> None:
         config = self._parts.config
         self._save()
-        finished = self._place.step == config.total_timesteps
-        if finished and config.eval_every > 0 and config.total_timesteps % config.eval_every:
+        finished = self._place.step >= config.total_timesteps
+        if finished and config.eval_every > 0 and not self._due(config.eval_every):
             # A longer run would not evaluate here: the checkpoint does not know of it.
             self._evaluate()
         self._draw()

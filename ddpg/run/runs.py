@@ -100,7 +100,7 @@ def train(
         folder.create(run_dir, config)
         if said:
             console.print(said, highlight=False, soft_wrap=True, markup=False)
-        with closing(checkpoint.begin(parts.agent, parts.env, run_dir)) as point:
+        with closing(checkpoint.begin(parts.agent, parts.evaluation_env, run_dir)) as point:
             return _go_on(parts, run_dir, point, console, tensorboard, camera)
 
 
@@ -118,8 +118,8 @@ def resume(
     Parameters
     ----------
     run_dir : the run's folder.
-    config : its configuration, with another `total_timesteps`, `threads` or `checkpoint_every`;
-        as it is by default. A larger `total_timesteps` prolongs a run.
+    config : its configuration, with another `total_timesteps`, `threads`, `vectorization` or
+        `checkpoint_every`; as it is by default. A larger `total_timesteps` prolongs a run.
     copy_to : a new folder for the rest of the run; `run_dir` then stays as it is.
     console : where progress is shown; standard error by default.
     source : where the environment comes from, if not from the run's `env_id`.
@@ -170,7 +170,7 @@ def opened(
     if wrong := checkpoint.different(config, config_to_dict(saved)):
         raise UsageError(f"{run_dir} was made with another {wrong[0]}, which can't be changed")
     with _made(config, source) as parts, closing(_load(parts, run_dir)) as point:
-        if point.place.step > config.total_timesteps:
+        if point.place.step >= config.total_timesteps + config.num_envs:
             raise UsageError(
                 f"{run_dir} is at step {point.place.step:,} already, beyond --total-timesteps "
                 f"{config.total_timesteps:,}"
@@ -187,18 +187,19 @@ def _defaults(console: Console | None, run_dir: Path) -> tuple[Console, Path]:
 def _made(config: TrainConfig, source: Source | None) -> Iterator[Parts]:
     """Environments and agent, which say no before anything is written."""
     check_threads(config.threads)
-    with made(config, source) as (env, evaluation_env), limited_threads(config.threads):
+    # In this order: processes of environments are born with the limit.
+    with limited_threads(config.threads), made(config, source) as (envs, evaluation_env):
         agent_seed, env_seed = rng.spawn(config.seed, 2)
-        agent = new_agent(config, env, agent_seed)
-        yield Parts(config, env, evaluation_env, agent, env_seed)
+        agent = new_agent(config, evaluation_env, agent_seed)
+        yield Parts(config, envs, evaluation_env, agent, env_seed)
 
 
 def _load(parts: Parts, run_dir: Path) -> Checkpoint:
     # No agent is written before there is a file of transitions.
     removed = (run_dir / folder.MODEL).exists() and not (run_dir / folder.TRANSITIONS).exists()
     if not removed and not os.path.lexists(run_dir / folder.STATE):
-        return checkpoint.begin(parts.agent, parts.env, run_dir)
-    return checkpoint.load(parts.agent, parts.env, parts.config, run_dir)
+        return checkpoint.begin(parts.agent, parts.evaluation_env, run_dir)
+    return checkpoint.load(parts.agent, parts.evaluation_env, parts.config, run_dir)
 
 
 def _go_on(

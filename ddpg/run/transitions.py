@@ -48,7 +48,8 @@ class Transitions:
         self._path, self._replay = path, replay
         self._checksums = list(checksums or [])
         self.count = self._written = count
-        self._most = min(replay.capacity, BLOCK)
+        # Written before the replay forgets them, which it does when the next ones come.
+        self._most = min(replay.capacity - replay.num_envs + 1, BLOCK)
         self._check()
         self._file = -1  # until there is something to write: to look at a run changes nothing
 
@@ -58,8 +59,8 @@ class Transitions:
             os.close(self._file)
 
     def append(self) -> None:
-        """Take in the transition that was added to the replay last."""
-        self.count += 1
+        """Take in what was added to the replay last: a transition of each environment."""
+        self.count += self._replay.num_envs
         if self.count - self._written >= self._most:
             self._write()
 

@@ -69,7 +69,10 @@ def test_settings_that_are_its_own_may_be_repeated(resume, run_dir):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--gamma", "0.5"), "--gamma is 0.9 there, and only --total-timesteps, --threads and --c"),
+        (
+            ("--gamma", "0.5"),
+            "--gamma is 0.9 there, and only --total-timesteps, --threads, --vector",
+        ),
         (("--hidden", "8"), "--hidden is [8, 8] there"),
         (("--no-compile",), "--compile is True there"),
         (("--config", "x"), "--resume takes the run's own settings: leave out --config"),

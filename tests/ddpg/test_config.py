@@ -50,6 +50,7 @@ NAN, INFINITY = float("nan"), float("inf")
         ("critic_weight_decay", -1e-2),
         ("grad_clip", -1.0),
         ("grad_clip", INFINITY),
+        ("normalize_observations", 1),
     ],
 )
 def test_bad_algorithm_setting_is_refused_by_name_and_value(name, value):

@@ -9,7 +9,8 @@ from gymnasium.spaces import Box
 import tinygrad_rl as tg
 from ddpg import DDPG, DDPGConfig
 from ddpg.errors import TrainingError
-from ddpg.learn import Place, learn, retrace
+from ddpg.learn import One, Place, learn
+from ddpg.run.retrace import retrace
 
 
 class Corridor(gymnasium.Env):
@@ -74,7 +75,7 @@ def test_updates_start_after_the_warmup_and_there_are_as_many_as_asked_for():
 def test_episodes_are_reported_at_their_last_step():
     env = Corridor(length=3, reward=-2.5)
     steps = list(learn(make(env, warmup_steps=10), env, 7, seed=0))
-    ended = {step.number: step.episode for step in steps if step.episode is not None}
+    ended = {step.number: step.episodes[0] for step in steps if step.episodes}
     assert ended == {3: (-7.5, 3), 6: (-7.5, 3)}
 
 
@@ -92,7 +93,7 @@ def test_every_episode_has_a_seed_of_its_own_made_of_the_runs():
 def test_noise_is_reset_at_every_episode_start():
     env, resets = Corridor(length=3), []
     agent = make(env, warmup_steps=10)
-    agent.noise.reset = lambda: resets.append(len(agent.replay))
+    agent.noise.reset = lambda env: resets.append(len(agent.replay))
     list(learn(agent, env, 7, seed=0))
     assert resets == [0, 3, 6]
 
@@ -121,17 +122,18 @@ def test_a_first_observation_that_is_no_number_ends_the_run_by_name():
     ],
 )
 def test_an_environment_that_comes_out_otherwise_is_told(change, said):
-    env, place = Corridor(length=9), Place()
+    env, place = Corridor(length=9), Place.first()
     agent = make(env, warmup_steps=10)
     list(learn(agent, env, 4, 0, place))
     transitions = list(agent.replay.transitions(agent.replay.last_rows(4)))
     same = Corridor(length=9)
-    assert retrace(same, 0, place, transitions) is None
-    assert (same.place, place.obs.tolist()) == (4, [1.0, 4.0])
+    assert retrace(One(same), 0, place, [transitions], np.float32) == {}
+    assert (same.place, place.obs[0].tolist()) == (4, [1.0, 4.0])
     other = Corridor(length=9)
     step = other.step
     other.step = lambda action: change(step(action))
-    assert re.search(said, retrace(other, 0, place, transitions))
+    assert re.search(said, retrace(One(other), 0, place, [transitions], np.float32)[0])
+    assert place.obs == [None]
 
 
 def test_diverged_networks_end_the_run_by_name():

@@ -61,6 +61,31 @@ def test_rewards_are_summed_up_to_the_end_of_the_episode_or_the_newest(n, count,
     assert batch.reward.shape == batch.discount.shape == (len(index), 1)
 
 
+@pytest.mark.parametrize("n", [1, 2, 5])
+@pytest.mark.parametrize(("steps", "capacity"), [(1, 3), (9, 40), (40, 100), (40, 31), (40, 30)])
+def test_environments_side_by_side_follow_their_own_transitions(n, steps, capacity):
+    """As if each had a replay of its own: what follows is three rows later."""
+    stories = [story(steps, seed) for seed in range(3)]
+    side_by_side = Replay(1, 1, capacity, num_envs=3)
+    for events in zip(*stories, strict=True):
+        numbers = np.array([[float(number)] for number, *_ in events])
+        rewards = np.array([reward for _, reward, _ in events])
+        terminated, truncated = np.array([ENDS.get(e[2], (False, False)) for e in events]).T
+        actions = np.array([[0.0], [1.0], [2.0]])
+        side_by_side.add(numbers, actions, rewards, numbers + 0.5, terminated, truncated)
+        for i, event in enumerate(events):
+            if event[2] == "given up":
+                side_by_side.begin_episode(i)
+    index = np.arange(len(side_by_side))
+    batch = side_by_side.gather_steps(side_by_side.follow(index, n, GAMMA))
+    for row in range(len(index)):
+        events = stories[int(batch.action.numpy()[row, 0])]
+        total, last, count = oracle(events, int(batch.obs.numpy()[row, 0]), n)
+        assert batch.reward.numpy()[row] == pytest.approx(total, rel=1e-5, abs=1e-6)
+        assert batch.next_obs.numpy()[row] == last + 0.5
+        assert batch.discount.numpy()[row] == pytest.approx(GAMMA**count, rel=1e-6)
+
+
 def test_one_step_is_the_transition_itself():
     replay = filled(story(30), 20)
     index = np.arange(20)

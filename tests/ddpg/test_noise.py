@@ -11,7 +11,7 @@ def make(kind, seed=3):
 
 
 def draw(noise, count):
-    return np.array([noise() for _ in range(count)])
+    return np.concatenate([noise() for _ in range(count)])
 
 
 def test_gaussian_has_its_scale_per_dimension_and_no_memory():
@@ -91,3 +91,22 @@ def test_ou_is_as_it_was_after_a_state_that_does_not_fit(change):
     with pytest.raises(ValueError):
         noise.load_state_dict({**make(OUNoise, seed=4).state_dict(), **change})
     np.testing.assert_array_equal(draw(noise, 3), draw(other, 3))
+
+
+@pytest.mark.parametrize("kind", [GaussianNoise, OUNoise])
+def test_environments_side_by_side_have_noise_of_their_own(kind):
+    noise = kind(SCALE, np.random.SeedSequence(3), num_envs=3)
+    drawn = np.array([noise() for _ in range(20_000)])
+    assert drawn.shape == (20_000, 3, 2)
+    between = np.corrcoef(drawn.reshape(20_000, 6).T) - np.eye(6)
+    assert np.abs(between).max() < 0.12  # drifting noise settles slowly
+
+
+def test_a_reset_forgets_the_drift_of_one_environment_only():
+    noise, undisturbed = (OUNoise(SCALE, np.random.SeedSequence(3), num_envs=3) for _ in range(2))
+    for _ in range(5):
+        noise(), undisturbed()
+    noise.reset(1)
+    one, other = noise(), undisturbed()
+    np.testing.assert_array_equal(one[[0, 2]], other[[0, 2]])
+    assert (np.abs(one[1] - other[1]) > 1e-6).all()

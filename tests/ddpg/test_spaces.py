@@ -3,32 +3,16 @@ import sys
 import gymnasium
 import numpy as np
 import pytest
-from gymnasium.spaces import Box, Dict, Discrete, MultiBinary
+from gymnasium.spaces import Box, Discrete, MultiBinary
 
 from ddpg.errors import UsageError
-from ddpg.spaces import action_bounds, make_env, observation_size
+from ddpg.spaces import action_bounds, make_env
 
 
 def test_flat_boxes_are_taken_with_their_bounds_per_dimension():
     low, high = action_bounds(Box(np.array([-1.0, 0.0]), np.array([3.0, 0.5]), dtype=np.float64))
     assert low.tolist() == [-1.0, 0.0]
     assert high.tolist() == [3.0, 0.5]
-    assert observation_size(Box(-np.inf, np.inf, (17,))) == 17
-
-
-@pytest.mark.parametrize(
-    ("space", "found"),
-    [
-        (Discrete(3), r"Discrete\(3\)"),
-        (Dict({"a": Box(0, 1, (2,))}), "Dict"),
-        (Box(0, 255, (8, 8, 3), np.uint8), r"shape \(8, 8, 3\); gymnasium.wrappers.Flatten"),
-        (Box(0, 1, ()), r"shape \(\)"),
-        (Box(0, 1, (0,)), r"shape \(0,\)"),
-    ],
-)
-def test_unsupported_observations_are_named_beside_what_is_supported(space, found):
-    with pytest.raises(ValueError, match=f"observations must come from a flat Box.*{found}"):
-        observation_size(space)
 
 
 @pytest.mark.parametrize(

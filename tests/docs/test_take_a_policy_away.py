@@ -4,6 +4,7 @@ import shlex
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -48,6 +49,19 @@ def test_numpy_takes_ten_lines():
     (code,) = [block for block in blocks("python") if "def act" in block]
     assert sum(bool(line) for line in code.splitlines()) <= 10
     assert [line for line in code.splitlines() if "import" in line] == ["import numpy as np"]
+
+
+def test_the_ten_lines_normalize_where_the_agent_does(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    call("ddpg train --total-timesteps 1050 --run-dir runs/n --normalize-observations --no-compile")
+    call("ddpg export runs/n --to npz")
+    (code,) = [block for block in blocks("python") if "def act" in block]
+    names: dict[str, Any] = {}
+    exec(code.replace("runs/p1", "runs/n"), names)
+    agent, _ = load_agent(folder / "runs/n")
+    assert "mean" in names["p"]
+    for obs in np.random.default_rng(0).uniform(-8, 8, (100, 3)):
+        np.testing.assert_allclose(names["act"](obs), agent.act(obs), rtol=0, atol=1e-5)
 
 
 @pytest.mark.skipif(shutil.which("cc") is None, reason="there is no C compiler")

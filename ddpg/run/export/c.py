@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ddpg.run.export.policy import Policy
+from ddpg.run.export.policy import LIMIT, Policy
 
 PER_LINE = 6
 """Numbers in a line of at most 100 characters."""
@@ -39,6 +39,15 @@ static void relu(float *x, int size)
             x[i] = 0.0f;
 }
 """
+
+_NORMALIZE = f"""\
+    for (int i = 0; i < POLICY_OBSERVATION_SIZE; i++) {{
+        normalized[i] = (observation[i] - mean[i]) * inverse_std[i];
+        if (normalized[i] < -{LIMIT}f)
+            normalized[i] = -{LIMIT}f;
+        if (normalized[i] > {LIMIT}f)
+            normalized[i] = {LIMIT}f;
+    }}"""
 
 _ENDING = """\
 
@@ -80,14 +89,15 @@ def _comment(policy: Policy) -> str:
     env_id = re.sub(r"[^\w.:/+-]", "_", policy.env_id, flags=re.ASCII)
     constants = 4 * sum(array.size for array in policy.arrays().values())
     stack = 4 * sum(len(bias) for bias in policy.biases[:-1])
+    if policy.mean is not None:
+        stack += 4 * policy.obs_dim
     bounds = zip(policy.low, policy.high, strict=True)
     lines = [
         f"The deterministic policy of a DDPG run in {env_id}:",
         "",
         "    action = center + half * tanh(network(observation)), clipped to low and high",
         "",
-        f"observation: POLICY_OBSERVATION_SIZE ({policy.obs_dim}) floats, as the environment gives "
-        "them, in its units.",
+        *_observation(policy),
         f"action: POLICY_ACTION_SIZE ({policy.act_dim}) floats, in the environment's units, each "
         "inside its bounds:",
         "",
@@ -106,6 +116,23 @@ def _comment(policy: Policy) -> str:
     return "\n".join(["/*", *(f" * {line}".rstrip() for line in lines), " */", ""])
 
 
+def _observation(policy: Policy) -> Iterator[str]:
+    if policy.mean is not None:
+        yield "where the network sees the observation normalised:"
+        yield ""
+        yield f"    clip((observation - mean) * inverse_std, -{LIMIT:g}, {LIMIT:g})"
+        yield ""
+    size = f"POLICY_OBSERVATION_SIZE ({policy.obs_dim}) floats"
+    if not policy.layout:
+        yield f"observation: {size}, as the environment gives them, in its units."
+        return
+    yield f"observation: {size}, in the environment's units:"
+    yield ""
+    for line in policy.layout_lines():  # names are anybody's text, too
+        yield "    " + re.sub(r"[^\w.() \[\]-]", "_", line, flags=re.ASCII)
+    yield ""
+
+
 def _constants(name: str, array: np.ndarray) -> Iterator[str]:
     """A table; each row of a matrix begins a line."""
     size = " * ".join(map(str, array.shape))
@@ -122,10 +149,15 @@ def _layers(policy: Policy) -> Iterator[str]:
     *hidden, last = [len(bias) for bias in policy.biases]
     yield _PROTOTYPE
     yield "{"
+    value, inputs = "observation", policy.obs_dim
+    if policy.mean is not None:
+        value = "normalized"
+        yield f"    float normalized[{inputs}];"
     for k, size in enumerate(hidden):
         yield f"    float hidden_{k}[{size}];"
     yield ""
-    value, inputs = "observation", policy.obs_dim
+    if policy.mean is not None:
+        yield _NORMALIZE
     for k, size in enumerate(hidden):
         yield f"    linear(weight_{k}, bias_{k}, {inputs}, {size}, {value}, hidden_{k});"
         yield f"    relu(hidden_{k}, {size});"

@@ -5,8 +5,10 @@ Needs the package `onnx`, an extra of this one; whoever runs the model needs a r
 
 from pathlib import Path
 
+import numpy as np
+
 from ddpg.errors import UsageError
-from ddpg.run.export.policy import Policy
+from ddpg.run.export.policy import LIMIT, Policy
 
 OPSET, IR_VERSION = 13, 7
 """Of the year 2020: whatever runs ONNX today takes them, and no op here has changed since."""
@@ -26,7 +28,16 @@ def encode(policy: Policy) -> bytes:
             f"--to onnx needs the package onnx ({error}): pip install 'tinygrad-rl[onnx]'"
         ) from error
 
-    value, last, nodes = "observation", len(policy.weights) - 1, []
+    arrays, value, last, nodes = policy.arrays(), "observation", len(policy.weights) - 1, []
+    if "mean" in arrays:
+        arrays |= {"lowest": np.array(-LIMIT, np.float32), "highest": np.array(LIMIT, np.float32)}
+        nodes += [
+            helper.make_node("Sub", [value, "mean"], ["deviation"]),
+            helper.make_node("Mul", ["deviation", "inverse_std"], ["in_stds"]),
+            helper.make_node("Max", ["in_stds", "lowest"], ["at_least_lowest"]),
+            helper.make_node("Min", ["at_least_lowest", "highest"], ["normalized"]),
+        ]
+        value = "normalized"
     for k in range(len(policy.weights)):
         inputs = [value, f"weight_{k}", f"bias_{k}"]
         nodes.append(helper.make_node("Gemm", inputs, [f"linear_{k}"], transB=1))
@@ -43,13 +54,16 @@ def encode(policy: Policy) -> bytes:
         helper.make_node("Min", ["at_least_low", "high"], ["action"]),
     ]
     sizes = {"observation": policy.obs_dim, "action": policy.act_dim}
+    layout = {"observation": "\n".join(policy.layout_lines())}
     ends = [
-        helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", size])
+        helper.make_tensor_value_info(
+            name, TensorProto.FLOAT, ["batch", size], layout.get(name, "")
+        )
         for name, size in sizes.items()
     ]
-    arrays = [numpy_helper.from_array(array, name) for name, array in policy.arrays().items()]
+    constants = [numpy_helper.from_array(array, name) for name, array in arrays.items()]
     about = f"The deterministic policy of a DDPG run in {policy.env_id}, in its units."
-    graph = helper.make_graph(nodes, "policy", ends[:1], ends[1:], arrays, doc_string=about)
+    graph = helper.make_graph(nodes, "policy", ends[:1], ends[1:], constants, doc_string=about)
     opset = helper.make_opsetid("", OPSET)
     model = helper.make_model(
         graph, opset_imports=[opset], ir_version=IR_VERSION, producer_name="ddpg"

@@ -67,14 +67,14 @@ def play(
     for seed in range(first_seed, first_seed + episodes):
         steps, total, ended = 0, 0.0, False
         try:
-            obs = np.array(env.reset(seed=seed)[0])
+            obs, _ = env.reset(seed=seed)
         except Exception as error:
             raise environment_failed(error, 0, seed) from error
         yield Moment(seed, steps, total, ended)
         while not ended:
             try:
-                seen, reward, terminated, truncated, _ = env.step(act(obs))
-                obs, total = np.array(seen), total + float(reward)
+                obs, reward, terminated, truncated, _ = env.step(act(obs))
+                total += float(reward)
             except Exception as error:
                 raise environment_failed(error, steps + 1, seed) from error
             steps += 1

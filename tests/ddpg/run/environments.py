@@ -10,7 +10,7 @@ from typing import Any
 
 import gymnasium
 import numpy as np
-from gymnasium.spaces import Box
+from gymnasium.spaces import Box, Dict, Discrete
 
 happens: dict[int, Callable[[], float | None]] = {}
 """Called in the step of this number; what it returns is the reward."""
@@ -87,5 +87,18 @@ class Unrepeatable(Small):
         return super().step(action)
 
 
-for kind in (Small, Double, OneBuffer, Overwriting, Unrepeatable):
+class Parts(Small):
+    """Observes a dict, in which what stands in `lost` is missing."""
+
+    observation_space = Dict(
+        {"x": Box(-np.inf, np.inf, (2,), np.float64), "right": Discrete(2, start=1)}
+    )
+    lost: tuple[str, ...] = ()
+
+    def seen(self):
+        obs = {"x": self.x.astype(np.float64), "right": 1 + int(self.x[0] > 0)}
+        return {name: value for name, value in obs.items() if name not in Parts.lost}
+
+
+for kind in (Small, Double, OneBuffer, Overwriting, Unrepeatable, Parts):
     gymnasium.register(f"{kind.__name__}-v0", kind, max_episode_steps=25, disable_env_checker=True)

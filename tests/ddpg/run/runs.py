@@ -123,7 +123,7 @@ def flat(state: Any, name: str = "") -> dict[str, Any]:
 def place_of(run_dir: Path) -> dict[str, Any]:
     """Where a run would go on."""
     state = run_dir / folder.STATE
-    return tg.load(state)["place"] if state.exists() else {"step": 0, "length": 0}
+    return tg.load(state)["place"] if state.exists() else {"step": 0, "length": [0]}
 
 
 @contextmanager

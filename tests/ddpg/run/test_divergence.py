@@ -54,6 +54,7 @@ CASES = {
     "an actor that learns too fast": ({"actor_lr": 1e38}, {}),
     "evaluated before it is noticed": ({"actor_lr": 1e38, "eval_every": 47}, {}),
     "saved before it is noticed": ({"actor_lr": 1e38, "checkpoint_every": 47}, {}),
+    "normalized observations": ({"critic_lr": 1e20, "normalize_observations": True}, {}),
     "many updates a step": ({"critic_lr": 1e20, "updates_per_step": 5}, {}),
 }
 

@@ -8,7 +8,7 @@ import subprocess
 
 import numpy as np
 import pytest
-from gymnasium.spaces import Box
+from gymnasium.spaces import Box, Dict, Discrete
 
 import tinygrad_rl as tg
 from ddpg import DDPG, DDPGConfig
@@ -20,11 +20,17 @@ CC = shutil.which("cc")
 STRICT = ("-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-O2")
 
 
-def make_agent(low=LOW, high=HIGH, hidden=(16, 8), stretched=2000.0):
-    """An agent whose last layer is stretched, so that its actions fill their range."""
+def make_agent(low=LOW, high=HIGH, hidden=(16, 8), stretched=2000.0, seen=None):
+    """An agent whose last layer is stretched, so that its actions fill their range.
+
+    It normalises observations by those it has `seen`, if there are any.
+    """
     observations = Box(-np.inf, np.inf, (5,), np.float32)
-    actions = Box(low, high, dtype=low.dtype)
-    agent = DDPG(observations, actions, DDPGConfig(hidden=hidden, compile=False), seed=3)
+    actions, normalizes = Box(low, high, dtype=low.dtype), seen is not None
+    config = DDPGConfig(hidden=hidden, compile=False, normalize_observations=normalizes)
+    agent = DDPG(observations, actions, config, seed=3)
+    if seen is not None:
+        agent.normalizer.see(seen)
     last = agent.actor.mlp[-1].weight
     with tg.no_grad():
         last.assign_(stretched * last.numpy())
@@ -37,12 +43,15 @@ def agent():
 
 
 def layers_of(arrays):
-    return [(arrays[f"weight_{k}"], arrays[f"bias_{k}"]) for k in range(len(arrays) // 2 - 2)]
+    count = sum(name.startswith("weight") for name in arrays)
+    return [(arrays[f"weight_{k}"], arrays[f"bias_{k}"]) for k in range(count)]
 
 
 def by_numpy(arrays, obs, dtype=np.float32):
     """What the description says, in any precision."""
     y = obs.astype(dtype)
+    if "mean" in arrays:
+        y = np.clip((y - arrays["mean"]) * arrays["inverse_std"], -10, 10)
     *hidden, (weight, bias) = layers_of(arrays)
     for w, b in hidden:
         y = np.maximum(y @ w.T.astype(dtype) + b, 0)
@@ -134,6 +143,90 @@ def test_sums_in_c_are_nearer_to_the_exact_ones_than_the_agent(tmp_path):
     exact = by_numpy(policy.arrays(), obs, np.float64)
     own = off(np.stack([agent.act(row) for row in obs]), exact)
     assert off(run_c(policy, tmp_path, obs), exact) < own / 2
+
+
+UNLIKE = np.array([1e3, 0.0, -3e4, 5.0, 1.0]), np.array([1e-2, 1.0, 1e4, 1e-3, 0.0])
+"""Means and standard deviations: far from 0 for their size, near it, large, small, and none."""
+
+
+def unlike(count, seed=0):
+    mean, std = UNLIKE
+    rows = mean + std * np.random.default_rng(seed).normal(size=(count, 5))
+    return rows.astype(np.float32)
+
+
+@pytest.mark.parametrize("obs", [unlike(1000, seed=1), observations(1e6), extremes()])
+def test_observations_are_normalized_as_the_agent_does_it(taken_away, obs):
+    agent = make_agent(seen=unlike(500))
+    expected = np.stack([agent.act(row) for row in obs])
+    assert ((expected - LOW) / (HIGH - LOW)).min() < 0.1
+    assert ((expected - LOW) / (HIGH - LOW)).max() > 0.9
+    assert off(taken_away(describe(agent, "Any-v0"), obs), expected) < 1e-5
+
+
+def test_a_mean_that_is_off_by_little_would_be_seen():
+    agent, obs = make_agent(seen=unlike(500)), unlike(100, seed=1)
+    other = make_agent(seen=unlike(500) + np.float32([1e-2, 0, 0, 0, 0]))  # 1 in 100,000
+    assert off(*(np.stack([a.act(row) for row in obs]) for a in (agent, other))) > 1e-2
+
+
+def test_a_nan_stays_one_through_the_normalization(taken_away):
+    agent, obs = make_agent(seen=unlike(500)), unlike(3)
+    obs[1, 2] = np.nan
+    assert np.isnan(agent.act(obs[1])).all()
+    actions = taken_away(describe(agent, "Any-v0"), obs)
+    assert np.isnan(actions).all(axis=1).tolist() == [False, True, False]
+
+
+PARTS = Dict(
+    {
+        "wind": Dict({"gust": Box(0, 9, (1,), np.float64), "*/ int x;": Discrete(3)}),
+        "position": Box(-1, 1, (3,)),
+    }
+)
+LINES = [
+    "observation[0..2]  position",
+    "observation[3..5]  wind.*/ int x;  (a 1 at what was observed)",
+    "observation[6]  wind.gust",
+]
+
+
+def agent_of(space):
+    config = DDPGConfig(hidden=(8,), compile=False)
+    return DDPG(space, Box(LOW, HIGH, dtype=LOW.dtype), config, seed=3)
+
+
+def test_where_observations_have_parts_each_file_says_which_elements_are_whose(tmp_path):
+    agent = agent_of(PARTS)
+    policy, obs = describe(agent, "Any-v0"), np.array([agent.flatten(PARTS.sample())])
+    assert policy.layout_lines() == LINES
+    for name, run in RUNNERS.items():
+        assert off(run(policy, tmp_path, obs.astype(np.float32)), agent.act(obs)) < 1e-5, name
+    comment, _, _ = (tmp_path / "policy.c").read_text().partition("*/")
+    assert [line.strip(" *") for line in comment.splitlines() if "observation[" in line] == [
+        line.replace("*", "_").replace("/", "_").replace(";", "_") for line in LINES
+    ]
+    with np.load(tmp_path / "policy.npz", allow_pickle=False) as arrays:
+        names = arrays["observation"].tolist()
+    assert names == ["position"] * 3 + ["wind.*/ int x;"] * 3 + ["wind.gust"]
+    onnx = pytest.importorskip("onnx")
+    (value,) = onnx.load(tmp_path / "policy.onnx").graph.input
+    assert value.doc_string.splitlines() == LINES
+
+
+def test_one_part_without_a_name():
+    assert describe(agent_of(Discrete(3)), "Any-v0").layout_lines() == [
+        "observation[0..2]  (a 1 at what was observed)"
+    ]
+    assert describe(agent_of(Box(0, 1, (2,))), "Any-v0").layout_lines() == []
+
+
+def test_c_says_that_it_normalizes():
+    comment, _, _ = (
+        FORMATS["c"].encode(describe(make_agent(seen=unlike(9)), "A")).decode().partition("*/")
+    )
+    assert "clip((observation - mean) * inverse_std, -10, 10)" in comment
+    assert "1,124 bytes of constants, takes 116 bytes of the stack" in comment  # 40 and 20 more
 
 
 def test_a_nan_stays_one(agent, taken_away):

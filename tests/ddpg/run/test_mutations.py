@@ -100,7 +100,7 @@ def run(tmp_path_factory):
     with without_drawing():
         killed(run_dir, config(warmup_steps=70), at=97)
     assert place_of(run_dir)["step"] == 80
-    assert place_of(run_dir)["length"] > 0
+    assert place_of(run_dir)["length"][0] > 0
     return run_dir
 
 
@@ -171,7 +171,7 @@ def test_config(run, count):
 @pytest.mark.parametrize("name", [folder.MODEL, folder.BEST])
 def test_models(run, parts, name, count, monkeypatch):
     # One agent for all: a refused file leaves it as it was.
-    monkeypatch.setattr("ddpg.run.environments.make_env", lambda *_: parts.env)
+    monkeypatch.setattr("ddpg.run.environments.make_env", lambda *_: parts.evaluation_env)
     monkeypatch.setattr(checkpoint, "new_agent", lambda *settings: parts.agent)
 
     def load():
@@ -194,7 +194,7 @@ def test_checkpoints(run, parts, name, count):
     points = []
 
     def load():
-        points[:] = [checkpoint.load(parts.agent, parts.env, parts.config, run)]
+        points[:] = [checkpoint.load(parts.agent, parts.evaluation_env, parts.config, run)]
         points[0].close()
 
     def state():
@@ -262,12 +262,16 @@ HOSTILE = {
     "a step that is true": ("place.step", True),
     "a step of another type": ("place.step", 80.0),
     "another step": ("place.step", 79),
-    "a far episode": ("place.episode", 10**30),
-    "an episode longer than the run": ("place.length", 81),
-    "a return that is not finite": ("place.total_reward", float("nan")),
-    "a return of another type": ("place.total_reward", 3),
+    "a far episode": ("place.episode", [10**30]),
+    "an episode that is a number": ("place.episode", 1),
+    "episodes of two environments": ("place.episode", [1, 1]),
+    "no episode": ("place.length", []),
+    "an episode longer than the run": ("place.length", [81]),
+    "a return that is not finite": ("place.total_reward", [float("nan")]),
+    "a return of another type": ("place.total_reward", [3]),
     "an action of another shape": ("place.action", np.zeros(2, np.float32)),
     "an action of many rows": ("place.action", np.zeros((9, 9), np.float32)),
+    "an action as a row": ("place.action", np.zeros((1, 1), np.float32)),
     "an action of another type": ("place.action", np.zeros(1, np.int64)),
     "an action out of bounds": ("place.action", np.full(1, 1.5, np.float32)),
     "an action that is not finite": ("place.action", np.full(1, np.nan, np.float32)),
@@ -313,7 +317,7 @@ HOSTILE_AGENTS = {
     "a negative count": ("steps_explored", -3),
     "a generator of zeros": ("sampling_rng", [0] * 6),
     "a generator in words": ("sampling_rng", ["1"] * 6),
-    "noise that is not finite": ("noise.x", np.full(1, np.nan)),
+    "noise that is not finite": ("noise.x", np.full((1, 1), np.nan)),
 }
 
 

@@ -1,6 +1,10 @@
 """Which environments DDPG can learn: what their spaces must be, said where they are not.
 
-This file alone knows the environments' library; the others take its types from here.
+    env = make_env("Pendulum-v1")
+    row = Observations(env.observation_space).flat(obs)      # what reset or step gave, as numbers
+    low, high = action_bounds(env.action_space)
+
+This room alone knows the environments' library; the others take its types from here.
 """
 
 import difflib
@@ -15,6 +19,9 @@ from gymnasium import Env
 from gymnasium.spaces import Box, Space
 
 from ddpg.errors import UsageError, in_one_line, shown
+from ddpg.spaces.observations import Entry, Observations
+
+__all__ = ["Entry", "Env", "Observations", "Space", "action_bounds", "make_env"]
 
 _EXTRAS = {"mujoco": "mujoco", "Box2D": "box2d"}
 """Module that environments need, and the extra of this project that brings it."""
@@ -52,23 +59,6 @@ def make_env(env_id: str, env_kwargs: Mapping[str, Any] | None = None) -> Env:
     for w in said:
         warnings.warn_explicit(w.message, w.category, w.filename, w.lineno)
     return env
-
-
-def observation_size(space: Space) -> int:
-    """Length of an observation, after checking that the space is a flat Box.
-
-    Raises
-    ------
-    UsageError : for any other space.
-    """
-    if not isinstance(space, Box):
-        raise UsageError(f"observations must come from a flat Box, found {_in_short(space)}")
-    if len(space.shape) != 1 or space.shape[0] == 0:
-        raise UsageError(
-            f"observations must come from a flat Box, of shape (n,), found shape {space.shape}; "
-            "gymnasium.wrappers.FlattenObservation makes one"
-        )
-    return space.shape[0]
 
 
 def action_bounds(space: Space) -> tuple[np.ndarray, np.ndarray]:
