@@ -226,20 +226,19 @@ class DDPG:
         shape = self._obs_shape if self.num_envs == 1 else (self.num_envs, *self._obs_shape)
         if rows.shape != shape:
             raise UsageError(f"obs must have shape {shape}, got {rows.shape}")
-        rows = rows.reshape(-1, *self._obs_shape)
+        if rows.ndim == 1:
+            rows = rows[None]
         if self.normalizer is not None:
             if not np.isfinite(rows).all():  # a mean would never forget it
                 raise UsageError(f"obs must be finite, got {rows}")
             self.normalizer.see(rows)
         at_random = min(max(0, self.config.warmup_steps - self._steps_explored), self.num_envs)
         self._steps_explored += self.num_envs
-        action = np.empty((self.num_envs, len(self._low)))
-        if at_random < self.num_envs:
-            mu = self._run_policy(tg.from_numpy(rows)).numpy()
-            action[:] = mu + self.noise()
-        if at_random > 0:  # the first of them: steps are counted one by one
-            shape = at_random, len(self._low)
-            action[:at_random] = self._warmup_rng.uniform(self._low, self._high, shape)
+        if at_random > 0:
+            action = self._warmup_rng.uniform(self._low, self._high, (at_random, len(self._low)))
+        if at_random < self.num_envs:  # the last of them: steps are counted one by one
+            noisy = self._run_policy(tg.from_numpy(rows)).numpy() + self.noise()
+            action = np.concatenate([action, noisy[at_random:]]) if at_random > 0 else noisy
         return self._inside_bounds(action if self.num_envs > 1 else action[0])
 
     def updates_due(self, step: int) -> int:

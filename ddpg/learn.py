@@ -50,16 +50,19 @@ class Step(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What environments side by side answered to their actions, an entry of each list for each."""
+    """What an environment answered to its action; of several, arrays with an entry of each."""
 
-    reward: list[float]
-    next_obs: list[np.ndarray]
-    terminated: list[bool]
-    truncated: list[bool]
+    reward: Any
+    next_obs: np.ndarray
+    terminated: Any
+    truncated: Any
 
 
 class Environments(Protocol):
     """Environments side by side, numbered from 0, which begin an episode only when they are told.
+
+    Whatever they are given and give has an axis of length `num_envs` in front, if that is not 1,
+    and is a copy. `where` is what an error begins with.
 
     Attributes
     ----------
@@ -68,13 +71,16 @@ class Environments(Protocol):
 
     num_envs: int
 
-    def reset(self, seeds: Mapping[int, int], where: str) -> list[np.ndarray]:
-        """Begin an episode in each of these, from its seed; first observations, in this order."""
+    def reset(self, seeds: Mapping[int, int], where: str) -> np.ndarray:
+        """Begin an episode in each of these, from its seed; what all of them now observe.
+
+        Raises
+        ------
+        TrainingError : if one of them fails.
+        """
 
     def step(self, action: np.ndarray, where: str) -> Outcome:
-        """Act in all of them: (num_envs, act_dim), or (act_dim,) where there is only one.
-
-        What they give, and what they are given, is copied. `where` is what an error begins with.
+        """Act in all of them.
 
         Raises
         ------
@@ -90,20 +96,19 @@ class One:
     def __init__(self, env: Env) -> None:
         self._env, self._flatten = env, Observations(env.observation_space).flat
 
-    def reset(self, seeds: Mapping[int, int], where: str) -> list[np.ndarray]:
+    def reset(self, seeds: Mapping[int, int], where: str) -> np.ndarray:
         """As in `Environments`."""
         try:
-            return [begin(self._env, self._flatten, seed) for seed in seeds.values()]
+            return begin(self._env, self._flatten, seeds[0])
         except TrainingError as error:
             raise TrainingError(f"{where}: the environment's {error}") from error
 
     def step(self, action: np.ndarray, where: str) -> Outcome:
         """As in `Environments`."""
         try:
-            reward, next_obs, terminated, truncated = carry_out(self._env, self._flatten, action)
+            return carry_out(self._env, self._flatten, action)
         except TrainingError as error:
             raise TrainingError(f"{where}: the environment's {error}") from error
-        return Outcome([reward], [next_obs], [terminated], [truncated])
 
 
 @dataclass
@@ -116,7 +121,7 @@ class Place:
     episode : of each environment, the number of its present episode, from 0.
     length, total_reward : of each, what there is of that episode; undiscounted.
     action : chosen for the next step and not carried out, because an environment failed; or None.
-    obs : of each, the last observation; None before the episode's first.
+    obs : what is observed now, of no account where an episode has no step yet.
     """
 
     step: int
@@ -124,23 +129,24 @@ class Place:
     length: list[int]
     total_reward: list[float]
     action: np.ndarray | None
-    obs: list[np.ndarray | None]
+    obs: np.ndarray | None
 
     @classmethod
     def first(cls, num_envs: int = 1) -> "Place":
         """Where so many environments begin."""
         zeros = [0] * num_envs
-        return cls(0, zeros, zeros.copy(), [0.0] * num_envs, None, [None] * num_envs)
+        return cls(0, zeros, zeros.copy(), [0.0] * num_envs, None, None)
 
     def advance(self, outcome: Outcome) -> list[Episode]:
         """All environments made a step; which episodes ended with it."""
-        self.action, self.obs = None, [*outcome.next_obs]
-        self.step += len(self.obs)
-        ended = []
-        for i, reward in enumerate(outcome.reward):
+        self.action, self.obs = None, outcome.next_obs
+        num_envs, ended = len(self.length), []
+        self.step += num_envs
+        over = each(outcome.terminated | outcome.truncated, num_envs)
+        for i, reward in enumerate(each(outcome.reward, num_envs)):
             self.length[i] += 1
-            self.total_reward[i] += reward
-            if outcome.terminated[i] or outcome.truncated[i]:
+            self.total_reward[i] += float(reward)
+            if over[i]:
                 ended.append(Episode(self.total_reward[i], self.length[i]))
                 self.next_episode(i)
         return ended
@@ -149,7 +155,6 @@ class Place:
         """The present episode of environment `i` is over, or given up."""
         self.episode[i] += 1
         self.length[i], self.total_reward[i] = 0, 0.0
-        self.obs[i] = None
 
 
 def learn(
@@ -187,17 +192,15 @@ def learn(
     place = Place.first(envs.num_envs) if place is None else place
     while place.step < total_steps:
         where = f"step {place.step + envs.num_envs}"
-        _begin_episodes(agent, envs, seed, place, where)
+        if 0 in place.length:
+            _begin_episodes(agent, envs, seed, place, where)
+        assert place.obs is not None
         if place.action is None:
-            place.action = _explore(agent, side_by_side(place.obs), where)
+            place.action = _explore(agent, place.obs, where)
         outcome = envs.step(place.action, where)
         try:
             # Not `terminated or truncated`: a time limit cuts the episode, not the future.
-            agent.replay.add(
-                side_by_side(place.obs),
-                place.action,
-                *(side_by_side(answers) for answers in outcome),
-            )
+            agent.replay.add(place.obs, place.action, *outcome)
         except ValueError as error:
             raise TrainingError(f"{where}: the environment's {error}") from error
         episodes = place.advance(outcome)
@@ -208,20 +211,17 @@ def learn(
         yield Step(place.step, updates, episodes)
 
 
-def side_by_side(values: Sequence[Any]) -> Any:
-    """What environments gave or get, an entry for each, as the agent has it: stacked if several."""
-    return values[0] if len(values) == 1 else np.array(values)
+def each(values: Any, num_envs: int) -> Any:
+    """What was given of each environment, as they are numbered."""
+    return [values] if num_envs == 1 else values
 
 
 def _begin_episodes(
     agent: DDPG, envs: Environments, seed: rng.Seed, place: Place, where: str
 ) -> None:
-    due = [i for i, obs in enumerate(place.obs) if obs is None]
-    if not due:
-        return
-    first = reset(envs, due, seed, place, where)
-    for i, obs in zip(due, first, strict=True):
-        place.obs[i] = obs
+    due = [i for i, length in enumerate(place.length) if length == 0]
+    place.obs = reset(envs, due, seed, place, where)
+    for i in due:
         agent.replay.begin_episode(i)  # also where the one before was given up
         if place.action is None:  # else the noise has begun the episode already
             agent.noise.reset(i)
@@ -229,8 +229,8 @@ def _begin_episodes(
 
 def reset(
     envs: Environments, which: Sequence[int], seed: rng.Seed, place: Place, where: str
-) -> list[np.ndarray]:
-    """Begin the present episodes of these environments; the first observations, in this order."""
+) -> np.ndarray:
+    """Begin the present episodes of these environments; what all of them now observe."""
     return envs.reset(
         {i: rng.as_integer(rng.child(seed, i, place.episode[i])) for i in which}, where
     )
@@ -258,10 +258,8 @@ def begin(env: Env, flatten: Flatten, seed: int) -> np.ndarray:
     return obs
 
 
-def carry_out(
-    env: Env, flatten: Flatten, action: np.ndarray
-) -> tuple[float, np.ndarray, bool, bool]:
-    """Reward, next observation, and whether it is terminated and truncated.
+def carry_out(env: Env, flatten: Flatten, action: np.ndarray) -> Outcome:
+    """Act in an environment.
 
     Raises
     ------
@@ -270,7 +268,7 @@ def carry_out(
     try:
         # Copies: what is stored must not change when the environment writes into its arrays.
         obs, reward, terminated, truncated, _ = env.step(action.copy())
-        return float(reward), flatten(obs), terminated, bool(truncated)
+        return Outcome(float(reward), flatten(obs), terminated, bool(truncated))
     except UsageError as error:  # of `flatten`
         raise TrainingError(str(error)) from error
     except Exception as error:
@@ -282,12 +280,12 @@ def _raised(method: str, error: Exception) -> TrainingError:
     return TrainingError(f"{method} raised {type(error).__name__}: {said}")
 
 
-def _explore(agent: DDPG, obs: Sequence[np.ndarray | None], where: str) -> np.ndarray:
+def _explore(agent: DDPG, obs: np.ndarray, where: str) -> np.ndarray:
     try:
-        action = agent.explore(side_by_side(obs))
+        action = agent.explore(obs)
     except UsageError as error:
         raise TrainingError(f"{where}: the environment's {error}") from error
-    if not all(map(math.isfinite, action.ravel().tolist())):
+    if not all(map(math.isfinite, action.flat)):
         raise _diverged(where, f"the action is {action}")
     return action
 

@@ -107,10 +107,12 @@ class Replay:
         self._begins = np.ones(num_envs, dtype=bool)
         # Of all that were ever added, whether they are still there or not.
         self._lowest, self._highest, self._terminates = math.inf, -math.inf, False
-        # Rows before they are checked, and where in them the parts lie.
+        # Rows before they are checked, and where in them the parts lie: of one environment without
+        # an axis of length 1, which would cost more than all that is written.
         self._incoming = np.zeros((num_envs, ends[-1]))
-        self._incoming_parts = [self._incoming[:, part] for part in self._parts]
-        self._leading = () if num_envs == 1 else (num_envs,)
+        rows = self._incoming[0] if num_envs == 1 else self._incoming
+        self._incoming_parts = [rows[..., part] for part in self._parts]
+        self._incoming_scalars = [part[..., 0] for part in self._incoming_parts]
 
     def __len__(self) -> int:
         return min(self._added, self.capacity)
@@ -144,17 +146,17 @@ class Replay:
         UsageError : (a `ValueError`) for a wrong shape, a NaN or an infinite value; nothing is
             stored.
         """
-        obs_, action_, reward_, next_obs_, terminated_, first_ = self._incoming_parts
-        leading = self._leading
-        obs_[:] = _array("obs", obs, (*leading, obs_.shape[1]))
-        action_[:] = _array("action", action, (*leading, action_.shape[1]))
-        reward_[:, 0] = _array("reward", reward, leading)
-        next_obs_[:] = _array("next_obs", next_obs, (*leading, next_obs_.shape[1]))
-        terminated_[:, 0] = has_no_future = _flags("terminated", terminated, leading)
-        ends = has_no_future | _flags("truncated", truncated, leading)
-        first_[:, 0] = self._begins
+        obs_, action_, _, next_obs_, *_ = self._incoming_parts
+        _, _, reward_, _, terminated_, first_ = self._incoming_scalars
+        obs_[...] = _array("obs", obs, obs_.shape)
+        action_[...] = _array("action", action, action_.shape)
+        reward_[...] = _array("reward", reward, reward_.shape)
+        next_obs_[...] = _array("next_obs", next_obs, next_obs_.shape)
+        terminated_[...] = has_no_future = _flags("terminated", terminated, reward_.shape)
+        ends = has_no_future | _flags("truncated", truncated, reward_.shape)
+        first_[...] = self._begins if self.num_envs > 1 else self._begins[0]
         # Compared this way round, a NaN fails too.
-        if not np.abs(self._incoming).max() <= _LARGEST:
+        if not np.maximum.reduce(np.abs(self._incoming), axis=None) <= _LARGEST:
             raise self._not_finite()
         for row in self._incoming:
             self.add_row(row)
@@ -275,7 +277,7 @@ class Replay:
     def _not_finite(self) -> UsageError:
         """Name the first of the incoming numbers that float32 cannot hold."""
         for name, part in zip(Transition.__annotations__, self._incoming_parts, strict=True):
-            for (env, n), number in np.ndenumerate(part):
+            for (env, n), number in np.ndenumerate(part.reshape(self.num_envs, -1)):
                 if not abs(number) <= _LARGEST:
                     place = name if name == "reward" else f"{name}[{n}]"
                     whose = f" of environment {env}" if self.num_envs > 1 else ""
@@ -297,6 +299,8 @@ def _value_bounds(
 
 
 def _array(name: str, value: Any, shape: tuple[int, ...]) -> Any:
+    if type(value) is float and shape == ():  # nearly always, and its shape is slow to find
+        return value
     if np.shape(value) != shape:
         expected = f"have shape {shape}" if shape else "be a single number"
         found = f"{np.shape(value)}" if shape else f"shape {np.shape(value)}"
@@ -305,6 +309,8 @@ def _array(name: str, value: Any, shape: tuple[int, ...]) -> Any:
 
 
 def _flags(name: str, value: Any, shape: tuple[int, ...]) -> Any:
+    if isinstance(value, bool) and shape == ():
+        return value
     flags = np.asarray(value)
     if flags.dtype != bool:
         raise UsageError(f"{name} must be True or False, got {value!r}")

@@ -140,8 +140,7 @@ def load(agent: DDPG, env: Env, config: TrainConfig, run_dir: Path) -> Checkpoin
     if wrong := different(config, state["config"]):
         differs = in_one_line(wrong[0], longest=80)
         raise UsageError(f"{path} belongs to another run than {folder.CONFIG}: {differs} differs")
-    unseen = {"action": _array(state["place"]["action"]), "obs": [None] * config.num_envs}
-    place = Place(**state["place"] | unseen)
+    place = Place(**state["place"] | {"action": _array(state["place"]["action"]), "obs": None})
     most = place.step // config.num_envs
     if state["transitions"]["count"] != place.step or max(place.length) > most:
         raise UsageError(f"{path}: its transitions are not those of {place.step:,} steps")

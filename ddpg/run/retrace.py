@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from ddpg import rng
-from ddpg.learn import Environments, Place, reset, side_by_side
+from ddpg.learn import Environments, Place, each, reset
 from ddpg.replay import Transition
 
 
@@ -35,39 +35,35 @@ def retrace(
     dict : of each environment that can't be replayed, what came out otherwise than it had, in
         words; there only a new episode can follow.
     """
+    num_envs = envs.num_envs
     begins = [max(place.length) - length for length in place.length]
-    obs: list[np.ndarray | None] = [None] * envs.num_envs
-    ended = [True] * envs.num_envs
+    ended = [True] * num_envs
     others: dict[int, str] = {}
+    obs: np.ndarray | None = None
     for step, of_longest in enumerate(histories[begins.index(0)]):
         # All of them make each step. Whoever's turn comes later makes some that do not count.
-        due = [i for i, begin in enumerate(begins) if begin == step or ended[i]]
-        if due:
-            where = f"replayed step {step + 1}"
-            for i, first in zip(due, reset(envs, due, seed, place, where), strict=True):
-                obs[i] = first
+        where = f"replayed step {step + 1}"
+        if due := [i for i, begin in enumerate(begins) if begin == step or ended[i]]:
+            obs = reset(envs, due, seed, place, where)
         now = [
             history[step - begin] if begin <= step else None
             for history, begin in zip(histories, begins, strict=True)
         ]
-        actions = [(t or of_longest).action.astype(dtype) for t in now]
-        outcome = envs.step(side_by_side(actions), f"replayed step {step + 1}")
-        for i, transition in enumerate(now):
+        actions = np.array([(t or of_longest).action for t in now]).astype(dtype)
+        outcome = envs.step(actions if num_envs > 1 else actions[0], where)
+        answers = zip(*(each(answer, num_envs) for answer in (obs, *outcome)), strict=True)
+        for i, (before, *answer) in enumerate(answers):
+            transition, ended[i] = now[i], bool(answer[-1] or answer[-2])
             if transition is not None and i not in others:
-                answer = [answers[i] for answers in outcome]
                 name = f"step {step - begins[i] + 1} of episode {place.episode[i] + 1}"
-                if other := _other(transition, obs[i], answer, name):
+                if other := _other(transition, before, answer, name):
                     others[i] = other
-            ended[i] = bool(outcome.terminated[i] or outcome.truncated[i])
-        obs = [*outcome.next_obs]
-    for i, length in enumerate(place.length):
-        place.obs[i] = obs[i] if length > 0 and i not in others else None
+        obs = outcome.next_obs
+    place.obs = obs
     return others
 
 
-def _other(
-    stored: Transition, obs: np.ndarray | None, answer: Sequence[Any], where: str
-) -> str | None:
+def _other(stored: Transition, obs: np.ndarray, answer: Sequence[Any], where: str) -> str | None:
     """What is not as it was stored, in words."""
     reward, next_obs, terminated, truncated = answer
     if changed := _other_obs(stored.obs, obs):
@@ -81,8 +77,7 @@ def _other(
     return None
 
 
-def _other_obs(stored: np.ndarray, now: np.ndarray | None) -> str | None:
-    assert now is not None
+def _other_obs(stored: np.ndarray, now: np.ndarray) -> str | None:
     if now.shape != stored.shape:
         return f" had shape {stored.shape}, and now has {now.shape}"
     changed = np.flatnonzero(now.astype(np.float32) != stored)

@@ -65,7 +65,7 @@ class Vector:
         if isinstance(self._envs, SyncVectorEnv):
             _check_that_each_is_new(self._envs.envs)
 
-    def reset(self, seeds: Mapping[int, int], where: str) -> list[np.ndarray]:
+    def reset(self, seeds: Mapping[int, int], where: str) -> np.ndarray:
         """As in `Environments`."""
         mask = np.isin(np.arange(self.num_envs), list(seeds))
         all_seeds = [seeds.get(i) for i in range(self.num_envs)]
@@ -73,14 +73,15 @@ class Vector:
             lambda: self._envs.reset(seed=all_seeds, options={"reset_mask": mask}), where
         )
         _check(infos, where)
-        return [obs[i] for i in seeds]
+        return np.asarray(obs)  # of those that are not reset, what they had observed before
 
     def step(self, action: np.ndarray, where: str) -> Outcome:
         """As in `Environments`."""
-        obs, *scalars, infos = self._ask(lambda: self._envs.step(action.copy()), where)
+        obs, reward, terminated, truncated, infos = self._ask(
+            lambda: self._envs.step(action.copy()), where
+        )
         _check(infos, where)
-        reward, terminated, truncated = (array.tolist() for array in scalars)
-        return Outcome(reward, [*obs], terminated, truncated)
+        return Outcome(reward.copy(), obs, terminated.copy(), truncated.copy())
 
     def close(self) -> None:
         """No more of them; a process that is no longer there, or does not hear, is no obstacle."""
