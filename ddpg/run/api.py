@@ -46,8 +46,7 @@ def train(
 ) -> Run:
     """Learn in an environment, and give what came out: the agent, tables, the folder.
 
-    Ctrl-C ends the run after the current step; `run.stopped_by` says so, and the agent is as it was
-    then.
+    Ctrl-C ends the run after the current step; `run.stopped_by` says so, the agent is as of then.
 
     Parameters
     ----------
