@@ -1,6 +1,7 @@
 """What a run tells its user when learning does not get anywhere, or Q can't be right.
 
     hints = Hints(say=print)
+    hints.before_steps(config.total_timesteps, config.ddpg.warmup_steps)
     hints.before_updates(rows)          # observations of the random steps at the start
     hints.after_episode(log.episodes, agent.replay.value_bounds(gamma))
     hints.after_evaluation(log.episodes, log.evaluations)
@@ -53,6 +54,10 @@ class Hints:
         self._say = say
         self._said: set[Callable[..., str | None]] = set()
 
+    def before_steps(self, total: int, warmup: int) -> None:
+        """A run of `total` steps begins, or goes on; those of the warm-up come first."""
+        self._once(nothing_is_learned, total, warmup)
+
     def before_updates(self, obs: np.ndarray) -> None:
         """Observations were made, (n, obs_dim), which the networks will see as they are."""
         self._once(large_observations, obs)
@@ -70,6 +75,16 @@ class Hints:
         if hint not in self._said and (text := hint(*seen)):
             self._say(text)
             self._said.add(hint)
+
+
+def nothing_is_learned(total: int, warmup: int) -> str | None:
+    """Words for a run that ends before its first update, by the number of its steps."""
+    if total > warmup:
+        return None
+    return (
+        f"nothing will be learned: the first {warmup:,} steps are random, and the run ends after "
+        f"{total:,}; what helps is a larger --total-timesteps or a smaller --warmup-steps"
+    )
 
 
 def large_observations(obs: np.ndarray) -> str | None:

@@ -97,6 +97,8 @@ class Loop:
         self._point.model.begin()
         self._point.best.begin()
         self._log.begin(self._progress, self._place.step)
+        config = self._parts.config
+        self._hints.before_steps(config.total_timesteps, config.ddpg.warmup_steps)
         if self._films is not None:
             self._films.begin(self._log.evaluations)
         if self._place.step == 0:

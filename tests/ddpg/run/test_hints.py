@@ -11,6 +11,7 @@ from ddpg.run.hints import (
     impossible_q,
     large_observations,
     no_reward_found,
+    nothing_is_learned,
     saturated_actor,
 )
 from tests.ddpg.run.runs import begin, config, quiet, without_drawing
@@ -45,6 +46,15 @@ def test_a_policy_that_does_nothing_is_told_to_explore():
     still = evaluations(-0.0001, -0.15, -0.08, -0.07, -0.04)
     assert "--noise ou" in no_reward_found(episodes(-33.0, -20.0, -2.0), still)
     assert no_reward_found(episodes(-33.0, -20.0, -2.0), still[:4]) is None
+
+
+def test_a_run_that_ends_in_its_warmup_is_told(tmp_path):
+    assert nothing_is_learned(1001, 1000) is None
+    console = quiet()
+    with without_drawing():
+        begin(tmp_path / "run", config(total_timesteps=60, warmup_steps=60), console)
+    said = " ".join(console.file.getvalue().split())
+    assert "nothing will be learned: the first 60 steps are random" in said
 
 
 def test_a_reward_that_is_always_zero():
