@@ -87,11 +87,7 @@ def train(
     TrainingError : as `learn`.
     OSError : if the folder can't be written to any more; the last checkpoint is there.
     """
-    if tensorboard:
-        check_tensorboard()
-    if films:
-        prepare_films()
-    console, run_dir = _defaults(console, run_dir)
+    console, run_dir = _prepared(console, run_dir, tensorboard, films)
     folder.check_new(run_dir)
     with (
         _made(config, source) as parts,
@@ -137,11 +133,7 @@ def resume(
         `config` is another run's; nothing is changed then.
     TrainingError, OSError : as `train`.
     """
-    if tensorboard:
-        check_tensorboard()
-    if films:
-        prepare_films()
-    console, run_dir = _defaults(console, run_dir)
+    console, run_dir = _prepared(console, run_dir, tensorboard, films)
     folder.check_run(run_dir)
     if copy_to is not None:
         with (
@@ -182,7 +174,14 @@ def opened(
         yield parts, point
 
 
-def _defaults(console: Console | None, run_dir: Path) -> tuple[Console, Path]:
+def _prepared(
+    console: Console | None, run_dir: Path, tensorboard: bool, films: bool
+) -> tuple[Console, Path]:
+    """See that what is asked for is installed; console and folder as the run needs them."""
+    if tensorboard:
+        check_tensorboard()
+    if films:
+        prepare_films()
     # Absolute: an environment may change the directory.
     return ProgressConsole() if console is None else console, run_dir.absolute()
 
