@@ -141,6 +141,7 @@ class DDPG:
         )
 
         self.num_envs = num_envs
+        self._explored_shape = num_envs, obs_dim
         self.replay = Replay(obs_dim, act_dim, config.buffer_size, num_envs)
         half = self._high / 2 - self._low / 2
         noise = OUNoise if config.noise == "ou" else GaussianNoise
@@ -223,22 +224,24 @@ class DDPG:
         UsageError : (a `ValueError`) for another shape.
         """
         rows = self.observations.rows(obs)
-        shape = self._obs_shape if self.num_envs == 1 else (self.num_envs, *self._obs_shape)
-        if rows.shape != shape:
-            raise UsageError(f"obs must have shape {shape}, got {rows.shape}")
-        if rows.ndim == 1:
+        if self.num_envs == 1:
             rows = rows[None]
+        if rows.shape != self._explored_shape:
+            expected, found = (s[self.num_envs == 1 :] for s in (self._explored_shape, rows.shape))
+            raise UsageError(f"obs must have shape {expected}, got {found}")
         if self.normalizer is not None:
             if not np.isfinite(rows).all():  # a mean would never forget it
                 raise UsageError(f"obs must be finite, got {rows}")
             self.normalizer.see(rows)
-        at_random = min(max(0, self.config.warmup_steps - self._steps_explored), self.num_envs)
+        at_random = self.config.warmup_steps - self._steps_explored  # of these steps, the first
         self._steps_explored += self.num_envs
+        if at_random < self.num_envs:
+            action = self._run_policy(tg.from_numpy(rows)).numpy() + self.noise()
+        else:
+            at_random, action = self.num_envs, np.empty((self.num_envs, len(self._low)))
         if at_random > 0:
-            action = self._warmup_rng.uniform(self._low, self._high, (at_random, len(self._low)))
-        if at_random < self.num_envs:  # the last of them: steps are counted one by one
-            noisy = self._run_policy(tg.from_numpy(rows)).numpy() + self.noise()
-            action = np.concatenate([action, noisy[at_random:]]) if at_random > 0 else noisy
+            shape = at_random, len(self._low)
+            action[:at_random] = self._warmup_rng.uniform(self._low, self._high, shape)
         return self._inside_bounds(action if self.num_envs > 1 else action[0])
 
     def updates_due(self, step: int) -> int:
@@ -246,8 +249,8 @@ class DDPG:
 
         `updates_per_step` for each transition beyond the first `warmup_steps`.
         """
-        new = min(max(0, step - self.config.warmup_steps), self.num_envs)
-        return new * self.config.updates_per_step
+        beyond = step - self.config.warmup_steps
+        return min(beyond, self.num_envs) * self.config.updates_per_step if beyond > 0 else 0
 
     def update(self) -> dict[str, float]:
         """One critic step, one actor step, all targets moved, on a fresh batch of the replay.

@@ -140,10 +140,11 @@ class Place:
     def advance(self, outcome: Outcome) -> list[Episode]:
         """All environments made a step; which episodes ended with it."""
         self.action, self.obs = None, outcome.next_obs
-        num_envs, ended = len(self.length), []
-        self.step += num_envs
-        over = each(outcome.terminated | outcome.truncated, num_envs)
-        for i, reward in enumerate(each(outcome.reward, num_envs)):
+        rewards, over, ended = outcome.reward, outcome.terminated | outcome.truncated, []
+        if len(self.length) == 1:
+            rewards, over = (rewards,), (over,)
+        for i, reward in enumerate(rewards):
+            self.step += 1
             self.length[i] += 1
             self.total_reward[i] += float(reward)
             if over[i]:
@@ -209,11 +210,6 @@ def learn(
         if updates:
             _check_finite(updates[-1], where)
         yield Step(place.step, updates, episodes)
-
-
-def each(values: Any, num_envs: int) -> Any:
-    """What was given of each environment, as they are numbered."""
-    return [values] if num_envs == 1 else values
 
 
 def _begin_episodes(

@@ -103,16 +103,15 @@ class Replay:
         _, _, reward, _, terminated, first = self._parts
         self._reward_column, self._terminated_column = reward.start, terminated.start
         self._first_column = first.start
-        # Of each environment, whether its next transition is an episode's first.
-        self._begins = np.ones(num_envs, dtype=bool)
+        # Of each environment, whether its next transition is an episode's first, and the incoming
+        # one its last.
+        self._begins, self._ends = [True] * num_envs, [False] * num_envs
         # Of all that were ever added, whether they are still there or not.
         self._lowest, self._highest, self._terminates = math.inf, -math.inf, False
-        # Rows before they are checked, and where in them the parts lie: of one environment without
-        # an axis of length 1, which would cost more than all that is written.
-        self._incoming = np.zeros((num_envs, ends[-1]))
-        rows = self._incoming[0] if num_envs == 1 else self._incoming
-        self._incoming_parts = [rows[..., part] for part in self._parts]
-        self._incoming_scalars = [part[..., 0] for part in self._incoming_parts]
+        # Rows before they are checked, and where in them the parts lie.
+        self._incoming = np.zeros(num_envs * ends[-1])
+        self._incoming_rows = [*self._incoming.reshape(num_envs, -1)]
+        self._incoming_parts = [[row[part] for part in self._parts] for row in self._incoming_rows]
 
     def __len__(self) -> int:
         return min(self._added, self.capacity)
@@ -146,21 +145,35 @@ class Replay:
         UsageError : (a `ValueError`) for a wrong shape, a NaN or an infinite value; nothing is
             stored.
         """
-        obs_, action_, _, next_obs_, *_ = self._incoming_parts
-        _, _, reward_, _, terminated_, first_ = self._incoming_scalars
-        obs_[...] = _array("obs", obs, obs_.shape)
-        action_[...] = _array("action", action, action_.shape)
-        reward_[...] = _array("reward", reward, reward_.shape)
-        next_obs_[...] = _array("next_obs", next_obs, next_obs_.shape)
-        terminated_[...] = has_no_future = _flags("terminated", terminated, reward_.shape)
-        ends = has_no_future | _flags("truncated", truncated, reward_.shape)
-        first_[...] = self._begins if self.num_envs > 1 else self._begins[0]
+        if self.num_envs == 1:
+            self._take(0, (obs, action, reward, next_obs, terminated, truncated))
+        else:
+            answers: tuple[Any, ...] = obs, action, reward, next_obs, terminated, truncated
+            if any(np.ndim(answer) == 0 or len(answer) != self.num_envs for answer in answers):
+                shapes = ", ".join(str(np.shape(answer)) for answer in answers)
+                raise UsageError(
+                    f"all of it must be of {self.num_envs} environments, got shapes {shapes}"
+                )
+            for env, answer in enumerate(zip(*answers, strict=True)):
+                self._take(env, answer)
         # Compared this way round, a NaN fails too.
-        if not np.maximum.reduce(np.abs(self._incoming), axis=None) <= _LARGEST:
+        if not np.maximum.reduce(np.abs(self._incoming)) <= _LARGEST:
             raise self._not_finite()
-        for row in self._incoming:
+        for row in self._incoming_rows:
             self.add_row(row)
-        self._begins[:] = ends
+        self._begins = self._ends.copy()
+
+    def _take(self, env: int, transition: tuple[Any, ...]) -> None:
+        """Write what `add` was given of an environment into its incoming row."""
+        obs, action, reward, next_obs, terminated, truncated = transition
+        obs_, action_, reward_, next_obs_, terminated_, first_ = self._incoming_parts[env]
+        obs_[:] = _vector("obs", obs, obs_.shape)
+        action_[:] = _vector("action", action, action_.shape)
+        reward_[0] = _number("reward", reward)
+        next_obs_[:] = _vector("next_obs", next_obs, next_obs_.shape)
+        terminated_[0] = has_no_future = _flag("terminated", terminated)
+        self._ends[env] = _flag("truncated", truncated) or has_no_future
+        first_[0] = self._begins[env]
 
     def begin_episode(self, env: int = 0) -> None:
         """The next transition of an environment does not follow its last, however that ended."""
@@ -210,7 +223,7 @@ class Replay:
     def restore(self, rows: np.ndarray) -> None:
         """Be as after adding all of `rows`, (n, width), and nothing else; each in its place."""
         self._added = len(rows)
-        self._begins[:] = False
+        self._begins = [False] * self.num_envs
         self._lowest, self._highest, self._terminates = math.inf, -math.inf, False
         if len(rows):
             rewards = rows[:, self._reward_column]
@@ -276,12 +289,15 @@ class Replay:
 
     def _not_finite(self) -> UsageError:
         """Name the first of the incoming numbers that float32 cannot hold."""
-        for name, part in zip(Transition.__annotations__, self._incoming_parts, strict=True):
-            for (env, n), number in np.ndenumerate(part.reshape(self.num_envs, -1)):
-                if not abs(number) <= _LARGEST:
-                    place = name if name == "reward" else f"{name}[{n}]"
-                    whose = f" of environment {env}" if self.num_envs > 1 else ""
-                    return UsageError(f"{place}{whose} is {number}, which is not a finite float32")
+        for env, parts in enumerate(self._incoming_parts):
+            for name, part in zip(Transition.__annotations__, parts, strict=True):
+                for n, number in enumerate(part.tolist()):
+                    if not abs(number) <= _LARGEST:
+                        place = name if name == "reward" else f"{name}[{n}]"
+                        whose = f" of environment {env}" if self.num_envs > 1 else ""
+                        return UsageError(
+                            f"{place}{whose} is {number}, which is not a finite float32"
+                        )
         raise AssertionError("every number is finite")
 
 
@@ -298,20 +314,19 @@ def _value_bounds(
     return furthest(lowest, lowest < 0.0), furthest(highest, highest > 0.0)
 
 
-def _array(name: str, value: Any, shape: tuple[int, ...]) -> Any:
-    if type(value) is float and shape == ():  # nearly always, and its shape is slow to find
-        return value
+def _vector(name: str, value: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     if np.shape(value) != shape:
-        expected = f"have shape {shape}" if shape else "be a single number"
-        found = f"{np.shape(value)}" if shape else f"shape {np.shape(value)}"
-        raise UsageError(f"{name} must {expected}, got {found}")
+        raise UsageError(f"{name} must have shape {shape}, got {np.shape(value)}")
     return value
 
 
-def _flags(name: str, value: Any, shape: tuple[int, ...]) -> Any:
-    if isinstance(value, bool) and shape == ():
-        return value
-    flags = np.asarray(value)
-    if flags.dtype != bool:
+def _number(name: str, value: float) -> float:
+    if type(value) is not float and np.ndim(value) != 0:
+        raise UsageError(f"{name} must be a single number, got shape {np.shape(value)}")
+    return float(value)
+
+
+def _flag(name: str, value: bool) -> bool:
+    if not isinstance(value, (bool, np.bool_)):
         raise UsageError(f"{name} must be True or False, got {value!r}")
-    return _array(name, flags, shape)
+    return bool(value)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from ddpg import rng
-from ddpg.learn import Environments, Place, each, reset
+from ddpg.learn import Environments, Place, reset
 from ddpg.replay import Transition
 
 
@@ -51,7 +51,8 @@ def retrace(
         ]
         actions = np.array([(t or of_longest).action for t in now]).astype(dtype)
         outcome = envs.step(actions if num_envs > 1 else actions[0], where)
-        answers = zip(*(each(answer, num_envs) for answer in (obs, *outcome)), strict=True)
+        assert obs is not None  # in the first step all were reset
+        answers = [(obs, *outcome)] if num_envs == 1 else zip(obs, *outcome, strict=True)
         for i, (before, *answer) in enumerate(answers):
             transition, ended[i] = now[i], bool(answer[-1] or answer[-2])
             if transition is not None and i not in others:
