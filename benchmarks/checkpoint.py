@@ -32,6 +32,7 @@ from ddpg.run.evaluate import Evaluation
 from ddpg.run.finite import EVERY, LastFinite, is_finite
 from ddpg.run.progress import TrainProgress
 from ddpg.run.q_error import QError
+from ddpg.run.saved_spaces import spaces_of
 
 NEW, LOADS = 1000, 11
 SIZES = [(10_000, (256, 256)), (1_000_000, (256, 256)), (1_000_000, (400, 300))]
@@ -56,7 +57,7 @@ class Run:
         )
         self.agent.replay.add_row(self.rows[0])
         self.agent.update()  # makes Adam's moments
-        folder.create(run_dir, self.config)
+        folder.create(run_dir, self.config, spaces_of(self.env))
         self.point = checkpoint.begin(self.agent, self.env, run_dir)
         self.point.log.begin(TrainProgress(count, 0, Console(quiet=True)), 0)
         for _ in range(count // NEW):
@@ -74,8 +75,8 @@ class Run:
             self.agent.replay.add_row(row)
             self.point.transitions.append()
         place.step += NEW
-        place.next_episode()
-        log.step(Step(place.step, [], Episode(0.0, NEW)))
+        place.next_episode(0)
+        log.step(Step(place.step, [], [Episode(0.0, NEW)]))
         log.evaluation(place.step, Evaluation(np.zeros(10), QError(0.0, 0.0, 0.0, 0.0), 0.0))
 
     def save(self) -> None:

@@ -53,10 +53,12 @@ class Evaluate:
         from ddpg.run.checkpoint import load_agent
         from ddpg.run.environments import one
         from ddpg.run.evaluate import evaluate_agent
+        from ddpg.run.saved_spaces import check_spaces
 
         agent, config = load_agent(self.run_dir, self.best)
         tell = partial(print, file=sys.stderr)
         with one(config) as env:
+            check_spaces(self.run_dir, env)
             evaluation = evaluate_agent(agent, env, self.episodes, self.seed, tell=tell)
         returns, error = evaluation.returns, evaluation.q_error
         mean, std = float(returns.mean()), float(returns.std())

@@ -40,6 +40,7 @@ class Train:
 
     What is in the folder afterwards:
       config.json          every setting
+      spaces.json          what observations and actions are
       metrics.csv          a row per training episode
       evaluations.csv      a row per evaluation, without noise, and how far Q was off
       learning_curve.png   both, drawn

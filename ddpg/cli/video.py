@@ -62,6 +62,7 @@ class Video:
         from ddpg.run.look.display import prepare_rendering
         from ddpg.run.look.play import PICTURES, play, rendered
         from ddpg.run.look.video import ENDINGS, check_encoder, film
+        from ddpg.run.saved_spaces import check_spaces
 
         folder.check_run(self.run_dir)
         output = self.output or self.run_dir / FILM
@@ -70,6 +71,7 @@ class Video:
         prepare_rendering()
         config = read_config(self.run_dir, sealed=True)
         with rendered(config, PICTURES) as env, ExitStack() as stack:
+            check_spaces(self.run_dir, env)
             agent, _ = load_agent(self.run_dir, self.best)
             moments = play(agent.act, env, self.episodes, self.seed)
             ends: list[Moment] = []

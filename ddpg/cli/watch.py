@@ -46,6 +46,7 @@ class Watch:
         from ddpg.run.checkpoint import load_agent
         from ddpg.run.look.display import check_display
         from ddpg.run.look.play import WINDOW, play, rendered
+        from ddpg.run.saved_spaces import check_spaces
 
         folder.check_run(self.run_dir)
         config = read_config(self.run_dir, sealed=True)
@@ -53,6 +54,7 @@ class Watch:
         agent, _ = load_agent(self.run_dir, self.best)
         try:
             with rendered(config, WINDOW) as env:
+                check_spaces(self.run_dir, env)
                 for moment in play(agent.act, env, self.episodes, self.seed):
                     if moment.last:
                         print(moment, flush=True)

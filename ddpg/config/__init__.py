@@ -9,7 +9,7 @@ writes config.json, and `elsewhere.py` knows what others call the same.
 """
 
 from ddpg.config.elsewhere import hint
-from ddpg.config.file import config_text, read_config
+from ddpg.config.file import config_text, read_config, read_json, sealed_text
 from ddpg.config.presets import PRESETS, Preset, preset_for
 from ddpg.config.settings import (
     ALGORITHMS,
@@ -39,4 +39,6 @@ __all__ = [
     "hint",
     "preset_for",
     "read_config",
+    "read_json",
+    "sealed_text",
 ]

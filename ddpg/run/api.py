@@ -128,20 +128,21 @@ def resume(
     return runs.resume(path, config, None, None if progress else Console(quiet=True), source)
 
 
-def load(run_dir: str | os.PathLike[str], env: Source | None = None, *, best: bool = False) -> DDPG:
+def load(run_dir: str | os.PathLike[str], *, best: bool = False) -> DDPG:
     """The agent of a run, to act and to be looked at; without its replay.
+
+    No environment is made, and no module imported for one: the folder says what its spaces are.
 
     Parameters
     ----------
     run_dir : the run's folder.
-    env : where the run's environment was made in Python: the same function, or a like environment.
     best : the agent with the best evaluation instead of the last one.
 
     Raises
     ------
     UsageError : if there is no run, or one of its files is missing or damaged.
     """
-    agent, _ = load_agent(Path(run_dir), best, None if env is None else _checked(env))
+    agent, _ = load_agent(Path(run_dir), best)
     return agent
 
 

@@ -23,37 +23,35 @@ from ddpg.errors import UsageError, in_one_line, shown
 from ddpg.learn import Place
 from ddpg.run import folder
 from ddpg.run.agents import AgentFile, load_state
-from ddpg.run.environments import Source, one
 from ddpg.run.log import RunLog
 from ddpg.run.machine import within_memory
+from ddpg.run.saved_spaces import Spaces, read_spaces
 from ddpg.run.transitions import Transitions
 from ddpg.run.versions import installed
 from ddpg.spaces import Env, Observations, action_bounds
 
 
-def new_agent(config: TrainConfig, env: Env, seed: rng.Seed) -> DDPG:
-    """An agent for the environment, if it fits into this machine.
+def new_agent(config: TrainConfig, spaces: Spaces, seed: rng.Seed) -> DDPG:
+    """An agent for these spaces, if it fits into this machine.
 
     Raises
     ------
     UsageError : for spaces that are not supported, and settings that need too much memory.
     """
-    observations, actions = env.observation_space, env.action_space
-    obs_dim, act_dim = Observations(observations).size, len(action_bounds(actions)[0])
-    with within_memory(config, obs_dim, act_dim):
-        return DDPG(observations, actions, config.ddpg, seed, config.num_envs)
+    obs_dim = Observations(spaces.observations).size
+    with within_memory(config, obs_dim, len(action_bounds(spaces.actions)[0])):
+        return DDPG(*spaces, config.ddpg, seed, config.num_envs)
 
 
-def load_agent(
-    run_dir: Path, best: bool = False, source: Source | None = None
-) -> tuple[DDPG, TrainConfig]:
+def load_agent(run_dir: Path, best: bool = False) -> tuple[DDPG, TrainConfig]:
     """The agent that a run folder holds, without its replay, and the run's configuration.
+
+    No environment is made.
 
     Parameters
     ----------
     run_dir : the run's folder.
     best : the agent with the best evaluation instead of the last one.
-    source : where the environment comes from, if not from the run's `env_id`: its spaces are asked.
 
     Raises
     ------
@@ -61,8 +59,7 @@ def load_agent(
     """
     folder.check_run(run_dir)
     config = read_config(run_dir / folder.CONFIG, sealed=True)
-    with one(config, source) as env:
-        agent = new_agent(config, env, config.seed)
+    agent = new_agent(config, read_spaces(run_dir / folder.SPACES), config.seed)
     path = run_dir / (folder.BEST if best else folder.MODEL)
     missing = "no evaluation was made yet" if best else "the run ended before its first save"
     _give_to(agent, load_state(path, f"{missing}; ddpg train --resume {run_dir}"), path)

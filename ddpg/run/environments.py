@@ -88,8 +88,8 @@ def _new(config: TrainConfig, make: Callable[..., Env] | None) -> Env:
         if config.env_id.startswith(_IN_PYTHON):
             raise UsageError(
                 f"this run's environment was made in Python, by "
-                f"{config.env_id.removeprefix(_IN_PYTHON)}: give it to ddpg.load or ddpg.resume as "
-                "env=; the command line knows environments by their id only"
+                f"{config.env_id.removeprefix(_IN_PYTHON)}: give it to ddpg.resume as env=; the "
+                "command line knows environments by their id only"
             )
         return make_env(config.env_id, config.env_kwargs)
     try:

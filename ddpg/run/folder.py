@@ -2,6 +2,7 @@
 
     runs/p1/
       config.json           every setting, flat, named as the flags are
+      spaces.json           what the environment's observations and actions are
       metrics.csv           a row per training episode
       evaluations.csv       a row per evaluation
       learning_curve.png    both, drawn
@@ -30,6 +31,7 @@ from pathlib import Path
 from ddpg.config import TrainConfig, config_text
 from ddpg.errors import UsageError, shown
 from ddpg.run.machine import check_writable
+from ddpg.run.saved_spaces import NAME, Spaces, spaces_text
 from tinygrad_rl import files
 
 try:
@@ -38,6 +40,7 @@ except ImportError:  # pragma: no cover - no such locks on this system
     fcntl = None  # type: ignore[assignment]
 
 CONFIG = "config.json"
+SPACES = NAME
 METRICS_TABLE = "metrics.csv"
 EVALUATIONS_TABLE = "evaluations.csv"
 CURVE = "learning_curve.png"
@@ -91,7 +94,7 @@ def check_run(run_dir: Path) -> None:
 def is_part(path: Path) -> bool:
     """Whether `path` is one of the files that a run itself consists of, whichever run it is."""
     path = path.resolve()
-    names = (CONFIG, METRICS_TABLE, EVALUATIONS_TABLE, CURVE, MODEL, BEST)
+    names = (CONFIG, SPACES, METRICS_TABLE, EVALUATIONS_TABLE, CURVE, MODEL, BEST)
     in_checkpoint = path.parent.name == CHECKPOINT and (path.parents[1] / CONFIG).exists()
     return in_checkpoint or (path.name in names and (path.parent / CONFIG).exists())
 
@@ -142,15 +145,16 @@ def _take(file: int, run_dir: Path) -> None:
         return
 
 
-def create(run_dir: Path, config: TrainConfig) -> None:
-    """Put the configuration into a new run's folder: from then on it is one.
+def create(run_dir: Path, config: TrainConfig, spaces: Spaces) -> None:
+    """Put spaces and configuration into a new run's folder: from then on it is one.
 
     Raises
     ------
     UsageError : as `check_new`.
     """
     check_new(run_dir)
-    write_config(run_dir, config)
+    files.write_atomically(run_dir / SPACES, spaces_text(spaces).encode(), durable=True)
+    write_config(run_dir, config)  # by which a folder is known: the last
 
 
 def write_config(run_dir: Path, config: TrainConfig) -> None:

@@ -1,10 +1,11 @@
 """What a run tells its user when learning does not get anywhere, or Q can't be right.
 
     hints = Hints(say=print)
+    hints.before_updates(rows)          # observations of the random steps at the start
     hints.after_episode(log.episodes, agent.replay.value_bounds(gamma))
     hints.after_evaluation(log.episodes, log.evaluations)
 
-Each hint is a function of the run's tables; it gives the words, or None.
+Each hint is a function of what it looks at; it gives the words, or None.
 """
 
 import math
@@ -12,6 +13,8 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import takewhile
 from statistics import fmean
 from typing import Any
+
+import numpy as np
 
 _EVALUATIONS = 5
 _STILL = 0.01
@@ -25,6 +28,8 @@ BEYOND = 0.1
 two thirds of a batch."""
 SATURATED = 0.95
 """More than the bang-bang policies had that earned well: up to 0.93 in MountainCarContinuous."""
+LARGE = 100.0
+"""A mean size from which on Pendulum, its observations scaled, was learned late, or not at all."""
 
 _REMEDIES = (
     "--algorithm td3 (that is --critics 2 --target-noise 0.2 --actor-every 2) or "
@@ -48,6 +53,10 @@ class Hints:
         self._say = say
         self._said: set[Callable[..., str | None]] = set()
 
+    def before_updates(self, obs: np.ndarray) -> None:
+        """Observations were made, (n, obs_dim), which the networks will see as they are."""
+        self._once(large_observations, obs)
+
     def after_episode(self, episodes: _Rows, bounds: tuple[float, float]) -> None:
         """A row was added to `episodes`; `bounds` are those of `Replay.value_bounds`."""
         self._once(impossible_q, episodes, bounds)
@@ -61,6 +70,24 @@ class Hints:
         if hint not in self._said and (text := hint(*seen)):
             self._say(text)
             self._said.add(hint)
+
+
+def large_observations(obs: np.ndarray) -> str | None:
+    """Words for observations whose numbers are far from 1.
+
+    Parameters
+    ----------
+    obs : (n, obs_dim), not normalised.
+    """
+    sizes = np.abs(obs).mean(axis=0, dtype=np.float64)
+    if sizes.max() < LARGE:
+        return None
+    which = f"number {sizes.argmax() + 1} of {len(sizes)}"
+    return (
+        f"observations are large: {which} is {_number(sizes.max())} in size on average, and "
+        "networks learn late from such numbers, or not at all; what helps is "
+        "--normalize-observations"
+    )
 
 
 def no_reward_found(episodes: _Rows, evaluations: _Rows) -> str | None:

@@ -19,7 +19,7 @@ from ddpg.run import folder, plots
 from ddpg.run.checkpoint import Checkpoint
 from ddpg.run.evaluate import evaluate_agent
 from ddpg.run.finite import LastFinite, is_finite
-from ddpg.run.hints import Hints
+from ddpg.run.hints import STEPS, Hints
 from ddpg.run.log import RunLog
 from ddpg.run.look.films import Films
 from ddpg.run.process import Stop
@@ -154,6 +154,7 @@ class Loop:
             self._finite.keep(step.number)
             if 0 <= step.number - config.ddpg.warmup_steps < config.num_envs:
                 self._tell_compiling()
+                self._look_at_observations()
             self._do_what_is_due()
             if self._stop.signal is not None:
                 break
@@ -161,6 +162,12 @@ class Loop:
     def _tell_compiling(self) -> None:
         if self._parts.config.ddpg.compile:
             self._progress.note("compiling")
+
+    def _look_at_observations(self) -> None:
+        replay = self._parts.agent.replay
+        if self._parts.agent.normalizer is None:
+            last = replay.last_rows(min(len(replay), STEPS))
+            self._hints.before_updates(replay.observations(last))
 
     def _do_what_is_due(self) -> None:
         config = self._parts.config

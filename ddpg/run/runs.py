@@ -9,7 +9,7 @@ no file holds a time of day, but for TensorBoard's.
 
 import os
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from signal import Signals
@@ -29,6 +29,7 @@ from ddpg.run.loop import Loop, Parts
 from ddpg.run.machine import check_threads
 from ddpg.run.process import limited_threads, stop_on_signals
 from ddpg.run.progress import ProgressConsole, TrainProgress
+from ddpg.run.saved_spaces import check_spaces, spaces_of
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ def train(
         filming(config, run_dir, films) as camera,
         folder.locked(run_dir),
     ):
-        folder.create(run_dir, config)
+        folder.create(run_dir, config, spaces_of(parts.evaluation_env))
         if said:
             console.print(said, highlight=False, soft_wrap=True, markup=False)
         with closing(checkpoint.begin(parts.agent, parts.evaluation_env, run_dir)) as point:
@@ -169,7 +170,10 @@ def opened(
     config = saved if config is None else config
     if wrong := checkpoint.different(config, config_to_dict(saved)):
         raise UsageError(f"{run_dir} was made with another {wrong[0]}, which can't be changed")
-    with _made(config, source) as parts, closing(_load(parts, run_dir)) as point:
+    with ExitStack() as stack:
+        parts = stack.enter_context(_made(config, source))
+        check_spaces(run_dir, parts.evaluation_env)
+        point = stack.enter_context(closing(_load(parts, run_dir)))
         if point.place.step >= config.total_timesteps + config.num_envs:
             raise UsageError(
                 f"{run_dir} is at step {point.place.step:,} already, beyond --total-timesteps "
@@ -190,7 +194,7 @@ def _made(config: TrainConfig, source: Source | None) -> Iterator[Parts]:
     # In this order: processes of environments are born with the limit.
     with limited_threads(config.threads), made(config, source) as (envs, evaluation_env):
         agent_seed, env_seed = rng.spawn(config.seed, 2)
-        agent = new_agent(config, evaluation_env, agent_seed)
+        agent = new_agent(config, spaces_of(evaluation_env), agent_seed)
         yield Parts(config, envs, evaluation_env, agent, env_seed)
 
 

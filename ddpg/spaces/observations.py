@@ -5,13 +5,12 @@ observations.layout                  # position 3, wind.gust 1
 row = observations.flat(obs)         # of what reset or step gave
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Space, Tuple
 from gymnasium.spaces.utils import flatdim, flatten
-from gymnasium.vector.utils import batch_space, iterate
 
 from ddpg.errors import UsageError, in_one_line, shown
 
@@ -59,8 +58,8 @@ class Observations:
         ]
         self.size = sum(entry.size for entry in self.layout)
         self.is_flat = isinstance(space, Box) and len(space.shape) == 1
-        if self.size == 0:
-            raise UsageError(f"there is nothing to observe in {in_one_line(space, longest=80)}")
+        if self.size < 1:
+            raise UsageError(f"there is nothing to observe in {_in_short(space)}")
 
     def flat(self, obs: Any) -> np.ndarray:
         """One observation as the environment gives it as a row, (size,); a copy.
@@ -73,9 +72,12 @@ class Observations:
         """
         if self.is_flat:
             return np.array(obs)
+        return self._row(_values(self.space, obs, ()))
+
+    def _row(self, values: "Iterable[_Value]") -> np.ndarray:
         row, start = np.empty(self.size, np.float32), 0
         with np.errstate(over="ignore", invalid="ignore"):  # what came of it is looked at
-            for path, part, value in _values(self.space, obs, ()):
+            for path, part, value in values:
                 numbers = _flat_part(part, value, path)
                 row[start : start + len(numbers)] = numbers
                 start += len(numbers)
@@ -97,14 +99,29 @@ class Observations:
         """
         if self.is_flat or self._is_rows(obs):
             return np.asarray(obs, np.float32)
-        if count := self._batch_size(obs):
-            try:
-                each = list(iterate(batch_space(self.space, count), obs))
-            except (KeyError, ValueError, TypeError, IndexError) as error:
-                what = f"{type(error).__name__}: {in_one_line(error, 100)}"
-                raise UsageError(f"observations are no batch of their space ({what})") from error
-            return np.array([self.flat(one) for one in each])
-        return self.flat(obs)
+        count = self._batch_size(obs)
+        if count is None:
+            return self.flat(obs)
+        batch = list(_values(self.space, obs, ()))
+        for path, _, value in batch:
+            if np.shape(value)[:1] != (count,):
+                raise UsageError(
+                    f"{_called(path)} has shape {np.shape(value)} in a batch of {count}"
+                )
+        rows = [self._row((path, part, v[i]) for path, part, v in batch) for i in range(count)]
+        return np.array(rows, np.float32).reshape(count, self.size)
+
+    def differs_from(self, earlier: "Observations") -> str:
+        """The first thing in which this is not as it was, in words; nothing if there is none."""
+        was, now = (dict(_parts(each.space, ())) for each in (earlier, self))
+        for path, part in was.items():
+            if part != now.get(path):
+                become = f"is {_in_short(now[path])}" if path in now else "is gone"
+                return f"{_called(path)} was {_in_short(part)}, and {become}"
+        for path, part in now.items():
+            if path not in was:
+                return f"{_called(path)}, {_in_short(part)}, is new"
+        return "" if [*was] == [*now] else "its observations have their parts in another order"
 
     def _not_finite(self, row: np.ndarray) -> UsageError:
         start = 0
@@ -122,17 +139,18 @@ class Observations:
             return False
         return obs.shape[-1] == self.size and obs.shape != self.space.shape
 
-    def _batch_size(self, obs: Any) -> int:
-        """How many there are, by the first part; 0 for what is one observation, or none at all."""
+    def _batch_size(self, obs: Any) -> int | None:
+        """How many there are, by the first part; None for what is one observation, or none."""
         try:
             _, part, value = next(_values(self.space, obs, ()))
         except (UsageError, StopIteration):
-            return 0
-        is_batch = np.ndim(value) == len(part.shape or ()) + 1
-        return len(value) if is_batch else 0
+            return None
+        return len(value) if np.ndim(value) == len(part.shape or ()) + 1 else None
 
 
 _Path = tuple[str | int, ...]
+_Value = tuple[_Path, Space, Any]
+"""A part, and what is observed there."""
 _ONE_HOT = Discrete, MultiDiscrete
 _PIXELS = 16
 """As many rows and columns at least are a picture."""
@@ -162,7 +180,7 @@ def _parts(space: Space, path: _Path) -> Iterator[tuple[_Path, Space]]:
             )
     elif not isinstance(space, Discrete | MultiDiscrete | MultiBinary):
         raise UsageError(
-            f"{_called(path)} comes from {in_one_line(space, longest=80)}; what can be learned "
+            f"{_called(path)} comes from {_in_short(space)}; what can be learned "
             "from is Box, Discrete, MultiDiscrete, MultiBinary, and Dict and Tuple of them"
         )
     yield path, space
@@ -172,7 +190,7 @@ def _inner(space: Dict | Tuple) -> list[tuple[Any, Space]]:
     return list(space.spaces.items() if isinstance(space, Dict) else enumerate(space.spaces))
 
 
-def _values(space: Space, obs: Any, path: _Path) -> Iterator[tuple[_Path, Space, Any]]:
+def _values(space: Space, obs: Any, path: _Path) -> Iterator[_Value]:
     """Each part, and what is observed there.
 
     Raises
@@ -219,6 +237,10 @@ def _flat_part(space: Space, value: Any, path: _Path) -> np.ndarray:
             raise UsageError(f"{_called(path)} must be {said}, got {shown(array.tolist())}")
         array = array.astype(np.int64)
     return np.asarray(flatten(space, array))
+
+
+def _in_short(space: Space) -> str:
+    return in_one_line(space, longest=80)
 
 
 def _called(path: _Path) -> str:

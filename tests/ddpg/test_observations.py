@@ -1,7 +1,5 @@
 """Observations of many parts: gymnasium's order, what is refused, and learning from them."""
 
-import collections
-
 import gymnasium
 import numpy as np
 import pytest
@@ -49,7 +47,7 @@ SPACES = {
     "tuple": Tuple((BOX, Discrete(2))),
     "one key": Dict({"only": BOX}),
     "nested": NESTED,
-    "order of its own": Dict(collections.OrderedDict(z=BOX, a=Discrete(3))),
+    "order of its own": Dict([("z", BOX), ("a", Discrete(3))]),
 }
 ACTIONS = Box(-1, 1, (2,))
 CONFIG = DDPGConfig(hidden=(4,), batch_size=4, buffer_size=50, warmup_steps=5, compile=False)
@@ -85,9 +83,10 @@ def test_an_element_a_batch_and_what_is_flat_already_are_told_apart(space):
         assert one.dtype == np.float32
     for several in (stacked(space, elements), expected, expected.astype(np.float64)):
         np.testing.assert_array_equal(observations.rows(several), expected)
-    one_of_them = stacked(space, elements[:1])
+    one_of_them, none = stacked(space, elements[:1]), create_empty_array(space, 0)
     if space.shape != ():  # of () a batch of one is like a row of one
         np.testing.assert_array_equal(observations.rows(one_of_them), expected[:1])
+    assert len(observations.rows(none)) == 0
 
 
 def test_a_row_is_a_copy():
@@ -189,7 +188,7 @@ def test_discrete_observations_are_never_taken_from_the_end():
 def test_a_batch_with_parts_of_other_lengths_is_refused():
     batch = stacked(NESTED, samples(NESTED))
     batch["wind"]["gust"] = batch["wind"]["gust"][:2]
-    with pytest.raises(UsageError, match="observations are no batch of their space"):
+    with pytest.raises(UsageError, match=r"'wind.gust' has shape \(2, 1\) in a batch of 5"):
         DDPG(NESTED, ACTIONS, CONFIG).act(batch)
 
 

@@ -68,7 +68,7 @@ STEP = ("actor_optimizer", "step", 5)
         (WEIGHT, 0.5, "actor.mlp.2.weight must be an array, not a float"),
         (WEIGHT, filled((3, 4), np.nan), "actor.mlp.2.weight holds NaN or infinity"),
         (WEIGHT, filled((3, 4), -np.inf), "actor.mlp.2.weight holds NaN or infinity"),
-        (("noise", "x"), filled(2, np.inf, np.float64), "noise.x holds NaN or infinity"),
+        (("noise", "x"), filled((1, 2), np.inf, np.float64), "noise.x holds NaN or infinity"),
         (("noise", "x"), np.zeros(3), r"noise.x is float64 of shape \(3,\)"),
         (SQUARE, filled((4, 5), -0.5), "critic_optimizer.exp_avg_sq.0 holds -0.5, .*below 0"),
         (SQUARE, filled((4, 5), np.nan), "critic_optimizer.exp_avg_sq.0 holds NaN"),

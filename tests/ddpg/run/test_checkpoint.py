@@ -10,8 +10,10 @@ from ddpg.config import config_text
 from ddpg.errors import UsageError
 from ddpg.run.checkpoint import load_agent
 from ddpg.run.folder import BEST, CONFIG, MODEL, create
+from ddpg.run.saved_spaces import spaces_of
 from ddpg.spaces import make_env
 
+SPACES = spaces_of(make_env("Pendulum-v1"))
 CONFIGURATION = TrainConfig(ddpg=DDPGConfig(hidden=(8, 4), buffer_size=100, compile=False))
 
 
@@ -28,7 +30,7 @@ def agent():
 @pytest.fixture
 def run_dir(tmp_path, agent):
     (tmp_path / "run").mkdir()
-    create(tmp_path / "run", CONFIGURATION)
+    create(tmp_path / "run", CONFIGURATION, SPACES)
     tg.save(tmp_path / "run" / MODEL, agent.state_dict())
     return tmp_path / "run"
 
@@ -90,7 +92,7 @@ def test_missing_run_is_refused(tmp_path):
 
 
 def test_run_that_saved_nothing_is_refused(tmp_path):
-    create(tmp_path, CONFIGURATION)
+    create(tmp_path, CONFIGURATION, SPACES)
     with pytest.raises(UsageError, match=r"ended before its first save.*--resume"):
         load_agent(tmp_path)
     with pytest.raises(UsageError, match=f"{BEST} does not exist: no evaluation"):

@@ -54,7 +54,10 @@ CASES = {
     "an actor that learns too fast": ({"actor_lr": 1e38}, {}),
     "evaluated before it is noticed": ({"actor_lr": 1e38, "eval_every": 47}, {}),
     "saved before it is noticed": ({"actor_lr": 1e38, "checkpoint_every": 47}, {}),
-    "normalized observations": ({"critic_lr": 1e20, "normalize_observations": True}, {}),
+    "normalized observations": (
+        {"normalize_observations": True, "warmup_steps": 22, "checkpoint_every": 60},
+        {47: lambda: 1e30},
+    ),
     "many updates a step": ({"critic_lr": 1e20, "updates_per_step": 5}, {}),
 }
 

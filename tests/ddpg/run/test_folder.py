@@ -3,17 +3,20 @@ import subprocess
 import sys
 
 import pytest
+from gymnasium.spaces import Box
 
 from ddpg import TrainConfig
 from ddpg.errors import UsageError
 from ddpg.run import folder
+from ddpg.run.saved_spaces import Spaces
 
 CONFIGURATION = TrainConfig()
+SPACES = Spaces(Box(-1, 1, (3,)), Box(-1, 1, (1,)))
 
 
 def make(run_dir):
     with folder.locked(run_dir):
-        folder.create(run_dir, CONFIGURATION)
+        folder.create(run_dir, CONFIGURATION, SPACES)
 
 
 @pytest.mark.parametrize("held", ["config.json", "metrics.csv", "model.safetensors"])

@@ -6,7 +6,13 @@ import pytest
 from ddpg.config import ALGORITHMS, TrainConfig, config_to_dict
 from ddpg.run import folder, hints
 from ddpg.run.checkpoint import load_agent
-from ddpg.run.hints import Hints, impossible_q, no_reward_found, saturated_actor
+from ddpg.run.hints import (
+    Hints,
+    impossible_q,
+    large_observations,
+    no_reward_found,
+    saturated_actor,
+)
 from tests.ddpg.run.runs import begin, config, quiet, without_drawing
 
 NAN = math.nan
@@ -157,6 +163,29 @@ def test_named_flags_exist_and_td3_is_what_is_said():
     assert names <= set(known)
     for name in ("critics", "target_noise", "actor_every"):
         assert f"--{name.replace('_', '-')} {ALGORITHMS['td3'][name]}" in words
+
+
+def test_large_observations_are_told_how_they_become_small():
+    obs = np.tile(np.float32([1.0, -150.0, 90.0]), (50, 1))
+    assert "number 2 of 3 is 150 in size on average" in large_observations(obs)
+    assert "--normalize-observations" in large_observations(obs)
+    assert large_observations(0.6 * obs) is None
+    one_outlier = np.zeros((50, 3), np.float32)
+    one_outlier[7, 0] = 1e3
+    assert large_observations(one_outlier) is None
+
+
+@pytest.mark.parametrize("normalized", [False, True])
+def test_a_run_looks_at_its_observations_once_before_its_first_update(
+    tmp_path, monkeypatch, normalized
+):
+    asked = []
+    monkeypatch.setattr(hints, "large_observations", lambda obs: asked.append(obs) or "large")
+    console, settings = quiet(), config(eval_every=0, normalize_observations=normalized)
+    with without_drawing():
+        begin(tmp_path, settings, console)
+    assert console.file.getvalue() == ("" if normalized else "large\n")
+    assert [obs.shape for obs in asked] == ([] if normalized else [(70, 2)])  # the replay's 70
 
 
 def test_a_run_without_evaluations_gives_hints_too(tmp_path, monkeypatch):

@@ -15,6 +15,7 @@ from ddpg.run import checkpoint, folder
 from ddpg.run.checkpoint import load_agent
 from ddpg.run.log import EVALUATION_COLUMNS
 from ddpg.run.runs import opened
+from ddpg.run.saved_spaces import read_spaces
 from tests.ddpg.run.runs import (
     assert_same_run,
     begin,
@@ -168,10 +169,20 @@ def test_config(run, count):
 
 
 @pytest.mark.parametrize("count", COUNTS)
+def test_spaces(run, count):
+    path, read = run / folder.SPACES, []
+
+    def load():
+        read[:] = [read_spaces(path)]
+
+    harmless = mutate_all(path, count, load, lambda: {"spaces": np.array(repr(read))})
+    assert harmless < count / 5  # more white space than in settings
+
+
+@pytest.mark.parametrize("count", COUNTS)
 @pytest.mark.parametrize("name", [folder.MODEL, folder.BEST])
 def test_models(run, parts, name, count, monkeypatch):
     # One agent for all: a refused file leaves it as it was.
-    monkeypatch.setattr("ddpg.run.environments.make_env", lambda *_: parts.evaluation_env)
     monkeypatch.setattr(checkpoint, "new_agent", lambda *settings: parts.agent)
 
     def load():
@@ -229,7 +240,7 @@ PLACES = {
     "nothing": lambda path: None,
 }
 READ = (
-    *(folder.CONFIG, folder.MODEL, folder.BEST),
+    *(folder.CONFIG, folder.SPACES, folder.MODEL, folder.BEST),
     *(folder.STATE, folder.TRANSITIONS, folder.METRICS_TABLE, folder.EVALUATIONS_TABLE),
 )
 
@@ -243,7 +254,7 @@ def test_something_else_in_a_files_place(tmp_path, run, name, what):
     PLACES[what](path)
 
     def load():
-        if name in (folder.CONFIG, folder.MODEL, folder.BEST):
+        if name in (folder.CONFIG, folder.SPACES, folder.MODEL, folder.BEST):
             load_agent(tmp_path / "run", best=name == folder.BEST)
         else:
             with opened(tmp_path / "run", None):

@@ -1,7 +1,10 @@
 """A run whose observations have parts: it goes on, and a part that is gone loses nothing."""
 
 import pytest
+from gymnasium.spaces import Dict, Discrete
 
+import tinygrad_rl as tg
+from ddpg import cli
 from ddpg.errors import TrainingError
 from ddpg.run import folder
 from ddpg.run.checkpoint import load_agent
@@ -10,6 +13,7 @@ from tests.ddpg.run.runs import (
     assert_same_run,
     begin,
     config,
+    files_of,
     go_on,
     killed,
     place_of,
@@ -28,12 +32,14 @@ def no_drawing(monkeypatch):
         yield
 
 
-@pytest.mark.parametrize("at", [50, 93])
-def test_a_killed_run_goes_on_bit_for_bit(tmp_path, at):
-    begin(tmp_path / "undisturbed", SETTINGS)
-    killed(tmp_path / "run", SETTINGS, at)
-    go_on(tmp_path / "run", SETTINGS)
+@pytest.mark.parametrize(("num_envs", "at"), [(1, 50), (1, 93), (2, 92)])
+def test_a_killed_run_goes_on_bit_for_bit(tmp_path, num_envs, at):
+    settings = config("Parts", normalize_observations=True, num_envs=num_envs)
+    begin(tmp_path / "undisturbed", settings)
+    killed(tmp_path / "run", settings, at)
+    go_on(tmp_path / "run", settings)
     assert_same_run(tmp_path / "run", tmp_path / "undisturbed")
+    assert tg.load(tmp_path / "run" / folder.MODEL)["normalizer"]["count"] == 100
 
 
 def lose():
@@ -54,6 +60,25 @@ def test_a_part_that_is_gone_ends_the_run_by_name_and_loses_nothing(tmp_path):
     go_on(tmp_path / "run", settings)
     begin(tmp_path / "undisturbed", settings)
     assert_same_run(tmp_path / "run", tmp_path / "undisturbed")
+
+
+def test_an_environment_that_has_changed_is_refused_by_all_who_step_it(
+    tmp_path, monkeypatch, capsys
+):
+    begin(tmp_path, SETTINGS)
+    before = files_of(tmp_path)
+    now = Dict({"x": environments.Parts.observation_space["x"], "left": Discrete(2)})
+    monkeypatch.setattr(environments.Parts, "observation_space", now)
+    for command in ("evaluate", "train --resume"):
+        with pytest.raises(SystemExit) as end:
+            cli.main([*command.split(), str(tmp_path)])
+        assert end.value.code == 2
+        said = capsys.readouterr().err
+        assert (
+            f"is not that of {tmp_path}: observation 'right' was Discrete(2, start=1), and" in said
+        )
+        assert said.count("\n") == 1
+    assert files_of(tmp_path) == before
 
 
 def test_a_loaded_agent_takes_what_the_environment_gives(tmp_path):
