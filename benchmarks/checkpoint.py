@@ -26,13 +26,13 @@ from rich.table import Table
 from ddpg import DDPG, DDPGConfig
 from ddpg.config import TrainConfig
 from ddpg.learn import Episode, Step
-from ddpg.run import checkpoint, folder
-from ddpg.run.checkpoint import Checkpoint
+from ddpg.run.disk import checkpoint, folder
+from ddpg.run.disk.checkpoint import Checkpoint
+from ddpg.run.disk.saved_spaces import spaces_of
 from ddpg.run.evaluate import Evaluation
 from ddpg.run.finite import EVERY, LastFinite, is_finite
 from ddpg.run.progress import TrainProgress
 from ddpg.run.q_error import QError
-from ddpg.run.saved_spaces import spaces_of
 
 NEW, LOADS = 1000, 11
 SIZES = [(10_000, (256, 256)), (1_000_000, (256, 256)), (1_000_000, (400, 300))]

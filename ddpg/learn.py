@@ -8,7 +8,7 @@ This is where the agent meets the environment; what is done with the result is t
 Every episode starts from a seed of its own, made of the run's seed, the environment's place among
 those side by side, and the episode's number. So the place of an environment is known without
 looking into it: its episode, and the actions since. A run that goes on elsewhere keeps a `Place`
-and finds the way back (`ddpg/run/retrace.py`).
+and finds the way back (`ddpg/run/environments/retrace.py`).
 """
 
 import math

@@ -50,10 +50,10 @@ class Evaluate:
 
     def run(self) -> int:
         """Exit status."""
-        from ddpg.run.checkpoint import load_agent
+        from ddpg.run.disk.checkpoint import load_agent
+        from ddpg.run.disk.saved_spaces import check_spaces
         from ddpg.run.environments import one
         from ddpg.run.evaluate import evaluate_agent
-        from ddpg.run.saved_spaces import check_spaces
 
         agent, config = load_agent(self.run_dir, self.best)
         tell = partial(print, file=sys.stderr)

@@ -44,10 +44,10 @@ class Export:
 
     def run(self) -> int:
         """Exit status."""
-        from ddpg.run.checkpoint import load_agent
-        from ddpg.run.destination import check_destination
+        from ddpg.run.disk.checkpoint import load_agent
+        from ddpg.run.disk.destination import check_destination
+        from ddpg.run.disk.folder import check_run
         from ddpg.run.export import FORMATS, describe, export
-        from ddpg.run.folder import check_run
 
         assert self.to is not None  # from_flags has seen to it
         check_run(self.run_dir)

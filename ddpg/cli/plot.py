@@ -46,7 +46,7 @@ class Plot:
         ------
         UsageError : if the picture can't be written where it is asked for, or scipy is missing.
         """
-        from ddpg.run.destination import check_destination
+        from ddpg.run.disk.destination import check_destination
         from ddpg.run.look.picture import ENDINGS
 
         if find_spec("scipy") is None:

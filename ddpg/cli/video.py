@@ -56,13 +56,13 @@ class Video:
     def run(self) -> int:
         """Exit status."""
         from ddpg.config import read_config
-        from ddpg.run import folder
-        from ddpg.run.checkpoint import load_agent
-        from ddpg.run.destination import check_destination
+        from ddpg.run.disk import folder
+        from ddpg.run.disk.checkpoint import load_agent
+        from ddpg.run.disk.destination import check_destination
+        from ddpg.run.disk.saved_spaces import check_spaces
         from ddpg.run.look.display import prepare_rendering
         from ddpg.run.look.play import PICTURES, play, rendered
         from ddpg.run.look.video import ENDINGS, check_encoder, film
-        from ddpg.run.saved_spaces import check_spaces
 
         folder.check_run(self.run_dir)
         output = self.output or self.run_dir / FILM

@@ -42,11 +42,11 @@ class Watch:
     def run(self) -> int:
         """Exit status; 0 after Ctrl-C too, for the window has no other end."""
         from ddpg.config import read_config
-        from ddpg.run import folder
-        from ddpg.run.checkpoint import load_agent
+        from ddpg.run.disk import folder
+        from ddpg.run.disk.checkpoint import load_agent
+        from ddpg.run.disk.saved_spaces import check_spaces
         from ddpg.run.look.display import check_display
         from ddpg.run.look.play import WINDOW, play, rendered
-        from ddpg.run.saved_spaces import check_spaces
 
         folder.check_run(self.run_dir)
         config = read_config(self.run_dir, sealed=True)

@@ -26,8 +26,9 @@ from ddpg.config import (
     read_config,
 )
 from ddpg.errors import UsageError, shown
-from ddpg.run import folder, runs
-from ddpg.run.checkpoint import load_agent
+from ddpg.run import runs
+from ddpg.run.disk import folder
+from ddpg.run.disk.checkpoint import load_agent
 from ddpg.run.environments import Source, name_of
 from ddpg.run.runs import Run
 from ddpg.spaces import Env

@@ -9,12 +9,12 @@ from typing import Any
 
 from ddpg.agent import METRICS
 from ddpg.learn import Step
+from ddpg.run.disk.folder import EVALUATIONS_TABLE, METRICS_TABLE
+from ddpg.run.disk.tables import Table
 from ddpg.run.evaluate import Evaluation
-from ddpg.run.folder import EVALUATIONS_TABLE, METRICS_TABLE
 from ddpg.run.look.tensorboard import Events
 from ddpg.run.progress import TrainProgress
 from ddpg.run.q_error import QError
-from ddpg.run.tables import Table
 
 EPISODE_COLUMNS = ("step", "episode", "return", "length", "updates", *METRICS)
 """Of `metrics.csv`: the step that ended the episode, its number from 1, its undiscounted return

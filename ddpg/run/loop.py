@@ -15,8 +15,11 @@ from ddpg.agent import DDPG
 from ddpg.config import TrainConfig
 from ddpg.errors import DivergedError, TrainingError
 from ddpg.learn import Environments, learn
-from ddpg.run import folder, plots
-from ddpg.run.checkpoint import Checkpoint
+from ddpg.run import plots
+from ddpg.run.disk import folder
+from ddpg.run.disk.checkpoint import Checkpoint
+from ddpg.run.disk.versions import differences, installed
+from ddpg.run.environments.retrace import retrace
 from ddpg.run.evaluate import evaluate_agent
 from ddpg.run.finite import LastFinite, is_finite
 from ddpg.run.hints import STEPS, Hints
@@ -24,8 +27,6 @@ from ddpg.run.log import RunLog
 from ddpg.run.look.films import Films
 from ddpg.run.process import Stop
 from ddpg.run.progress import TrainProgress
-from ddpg.run.retrace import retrace
-from ddpg.run.versions import differences, installed
 from ddpg.spaces import Env
 
 

@@ -20,8 +20,9 @@ from ddpg import rng
 from ddpg.agent import DDPG
 from ddpg.config import TrainConfig, config_to_dict, read_config
 from ddpg.errors import UsageError
-from ddpg.run import checkpoint, folder
-from ddpg.run.checkpoint import Checkpoint, new_agent
+from ddpg.run.disk import checkpoint, folder
+from ddpg.run.disk.checkpoint import Checkpoint, new_agent
+from ddpg.run.disk.saved_spaces import check_spaces, spaces_of
 from ddpg.run.environments import Source, made
 from ddpg.run.look.films import Films, filming, prepare_films
 from ddpg.run.look.tensorboard import Events, check_tensorboard
@@ -29,7 +30,6 @@ from ddpg.run.loop import Loop, Parts
 from ddpg.run.machine import check_threads
 from ddpg.run.process import limited_threads, stop_on_signals
 from ddpg.run.progress import ProgressConsole, TrainProgress
-from ddpg.run.saved_spaces import check_spaces, spaces_of
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from contextlib import closing
 
 from benchmarks.checkpoint import NEW, Run
-from ddpg.run import folder
+from ddpg.run.disk import folder
 
 
 def test_what_was_saved_is_loaded(tmp_path):

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from ddpg import cli
-from ddpg.run import folder
-from ddpg.run.checkpoint import load_agent
+from ddpg.run.disk import folder
+from ddpg.run.disk.checkpoint import load_agent
 from tests.ddpg.run.runs import QUICKEST, begin, config, files_of, without_drawing
 
 

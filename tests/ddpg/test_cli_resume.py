@@ -133,7 +133,7 @@ def test_the_best_model_is_asked_for_by_its_name(monkeypatch, capsys):
     def load(run_dir, best=False):
         raise cli.UsageError(f"{run_dir.name} {best}")
 
-    monkeypatch.setattr("ddpg.run.checkpoint.load_agent", load)
+    monkeypatch.setattr("ddpg.run.disk.checkpoint.load_agent", load)
     for arguments, message in ((("r",), "r False"), (("r", "--best"), "r True")):
         with pytest.raises(SystemExit):
             cli.main(["evaluate", *arguments])

@@ -10,7 +10,7 @@ import tinygrad_rl as tg
 from ddpg import DDPG, DDPGConfig
 from ddpg.errors import TrainingError
 from ddpg.learn import One, Place, learn
-from ddpg.run.retrace import retrace
+from ddpg.run.environments.retrace import retrace
 
 
 class Corridor(gymnasium.Env):

@@ -21,8 +21,8 @@ from gymnasium.vector.utils import concatenate, create_empty_array
 from ddpg import DDPG, DDPGConfig
 from ddpg.errors import TrainingError, UsageError
 from ddpg.learn import One, Place, learn
+from ddpg.run.environments.retrace import retrace
 from ddpg.run.evaluate import evaluate, evaluate_agent
-from ddpg.run.retrace import retrace
 from ddpg.spaces import Observations
 
 BOX = Box(-1, 1, (3,))

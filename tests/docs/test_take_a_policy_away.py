@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from ddpg import cli
-from ddpg.run.checkpoint import load_agent
+from ddpg.run.disk.checkpoint import load_agent
 from tests.docs.test_readme import fenced_blocks
 
 PAGE = (Path(__file__).parents[2] / "docs" / "take-a-policy-away.md").read_text("utf-8")

@@ -8,7 +8,8 @@ import pytest
 
 from ddpg import DDPGConfig, cli
 from ddpg.config import RESUMABLE, TrainConfig
-from ddpg.run import evaluate, hints, q_error, transitions
+from ddpg.run import evaluate, hints, q_error
+from ddpg.run.disk import transitions
 from ddpg.run.log import EPISODE_COLUMNS, EVALUATION_COLUMNS
 from ddpg.run.runs import train
 from tests.docs.test_readme import fenced_blocks

@@ -18,7 +18,7 @@ import numpy as np
 
 from ddpg.config import TrainConfig
 from ddpg.errors import TrainingError, UsageError, in_one_line
-from ddpg.run import folder
+from ddpg.run.disk import folder
 from ddpg.run.evaluate import Act
 from ddpg.run.process import Stop
 from ddpg.spaces import Env

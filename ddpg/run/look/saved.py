@@ -16,8 +16,8 @@ from typing import Any
 
 from ddpg.config import RESUMABLE, config_to_dict, read_config
 from ddpg.errors import UsageError, in_one_line
-from ddpg.run import folder
-from ddpg.run.tables import read_table
+from ddpg.run.disk import folder
+from ddpg.run.disk.tables import read_table
 
 Tell = Callable[[str], object]
 Rows = Sequence[Mapping[str, float]]

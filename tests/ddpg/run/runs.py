@@ -20,8 +20,9 @@ import tinygrad_rl as tg
 from ddpg import DDPGConfig, TrainConfig
 from ddpg.errors import UsageError
 from ddpg.learn import Step
-from ddpg.run import folder, plots
-from ddpg.run.checkpoint import load_agent
+from ddpg.run import plots
+from ddpg.run.disk import folder
+from ddpg.run.disk.checkpoint import load_agent
 from ddpg.run.log import RunLog
 from ddpg.run.runs import resume, train
 from tinygrad_rl import files

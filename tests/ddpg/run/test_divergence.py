@@ -8,7 +8,7 @@ import pytest
 
 import tinygrad_rl as tg
 from ddpg.errors import DivergedError
-from ddpg.run import folder
+from ddpg.run.disk import folder
 from tests.ddpg.run import environments
 from tests.ddpg.run.runs import (
     assert_can_be_read,

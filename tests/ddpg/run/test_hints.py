@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from ddpg.config import ALGORITHMS, TrainConfig, config_to_dict
-from ddpg.run import folder, hints
-from ddpg.run.checkpoint import load_agent
+from ddpg.run import hints
+from ddpg.run.disk import folder
+from ddpg.run.disk.checkpoint import load_agent
 from ddpg.run.hints import (
     Hints,
     impossible_q,

@@ -10,7 +10,7 @@ import pytest
 
 import tinygrad_rl as tg
 from ddpg.errors import TrainingError, UsageError
-from ddpg.run import folder
+from ddpg.run.disk import folder
 from ddpg.run.runs import resume
 from tests.ddpg.run import environments
 from tests.ddpg.run.runs import (

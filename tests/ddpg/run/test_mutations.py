@@ -11,11 +11,11 @@ import pytest
 import tinygrad_rl as tg
 from ddpg.config import read_config
 from ddpg.errors import UsageError
-from ddpg.run import checkpoint, folder
-from ddpg.run.checkpoint import load_agent
+from ddpg.run.disk import checkpoint, folder
+from ddpg.run.disk.checkpoint import load_agent
+from ddpg.run.disk.saved_spaces import read_spaces
 from ddpg.run.log import EVALUATION_COLUMNS
 from ddpg.run.runs import opened
-from ddpg.run.saved_spaces import read_spaces
 from tests.ddpg.run.runs import (
     assert_same_run,
     begin,

@@ -5,8 +5,8 @@ import pytest
 
 import tinygrad_rl as tg
 from ddpg.errors import TrainingError, UsageError
-from ddpg.run import folder
-from ddpg.run.checkpoint import load_agent
+from ddpg.run.disk import folder
+from ddpg.run.disk.checkpoint import load_agent
 from tests.ddpg.run import environments
 from tests.ddpg.run.runs import assert_same_run, begin, config, go_on, killed, without_drawing
 

@@ -6,8 +6,8 @@ from gymnasium.spaces import Dict, Discrete
 import tinygrad_rl as tg
 from ddpg import cli
 from ddpg.errors import TrainingError
-from ddpg.run import folder
-from ddpg.run.checkpoint import load_agent
+from ddpg.run.disk import folder
+from ddpg.run.disk.checkpoint import load_agent
 from tests.ddpg.run import environments
 from tests.ddpg.run.runs import (
     assert_same_run,

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from ddpg.run.checkpoint import load_agent
+from ddpg.run.disk.checkpoint import load_agent
 from ddpg.run.evaluate import FIRST_SEED
 from ddpg.run.q_error import QError, compare, q_error, rank_correlation
 from ddpg.spaces import make_env

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from ddpg import DDPGConfig, TrainConfig
 from ddpg.errors import TrainingError, UsageError
-from ddpg.run.checkpoint import load_agent
+from ddpg.run.disk.checkpoint import load_agent
 from ddpg.run.evaluate import evaluate
 from ddpg.run.runs import train
 from ddpg.spaces import make_env

@@ -11,7 +11,7 @@ from functools import partial
 
 import pytest
 
-from ddpg.run import folder
+from ddpg.run.disk import folder
 from ddpg.run.progress import ProgressConsole
 from tests.ddpg.run import environments
 from tests.ddpg.run.runs import (

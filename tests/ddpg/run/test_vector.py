@@ -22,9 +22,9 @@ import ddpg
 from ddpg import DDPG, DDPGConfig, TrainConfig
 from ddpg.errors import DivergedError, TrainingError, UsageError
 from ddpg.learn import learn
-from ddpg.run import folder
-from ddpg.run.checkpoint import load_agent
-from ddpg.run.vector import Vector
+from ddpg.run.disk import folder
+from ddpg.run.disk.checkpoint import load_agent
+from ddpg.run.environments.vector import Vector
 from tests.ddpg.run import environments
 from tests.ddpg.run.runs import (
     assert_can_be_read,

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ddpg.config import config_from_dict, config_text
-from ddpg.run import folder
+from ddpg.run.disk import folder
 from ddpg.run.log import EPISODE_COLUMNS, EVALUATION_COLUMNS
 
 Points = Mapping[int, float]

@@ -5,7 +5,8 @@ import pytest
 
 from ddpg import TrainConfig, cli
 from ddpg.errors import UsageError
-from ddpg.run import folder, runs
+from ddpg.run import runs
+from ddpg.run.disk import folder
 from ddpg.run.look import films, play, video
 from ddpg.run.process import Stop
 from tests.ddpg.run.look.drawn import GRAY

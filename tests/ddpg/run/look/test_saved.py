@@ -1,7 +1,7 @@
 import pytest
 
 from ddpg.errors import UsageError
-from ddpg.run import folder
+from ddpg.run.disk import folder
 from ddpg.run.look.saved import find_runs, grouped, read_runs
 from tests.ddpg.run.look.made import made_run
 

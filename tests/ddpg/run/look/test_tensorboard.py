@@ -4,7 +4,7 @@ import sys
 import pytest
 
 from ddpg import cli
-from ddpg.run import folder
+from ddpg.run.disk import folder
 from ddpg.run.look.tensorboard import EPISODE_TAGS, EVALUATION_TAGS
 from ddpg.run.runs import resume, train
 from tests.ddpg.run.runs import config, files_of, killed, quiet, rows, without_drawing

@@ -8,7 +8,7 @@ import pytest
 
 from ddpg import cli
 from ddpg.errors import TrainingError, UsageError
-from ddpg.run import folder
+from ddpg.run.disk import folder
 from ddpg.run.look import display
 from ddpg.run.look import play as playing
 from ddpg.run.look.video import check_encoder, film

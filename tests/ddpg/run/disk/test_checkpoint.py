@@ -8,9 +8,9 @@ import tinygrad_rl as tg
 from ddpg import DDPG, DDPGConfig, TrainConfig
 from ddpg.config import config_text
 from ddpg.errors import UsageError
-from ddpg.run.checkpoint import load_agent
-from ddpg.run.folder import BEST, CONFIG, MODEL, create
-from ddpg.run.saved_spaces import spaces_of
+from ddpg.run.disk.checkpoint import load_agent
+from ddpg.run.disk.folder import BEST, CONFIG, MODEL, create
+from ddpg.run.disk.saved_spaces import spaces_of
 from ddpg.spaces import make_env
 
 SPACES = spaces_of(make_env("Pendulum-v1"))

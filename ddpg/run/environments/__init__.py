@@ -16,7 +16,7 @@ import gymnasium
 from ddpg.config import TrainConfig
 from ddpg.errors import UsageError, in_one_line
 from ddpg.learn import Environments, One
-from ddpg.run.vector import Vector
+from ddpg.run.environments.vector import Vector
 from ddpg.spaces import Env, make_env
 
 Source = Env | Callable[..., Env]

@@ -1,7 +1,7 @@
 import pytest
 
 from ddpg.errors import UsageError
-from ddpg.run.tables import Table, read_table
+from ddpg.run.disk.tables import Table, read_table
 
 COLUMNS = ("step", "mean")
 

@@ -30,8 +30,8 @@ from pathlib import Path
 
 from ddpg.config import TrainConfig, config_text
 from ddpg.errors import UsageError, shown
+from ddpg.run.disk.saved_spaces import NAME, Spaces, spaces_text
 from ddpg.run.machine import check_writable
-from ddpg.run.saved_spaces import NAME, Spaces, spaces_text
 from tinygrad_rl import files
 
 try:

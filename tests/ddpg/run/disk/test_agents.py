@@ -8,8 +8,8 @@ from rich.console import Console
 
 from ddpg import DDPGConfig, TrainConfig
 from ddpg.errors import UsageError
-from ddpg.run import folder
-from ddpg.run.checkpoint import Checkpoint
+from ddpg.run.disk import folder
+from ddpg.run.disk.checkpoint import Checkpoint
 from ddpg.run.runs import resume, train
 
 

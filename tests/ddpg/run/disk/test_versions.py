@@ -8,9 +8,9 @@ import pytest
 from rich.console import Console
 
 import tinygrad_rl as tg
-from ddpg.run import folder
+from ddpg.run.disk import folder
+from ddpg.run.disk.versions import differences, installed
 from ddpg.run.runs import resume
-from ddpg.run.versions import differences, installed
 from ddpg.spaces import make_env
 from tests.ddpg.run.runs import assert_same_run, begin, config, without_drawing
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ddpg.errors import UsageError
-from ddpg.run import folder
+from ddpg.run.disk import folder
 from ddpg.run.machine import check_writable
 
 

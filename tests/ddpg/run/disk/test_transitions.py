@@ -5,8 +5,8 @@ import pytest
 
 from ddpg.errors import UsageError
 from ddpg.replay import Replay
-from ddpg.run import transitions
-from ddpg.run.transitions import Transitions
+from ddpg.run.disk import transitions
+from ddpg.run.disk.transitions import Transitions
 
 WIDTH = 2 + 1 + 1 + 2 + 1 + 1
 

@@ -7,8 +7,8 @@ from gymnasium.spaces import Box
 
 from ddpg import TrainConfig
 from ddpg.errors import UsageError
-from ddpg.run import folder
-from ddpg.run.saved_spaces import Spaces
+from ddpg.run.disk import folder
+from ddpg.run.disk.saved_spaces import Spaces
 
 CONFIGURATION = TrainConfig()
 SPACES = Spaces(Box(-1, 1, (3,)), Box(-1, 1, (1,)))
@@ -53,7 +53,7 @@ def test_folders_are_made_and_other_peoples_files_are_no_obstacle(tmp_path):
 
 def test_only_one_process_writes_to_a_run(tmp_path):
     """The lock goes with the process that holds it."""
-    hold = "import sys, pathlib; from ddpg.run import folder\n"
+    hold = "import sys, pathlib; from ddpg.run.disk import folder\n"
     hold += "with folder.locked(pathlib.Path(sys.argv[1])): print('held', flush=True); input()\n"
     make(tmp_path)
     with subprocess.Popen(

@@ -21,13 +21,13 @@ from ddpg.agent import DDPG, METRICS
 from ddpg.config import RESUMABLE, TrainConfig, config_to_dict, read_config
 from ddpg.errors import UsageError, in_one_line, shown
 from ddpg.learn import Place
-from ddpg.run import folder
-from ddpg.run.agents import AgentFile, load_state
+from ddpg.run.disk import folder
+from ddpg.run.disk.agents import AgentFile, load_state
+from ddpg.run.disk.saved_spaces import Spaces, read_spaces
+from ddpg.run.disk.transitions import Transitions
+from ddpg.run.disk.versions import installed
 from ddpg.run.log import RunLog
 from ddpg.run.machine import within_memory
-from ddpg.run.saved_spaces import Spaces, read_spaces
-from ddpg.run.transitions import Transitions
-from ddpg.run.versions import installed
 from ddpg.spaces import Env, Observations, action_bounds
 
 

@@ -10,8 +10,9 @@ from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Tu
 import ddpg
 from ddpg.config import sealed_text
 from ddpg.errors import UsageError
-from ddpg.run import environments, folder
-from ddpg.run.saved_spaces import DEEPEST, Spaces, check_spaces, read_spaces, spaces_text
+from ddpg.run import environments
+from ddpg.run.disk import folder
+from ddpg.run.disk.saved_spaces import DEEPEST, Spaces, check_spaces, read_spaces, spaces_text
 from ddpg.spaces import Observations
 from tests.ddpg.run.runs import without_drawing
 
