@@ -141,7 +141,7 @@ class DDPG:
         )
 
         self.num_envs = num_envs
-        self._explored_shape = num_envs, obs_dim
+        self._explored_shape = (obs_dim,) if num_envs == 1 else (num_envs, obs_dim)
         self.replay = Replay(obs_dim, act_dim, config.buffer_size, num_envs)
         half = self._high / 2 - self._low / 2
         noise = OUNoise if config.noise == "ou" else GaussianNoise
@@ -224,25 +224,29 @@ class DDPG:
         UsageError : (a `ValueError`) for another shape.
         """
         rows = self.observations.rows(obs)
-        if self.num_envs == 1:
-            rows = rows[None]
         if rows.shape != self._explored_shape:
-            expected, found = (s[self.num_envs == 1 :] for s in (self._explored_shape, rows.shape))
-            raise UsageError(f"obs must have shape {expected}, got {found}")
+            raise UsageError(f"obs must have shape {self._explored_shape}, got {rows.shape}")
+        if rows.ndim == 1:
+            rows = rows[None]
         if self.normalizer is not None:
             if not np.isfinite(rows).all():  # a mean would never forget it
                 raise UsageError(f"obs must be finite, got {rows}")
             self.normalizer.see(rows)
-        at_random = self.config.warmup_steps - self._steps_explored  # of these steps, the first
+        random_left = self.config.warmup_steps - self._steps_explored
         self._steps_explored += self.num_envs
-        if at_random < self.num_envs:
+        if random_left <= 0:
             action = self._run_policy(tg.from_numpy(rows)).numpy() + self.noise()
         else:
-            at_random, action = self.num_envs, np.empty((self.num_envs, len(self._low)))
-        if at_random > 0:
-            shape = at_random, len(self._low)
-            action[:at_random] = self._warmup_rng.uniform(self._low, self._high, shape)
+            action = self._explore_at_random(rows, min(random_left, self.num_envs))
         return self._inside_bounds(action if self.num_envs > 1 else action[0])
+
+    def _explore_at_random(self, rows: np.ndarray, count: int) -> np.ndarray:
+        """The first `count` actions uniform, for steps are counted one by one; the others noisy."""
+        action = self._warmup_rng.uniform(self._low, self._high, (count, len(self._low)))
+        if count == self.num_envs:
+            return action
+        noisy = self._run_policy(tg.from_numpy(rows)).numpy() + self.noise()
+        return np.concatenate([action, noisy[count:]])
 
     def updates_due(self, step: int) -> int:
         """How many updates follow transition number `step`, with which all environments made one.

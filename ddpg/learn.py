@@ -12,7 +12,7 @@ and finds the way back (`ddpg/run/environments/retrace.py`).
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -22,9 +22,6 @@ from ddpg import rng
 from ddpg.agent import DDPG
 from ddpg.errors import DivergedError, TrainingError, UsageError
 from ddpg.spaces import Env, Observations
-
-Flatten = Callable[[Any], np.ndarray]
-"""From an observation as an environment gives it to a copy that the replay takes."""
 
 
 class Episode(NamedTuple):
@@ -49,20 +46,16 @@ class Step(NamedTuple):
     episodes: list[Episode]
 
 
-class Outcome(NamedTuple):
-    """What an environment answered to its action; of several, arrays with an entry of each."""
-
-    reward: Any
-    next_obs: np.ndarray
-    terminated: Any
-    truncated: Any
+Outcome = tuple[Any, np.ndarray, Any, Any]
+"""What an environment answered to its action: the reward, the next observation, and whether that is
+terminated and truncated; of several, arrays with an entry of each."""
 
 
 class Environments(Protocol):
     """Environments side by side, numbered from 0, which begin an episode only when they are told.
 
     Whatever they are given and give has an axis of length `num_envs` in front, if that is not 1,
-    and is a copy. `where` is what an error begins with.
+    and is a copy. An error begins with `where`.
 
     Attributes
     ----------
@@ -89,26 +82,48 @@ class Environments(Protocol):
 
 
 class One:
-    """An environment alone."""
+    """An environment alone.
+
+    Parameters
+    ----------
+    env : used by nobody else.
+    whose : what an error calls its own.
+    """
 
     num_envs = 1
 
-    def __init__(self, env: Env) -> None:
-        self._env, self._flatten = env, Observations(env.observation_space).flat
+    def __init__(self, env: Env, whose: str = "the environment's") -> None:
+        self._env, self._whose = env, whose
+        self._flatten = Observations(env.observation_space).flat
 
     def reset(self, seeds: Mapping[int, int], where: str) -> np.ndarray:
         """As in `Environments`."""
         try:
-            return begin(self._env, self._flatten, seeds[0])
-        except TrainingError as error:
-            raise TrainingError(f"{where}: the environment's {error}") from error
+            # A copy: the environment may give the same array again and again, with other values.
+            obs = self._flatten(self._env.reset(seed=seeds[0])[0])
+            wrong = np.argwhere(~np.isfinite(obs))
+        except Exception as error:
+            raise self._failed(where, "reset", error) from error
+        if len(wrong):
+            place = wrong[0].tolist()
+            found = f"first observation is {obs[tuple(place)]} at index {place}"
+            raise TrainingError(f"{where}{self._whose} {found}")
+        return obs
 
     def step(self, action: np.ndarray, where: str) -> Outcome:
         """As in `Environments`."""
         try:
-            return carry_out(self._env, self._flatten, action)
-        except TrainingError as error:
-            raise TrainingError(f"{where}: the environment's {error}") from error
+            # Copies: what is stored must not change when the environment writes into its arrays.
+            obs, reward, terminated, truncated, _ = self._env.step(action.copy())
+            return float(reward), self._flatten(obs), terminated, bool(truncated)
+        except Exception as error:
+            raise self._failed(where, "step", error) from error
+
+    def _failed(self, where: str, method: str, error: Exception) -> TrainingError:
+        said = " ".join(str(error).split())
+        if not isinstance(error, UsageError):  # which says it all, of an observation
+            said = f"{method} raised {type(error).__name__}: {said}"
+        return TrainingError(f"{where}{self._whose} {said}")
 
 
 @dataclass
@@ -139,8 +154,9 @@ class Place:
 
     def advance(self, outcome: Outcome) -> list[Episode]:
         """All environments made a step; which episodes ended with it."""
-        self.action, self.obs = None, outcome.next_obs
-        rewards, over, ended = outcome.reward, outcome.terminated | outcome.truncated, []
+        rewards, next_obs, terminated, truncated = outcome
+        self.action, self.obs = None, next_obs
+        over, ended = terminated | truncated, []
         if len(self.length) == 1:
             rewards, over = (rewards,), (over,)
         for i, reward in enumerate(rewards):
@@ -192,7 +208,7 @@ def learn(
         )
     place = Place.first(envs.num_envs) if place is None else place
     while place.step < total_steps:
-        where = f"step {place.step + envs.num_envs}"
+        where = f"step {place.step + envs.num_envs}: "
         if 0 in place.length:
             _begin_episodes(agent, envs, seed, place, where)
         assert place.obs is not None
@@ -203,7 +219,7 @@ def learn(
             # Not `terminated or truncated`: a time limit cuts the episode, not the future.
             agent.replay.add(place.obs, place.action, *outcome)
         except ValueError as error:
-            raise TrainingError(f"{where}: the environment's {error}") from error
+            raise TrainingError(f"{where}the environment's {error}") from error
         episodes = place.advance(outcome)
 
         updates = [agent.update() for _ in range(agent.updates_due(place.step))]
@@ -232,67 +248,23 @@ def reset(
     )
 
 
-def begin(env: Env, flatten: Flatten, seed: int) -> np.ndarray:
-    """Begin an episode; a copy of what it begins with.
-
-    Raises
-    ------
-    TrainingError : for an environment that raises, or a NaN or infinite observation; whose it is,
-        the caller says before it.
-    """
-    try:
-        # A copy: the environment may give the same array again and again, with other values.
-        obs = flatten(env.reset(seed=seed)[0])
-        wrong = np.argwhere(~np.isfinite(obs))
-    except UsageError as error:  # of `flatten`
-        raise TrainingError(str(error)) from error
-    except Exception as error:
-        raise _raised("reset", error) from error
-    if len(wrong):
-        place = wrong[0].tolist()
-        raise TrainingError(f"first observation is {obs[tuple(place)]} at index {place}")
-    return obs
-
-
-def carry_out(env: Env, flatten: Flatten, action: np.ndarray) -> Outcome:
-    """Act in an environment.
-
-    Raises
-    ------
-    TrainingError : as `begin`.
-    """
-    try:
-        # Copies: what is stored must not change when the environment writes into its arrays.
-        obs, reward, terminated, truncated, _ = env.step(action.copy())
-        return Outcome(float(reward), flatten(obs), terminated, bool(truncated))
-    except UsageError as error:  # of `flatten`
-        raise TrainingError(str(error)) from error
-    except Exception as error:
-        raise _raised("step", error) from error
-
-
-def _raised(method: str, error: Exception) -> TrainingError:
-    said = " ".join(str(error).split())
-    return TrainingError(f"{method} raised {type(error).__name__}: {said}")
-
-
 def _explore(agent: DDPG, obs: np.ndarray, where: str) -> np.ndarray:
     try:
         action = agent.explore(obs)
     except UsageError as error:
-        raise TrainingError(f"{where}: the environment's {error}") from error
+        raise TrainingError(f"{where}the environment's {error}") from error
     if not all(map(math.isfinite, action.flat)):
         raise _diverged(where, f"the action is {action}")
     return action
 
 
 def _check_finite(metrics: dict[str, float], where: str) -> None:
-    for name, value in metrics.items():
-        if not math.isfinite(value):
-            raise _diverged(where, f"{name} is {value}")
+    if not all(map(math.isfinite, metrics.values())):
+        name, value = next(item for item in metrics.items() if not math.isfinite(item[1]))
+        raise _diverged(where, f"{name} is {value}")
 
 
 def _diverged(where: str, what: str) -> DivergedError:
     return DivergedError(
-        f"{where}: {what}: the networks diverged; a smaller --critic-lr or --actor-lr may help"
+        f"{where}{what}: the networks diverged; a smaller --critic-lr or --actor-lr may help"
     )

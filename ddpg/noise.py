@@ -31,13 +31,14 @@ class GaussianNoise:
 
     def __init__(self, scale: np.ndarray, seed: np.random.SeedSequence, num_envs: int = 1) -> None:
         self.scale = np.array(scale, dtype=np.float64)
-        self._draws = np.empty((num_envs, self.scale.size))
+        self._scales = np.tile(self.scale, (num_envs, 1))  # of one shape: NumPy is slow with two
+        self._draws = np.empty_like(self._scales)
         self._rng = rng.generator(seed)
 
     def __call__(self) -> np.ndarray:
         """The next draws, shape (num_envs, act_dim)."""
         self._rng.standard_normal(out=self._draws)
-        return self.scale * self._draws
+        return self._scales * self._draws
 
     def reset(self, env: int = 0) -> None:
         """Nothing to forget: draws do not depend on each other."""

@@ -193,8 +193,10 @@ class Replay:
         self._see(reward, reward, bool(row[self._terminated_column]))
 
     def _see(self, lowest: float, highest: float, terminates: bool) -> None:
-        self._lowest = min(self._lowest, lowest)
-        self._highest = max(self._highest, highest)
+        if lowest < self._lowest:
+            self._lowest = lowest
+        if highest > self._highest:
+            self._highest = highest
         self._terminates |= terminates
 
     def value_bounds(self, gamma: float) -> tuple[float, float]:

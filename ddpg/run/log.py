@@ -89,10 +89,11 @@ class RunLog:
     def step(self, step: Step) -> None:
         """Take in one environment step."""
         self.steps = step.number
+        counts, sums = self._counts, self._sums
         for metrics in step.updates:
             for name, value in metrics.items():
-                self._counts[name] += 1
-                self._sums[name] += value
+                counts[name] += 1
+                sums[name] += value
         for episode in step.episodes:
             row = {
                 "step": step.number,

@@ -159,7 +159,7 @@ def test_a_folder_with_a_run_is_refused(run, run_dir):
 
 def test_a_failed_run_says_where_it_is_kept(run, tmp_path, monkeypatch):
     def diverge(metrics, where):
-        raise cli.TrainingError(f"{where}: diverged")
+        raise cli.TrainingError(f"{where}diverged")
 
     monkeypatch.setattr("ddpg.learn._check_finite", diverge)
     status, _, err = run("train", "--run-dir", tmp_path / "run", *SHORT)

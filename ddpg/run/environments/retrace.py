@@ -42,7 +42,7 @@ def retrace(
     obs: np.ndarray | None = None
     for step, of_longest in enumerate(histories[begins.index(0)]):
         # All of them make each step. Whoever's turn comes later makes some that do not count.
-        where = f"replayed step {step + 1}"
+        where = f"replayed step {step + 1}: "
         if due := [i for i, begin in enumerate(begins) if begin == step or ended[i]]:
             obs = reset(envs, due, seed, place, where)
         now = [
@@ -59,7 +59,7 @@ def retrace(
                 name = f"step {step - begins[i] + 1} of episode {place.episode[i] + 1}"
                 if other := _other(transition, before, answer, name):
                     others[i] = other
-        obs = outcome.next_obs
+        _, obs, *_ = outcome
     place.obs = obs
     return others
 

@@ -23,7 +23,7 @@ from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv
 
 from ddpg.config import Vectorization
 from ddpg.errors import TrainingError, UsageError, in_one_line
-from ddpg.learn import Outcome, begin, carry_out
+from ddpg.learn import One, Outcome
 from ddpg.spaces import Env, Observations
 
 _FAILED = "failed"
@@ -49,7 +49,7 @@ class Vector:
         self, make: Callable[[], Env], num_envs: int, vectorization: Vectorization
     ) -> None:
         self.num_envs = num_envs
-        makers = [_Maker(make) for _ in range(num_envs)]
+        makers = [_Maker(make, i) for i in range(num_envs)]
         kind = AsyncVectorEnv if vectorization == "async" else SyncVectorEnv
         before = {*multiprocessing.active_children()}
         try:
@@ -81,7 +81,7 @@ class Vector:
             lambda: self._envs.step(action.copy()), where
         )
         _check(infos, where)
-        return Outcome(reward.copy(), obs, terminated.copy(), truncated.copy())
+        return reward.copy(), obs, terminated.copy(), truncated.copy()
 
     def close(self) -> None:
         """No more of them; a process that is no longer there, or does not hear, is no obstacle."""
@@ -107,7 +107,7 @@ class Vector:
                 if process.sentinel in ended:
                     process.join()
                     raise TrainingError(
-                        f"{where}: the process of environment {i} ended {_how(process.exitcode)}"
+                        f"{where}the process of environment {i} ended {_how(process.exitcode)}"
                     ) from error
             raise
 
@@ -115,8 +115,8 @@ class Vector:
 class _Maker:
     """Makes an environment, in this process or in one of its own."""
 
-    def __init__(self, make: Callable[[], Env]) -> None:
-        self._make, self._home = make, os.getpid()
+    def __init__(self, make: Callable[[], Env], number: int) -> None:
+        self._make, self._number, self._home = make, number, os.getpid()
 
     def __call__(self) -> Env:
         if os.getpid() != self._home:
@@ -124,16 +124,16 @@ class _Maker:
             for name in _SIGNALS:
                 if hasattr(signal, name):
                     signal.signal(getattr(signal, name), signal.SIG_IGN)
-        return _Answering(self._make())
+        return _Answering(self._make(), f"environment {self._number}'s")
 
 
 class _Answering(gymnasium.Wrapper[np.ndarray, np.ndarray, Any, Any]):
     """An environment that answers in every case: with `_FAILED` among its infos if it failed."""
 
-    def __init__(self, env: Env) -> None:
+    def __init__(self, env: Env, whose: str) -> None:
         super().__init__(env)
-        observations = Observations(env.observation_space)
-        self._flatten, self._size = observations.flat, observations.size
+        self._one, self._whose = One(env, whose), whose
+        self._size = Observations(env.observation_space).size
         # What the replay stores of them; the space of the environment may have no room for it.
         self.observation_space = Box(-np.inf, np.inf, (self._size,), np.float32)
 
@@ -141,31 +141,33 @@ class _Answering(gymnasium.Wrapper[np.ndarray, np.ndarray, Any, Any]):
         """Whatever happens, an observation and the infos."""
         assert seed is not None
         try:
-            return self._checked(begin(self.env, self._flatten, seed)), {}
+            return self._checked(self._one.reset({0: seed}, "")), {}
         except TrainingError as error:
             return np.zeros(self._size, np.float32), {_FAILED: str(error)}
 
     def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, Any]:
         """Whatever happens, an outcome and the infos."""
         try:
-            reward, obs, terminated, truncated = carry_out(self.env, self._flatten, action)
+            reward, obs, terminated, truncated = self._one.step(action, "")
             if not isinstance(terminated, bool | np.bool_):
-                raise TrainingError(f"terminated must be True or False, got {terminated!r}")
+                said = f"terminated must be True or False, got {terminated!r}"
+                raise TrainingError(f"{self._whose} {said}")
             return self._checked(obs), reward, bool(terminated), truncated, {}
         except TrainingError as error:
             return np.zeros(self._size, np.float32), 0.0, False, False, {_FAILED: str(error)}
 
     def _checked(self, obs: np.ndarray) -> np.ndarray:
         if obs.shape != (self._size,):
-            raise TrainingError(f"obs must have shape {(self._size,)}, got {obs.shape}")
+            said = f"obs must have shape {(self._size,)}, got {obs.shape}"
+            raise TrainingError(f"{self._whose} {said}")
         with np.errstate(over="ignore"):  # an infinity is seen when it is to be stored
             return obs.astype(np.float32)
 
 
 def _check(infos: Mapping[str, Any], where: str) -> None:
-    for i, failed in enumerate(infos.get(_FAILED, ())):
+    for failed in infos.get(_FAILED, ()):
         if failed is not None:
-            raise TrainingError(f"{where}: environment {i}'s {failed}")
+            raise TrainingError(f"{where}{failed}")
 
 
 def _check_that_each_is_new(envs: Any) -> None:
