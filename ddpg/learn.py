@@ -169,9 +169,14 @@ class Place:
         return ended
 
     def next_episode(self, i: int) -> None:
-        """The present episode of environment `i` is over, or given up."""
+        """The present episode of environment `i` is over."""
         self.episode[i] += 1
         self.length[i], self.total_reward[i] = 0, 0.0
+
+    def give_up(self, i: int) -> None:
+        """As if it were over; what was chosen for its last observation is of no use any more."""
+        self.next_episode(i)
+        self.action = None
 
 
 def learn(

@@ -1,8 +1,8 @@
 """The best known settings for an environment, and who says so.
 
-preset_for("HalfCheetah-v5")                # its row of the table below
-preset_for("MyHopper-v0", "Hopper-v5")      # another environment's
-preset_for("HalfCheetah-v5", "none")        # None: the defaults stay
+    preset_for("HalfCheetah-v5")                # its row of the table below
+    preset_for("MyHopper-v0", "Hopper-v5")      # another environment's
+    preset_for("HalfCheetah-v5", "none")        # None: the defaults stay
 
 A row has what its source says, also where that is the default. What it leaves out is the default.
 """

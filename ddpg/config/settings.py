@@ -17,7 +17,7 @@ from ddpg.errors import UsageError, shown
 NoiseName = Literal["gaussian", "ou"]
 Vectorization = Literal["sync", "async"]
 MOST_ENVS = 1024
-"""Environments side by side: beyond, each update would be made after too many steps."""
+"""Environments side by side at most: all of them act before anything is learned of it."""
 
 
 @dataclass(frozen=True)

@@ -138,7 +138,7 @@ class Loop:
                 f"this environment{which} cannot be replayed ({other}): a new episode begins, and "
                 "the rest of the run is another than without the interruption"
             )
-            place.next_episode(i)
+            place.give_up(i)
             self._log.given_up()
 
     def _learn(self) -> None:

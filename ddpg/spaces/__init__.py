@@ -4,7 +4,7 @@
     row = Observations(env.observation_space).flat(obs)      # what reset or step gave, as numbers
     low, high = action_bounds(env.action_space)
 
-This room alone knows the environments' library; the others take its types from here.
+Of the algorithm this room alone knows the environments' library; the rest takes its types from here.
 """
 
 import difflib

@@ -84,7 +84,7 @@ class Vector:
         return reward.copy(), obs, terminated.copy(), truncated.copy()
 
     def close(self) -> None:
-        """No more of them; a process that is no longer there, or does not hear, is no obstacle."""
+        """No more of them; if one of their processes has ended, the others are killed."""
         if isinstance(self._envs, SyncVectorEnv):
             self._envs.close()
             return

@@ -18,7 +18,6 @@ from tests.ddpg.run.runs import (
     flat,
     go_on,
     place_of,
-    without_drawing,
 )
 
 LEARNED = (
@@ -27,12 +26,7 @@ LEARNED = (
 )
 
 
-@pytest.fixture(autouse=True)
-def no_drawing(monkeypatch):
-    monkeypatch.setattr(environments, "steps", 0)
-    monkeypatch.setattr(environments, "happens", {})
-    with without_drawing():
-        yield
+pytestmark = pytest.mark.usefixtures("no_drawing", "happens")
 
 
 def assert_learned_the_same(one, two):

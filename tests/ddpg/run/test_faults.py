@@ -17,7 +17,6 @@ from tests.ddpg.run.runs import (
     go_on,
     killed,
     place_of,
-    without_drawing,
 )
 
 ONLY_SO_MANY = 9
@@ -32,10 +31,7 @@ EVERY_WAY = {
 }
 
 
-@pytest.fixture(autouse=True)
-def no_drawing():
-    with without_drawing():
-        yield
+pytestmark = pytest.mark.usefixtures("no_drawing")
 
 
 @pytest.fixture

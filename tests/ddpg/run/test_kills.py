@@ -32,10 +32,7 @@ from tests.ddpg.run.runs import (
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-@pytest.fixture(autouse=True)
-def no_drawing():
-    with without_drawing():
-        yield
+pytestmark = pytest.mark.usefixtures("no_drawing", "happens")
 
 
 @pytest.fixture(scope="module")
@@ -45,14 +42,6 @@ def undisturbed(tmp_path_factory):
     with without_drawing():
         begin(run_dir, config())
     return run_dir
-
-
-@pytest.fixture(autouse=True)
-def happens(monkeypatch):
-    """What environments do at which step."""
-    monkeypatch.setattr(environments, "steps", 0)
-    monkeypatch.setattr(environments, "happens", {})
-    return environments.happens
 
 
 def arrange(run_dir, step, what):
@@ -226,6 +215,21 @@ def test_two_at_once_in_one_folder(tmp_path, undisturbed):
     assert refused == [0, 0]
     assert_same_run(tmp_path / "run", undisturbed)
     assert not (tmp_path / "copy").exists()
+
+
+def test_an_action_for_an_observation_that_is_given_up_is_not_carried_out(tmp_path):
+    """It was chosen, and the environment failed; then that could not be brought back."""
+    settings = config("Unrepeatable", eval_every=0, warmup_steps=20, seed=3)
+    arrange(tmp_path / "run", 67, fail)
+    with pytest.raises(TrainingError):
+        go_on(tmp_path / "run", settings)
+    place = place_of(tmp_path / "run")
+    chosen = float(place["action"].numpy()[0])
+    assert (place["step"], place["length"] != [0]) == (66, True)
+    go_on(tmp_path / "run", settings)
+    stored = np.fromfile(tmp_path / "run" / folder.TRANSITIONS, "<f4").reshape(100, -1)[66]
+    (action,), begins = stored[2:3], stored[-1]
+    assert begins == 1.0 and action != chosen
 
 
 def test_an_environment_that_cannot_be_replayed_begins_a_new_episode(tmp_path):

@@ -8,17 +8,12 @@ from ddpg.errors import TrainingError, UsageError
 from ddpg.run.disk import folder
 from ddpg.run.disk.checkpoint import load_agent
 from tests.ddpg.run import environments
-from tests.ddpg.run.runs import assert_same_run, begin, config, go_on, killed, without_drawing
+from tests.ddpg.run.runs import assert_same_run, begin, config, go_on, killed
 
 SETTINGS = config(normalize_observations=True)
 
 
-@pytest.fixture(autouse=True)
-def no_drawing(monkeypatch):
-    monkeypatch.setattr(environments, "steps", 0)
-    monkeypatch.setattr(environments, "happens", {})
-    with without_drawing():
-        yield
+pytestmark = pytest.mark.usefixtures("no_drawing", "happens")
 
 
 @pytest.fixture

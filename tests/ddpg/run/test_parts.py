@@ -17,19 +17,17 @@ from tests.ddpg.run.runs import (
     go_on,
     killed,
     place_of,
-    without_drawing,
 )
 
 SETTINGS = config("Parts", normalize_observations=True)
 
 
+pytestmark = pytest.mark.usefixtures("no_drawing", "happens")
+
+
 @pytest.fixture(autouse=True)
-def no_drawing(monkeypatch):
-    monkeypatch.setattr(environments, "steps", 0)
-    monkeypatch.setattr(environments, "happens", {})
+def nothing_is_lost(monkeypatch):
     monkeypatch.setattr(environments.Parts, "lost", ())
-    with without_drawing():
-        yield
 
 
 @pytest.mark.parametrize(("num_envs", "at"), [(1, 50), (1, 93), (2, 92)])

@@ -34,13 +34,10 @@ KILL = "signal=KILL"
 NUMBERS = (1, 2, 3, 5, 8, 13, 21)
 """Which call of its kind it is. All of them have been tried, and test_faults.py tries all."""
 
-pytestmark = pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
-
-
-@pytest.fixture(autouse=True)
-def no_drawing():
-    with without_drawing():
-        yield
+pytestmark = [
+    pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace"),
+    pytest.mark.usefixtures("no_drawing"),
+]
 
 
 @pytest.fixture(scope="module")

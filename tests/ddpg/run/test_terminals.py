@@ -23,16 +23,9 @@ from tests.ddpg.run.runs import (
     forked,
     go_on,
     place_of,
-    without_drawing,
 )
 
-
-@pytest.fixture(autouse=True)
-def no_drawing(monkeypatch):
-    monkeypatch.setattr(environments, "steps", 0)
-    monkeypatch.setattr(environments, "happens", {})
-    with without_drawing():
-        yield
+pytestmark = pytest.mark.usefixtures("no_drawing", "happens")
 
 
 def watched(run_dir, stderr, happens=()):

@@ -86,12 +86,7 @@ class Failing(Telling):
         return super().seen() * [1, 0, 1]
 
 
-@pytest.fixture(autouse=True)
-def no_drawing(monkeypatch):
-    monkeypatch.setattr(environments, "steps", 0)
-    monkeypatch.setattr(environments, "happens", {})
-    with without_drawing():
-        yield
+pytestmark = pytest.mark.usefixtures("no_drawing", "happens")
 
 
 @pytest.fixture(autouse=True)

@@ -12,13 +12,9 @@ from ddpg.run.disk import folder
 from ddpg.run.disk.versions import differences, installed
 from ddpg.run.runs import resume
 from ddpg.spaces import make_env
-from tests.ddpg.run.runs import assert_same_run, begin, config, without_drawing
+from tests.ddpg.run.runs import assert_same_run, begin, config
 
-
-@pytest.fixture(autouse=True)
-def no_drawing():
-    with without_drawing():
-        yield
+pytestmark = pytest.mark.usefixtures("no_drawing")
 
 
 def test_packages_the_processor_and_the_environments_home_are_told():

@@ -11,17 +11,14 @@ from ddpg.run.look import films, play, video
 from ddpg.run.process import Stop
 from tests.ddpg.run.look.drawn import GRAY
 from tests.ddpg.run.look.test_video import seen
-from tests.ddpg.run.runs import config, files_of, killed, quiet, without_drawing
+from tests.ddpg.run.runs import config, files_of, killed, quiet
 
 pytest.importorskip("imageio_ffmpeg")
 HERE = "tests.ddpg.run.look.drawn"
 SHORT = {"total_timesteps": 40, "eval_every": 15, "eval_episodes": 1, "warmup_steps": 30}
 
 
-@pytest.fixture(autouse=True)
-def no_drawing():
-    with without_drawing():
-        yield
+pytestmark = pytest.mark.usefixtures("no_drawing")
 
 
 def settings(kind="Drawn", **changes):

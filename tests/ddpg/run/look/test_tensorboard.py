@@ -7,15 +7,12 @@ from ddpg import cli
 from ddpg.run.disk import folder
 from ddpg.run.look.tensorboard import EPISODE_TAGS, EVALUATION_TAGS
 from ddpg.run.runs import resume, train
-from tests.ddpg.run.runs import config, files_of, killed, quiet, rows, without_drawing
+from tests.ddpg.run.runs import config, files_of, killed, quiet, rows
 
 SETTINGS = config(total_timesteps=100, warmup_steps=30)
 
 
-@pytest.fixture(autouse=True)
-def no_drawing():
-    with without_drawing():
-        yield
+pytestmark = pytest.mark.usefixtures("no_drawing")
 
 
 def events(run_dir):
