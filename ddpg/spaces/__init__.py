@@ -4,7 +4,7 @@
     row = Observations(env.observation_space).flat(obs)      # what reset or step gave, as numbers
     low, high = action_bounds(env.action_space)
 
-Of the algorithm this room alone knows the environments' library; the rest takes its types from here.
+This room alone of the algorithm knows the environments' library, and gives the others its types.
 """
 
 import difflib
