@@ -43,15 +43,16 @@ _AGENT["agent"] = set(_AGENT)
 _AGENT["learn"] = set(_AGENT)
 _ALGORITHM = frozenset(_AGENT)
 _AGENT["run"] = {*_ALGORITHM}
+_AGENT["study"] = {*_ALGORITHM, "run"}
 _AGENT["compare"] = {*_ALGORITHM, "run"}
-_AGENT["__init__"] = {"agent", "config", "run"}  # the public names, and the cli's version
-_AGENT["cli"] = {*_ALGORITHM, "run", "compare", "__init__"}
+_AGENT["__init__"] = {"agent", "config", "run", "study"}  # the public names, and the cli's version
+_AGENT["cli"] = {*_ALGORITHM, "run", "study", "compare", "__init__"}
 _AGENT["__main__"] = {"cli"}
 
 ALLOWED = {ENGINE: _ENGINE, AGENT: _AGENT}
 """Project -> room -> the rooms that it may import; its own files always."""
 
-ROOMS = {ENGINE: 20, AGENT: 16}
+ROOMS = {ENGINE: 20, AGENT: 17}
 FLOORS = {ENGINE: 9, AGENT: 9}
 
 NO_DISK = _ALGORITHM - {"config"}  # a configuration is read from its file

@@ -1,0 +1,1 @@
+"""Many runs: every combination of environments, settings and seeds, and what they come to."""
