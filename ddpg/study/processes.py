@@ -8,9 +8,7 @@ backend.wait(1.0)                     # [("a", Ending("finished"))]
 import json
 import os
 import queue
-import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -18,9 +16,8 @@ from dataclasses import asdict
 
 from ddpg.errors import UsageError
 from ddpg.run.machine import available_cores
-from ddpg.study.task import Ending, Task
-
-_COMMAND = [sys.executable, "-P", "-m", "ddpg.study.worker"]
+from ddpg.study import child
+from ddpg.study.task import Ending, Task, ending_from
 
 
 class Processes:
@@ -61,17 +58,7 @@ class Processes:
         """As in `Backend`."""
         cores = self._free.pop(0)
         with _on(cores):
-            process = subprocess.Popen(
-                _COMMAND,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                env={
-                    **os.environ,
-                    "PYTHONPATH": os.pathsep.join(p or os.getcwd() for p in sys.path),
-                },
-                start_new_session=True,  # Ctrl-C on the terminal reaches the study, which stops it
-            )
+            process = child.begin(child.search_path())
         self._running[name] = process, cores
         threading.Thread(target=self._listen, args=(name, process, task), daemon=True).start()
 
@@ -83,7 +70,7 @@ class Processes:
                 name, answer = self._ended.get(timeout=0.0 if ended else seconds)
                 process, cores = self._running.pop(name)
                 self._free.append(cores)
-                ended.append((name, _ending(answer, process.wait())))
+                ended.append((name, ending_from(answer, process.wait())))
         return ended
 
     def stop(self, name: str) -> None:
@@ -99,23 +86,7 @@ class Processes:
             process.wait()
 
     def _listen(self, name: str, process: subprocess.Popen[bytes], task: Task) -> None:
-        assert process.stdin is not None and process.stdout is not None
-        with suppress(OSError):  # it may have been killed already
-            process.stdin.write(json.dumps(asdict(task)).encode() + b"\n")
-            process.stdin.flush()  # and stays open: its end would be the run's
-        answer = process.stdout.read()
-        process.stdout.close()
-        with suppress(OSError):
-            process.stdin.close()
-        self._ended.put((name, answer))
-
-
-def _ending(answer: bytes, status: int) -> Ending:
-    with suppress(ValueError, TypeError):
-        return Ending(**json.loads(answer))
-    if status < 0:
-        return Ending("lost", f"its process was ended by {signal.Signals(-status).name}")
-    return Ending("lost", f"its process ended with status {status}")
+        self._ended.put((name, child.answer(process, json.dumps(asdict(task)))))
 
 
 def _cores() -> list[int]:
