@@ -1,6 +1,6 @@
 """A process of its own for one run, wherever that is: here, or on a node of a cluster.
 
-    process = child.begin(child.search_path())
+    process = child.begin(child.search_path(), log)
     answer = child.answer(process, json.dumps(asdict(task)))    # when the run has ended
     ending = ending_from(answer, process.wait())                # of ddpg.study.task
 
@@ -11,7 +11,10 @@ A node needs no more than this, so it loads the standard library alone.
 import os
 import subprocess
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO
 
 _COMMAND = [sys.executable, "-P", "-m", "ddpg.study.worker"]
 
@@ -21,16 +24,34 @@ def search_path() -> str:
     return os.pathsep.join(path or os.getcwd() for path in sys.path)
 
 
-def begin(path: str) -> subprocess.Popen[bytes]:
-    """A process that waits for its task; it finds modules on `path`."""
-    return subprocess.Popen(
-        _COMMAND,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        env={**os.environ, "PYTHONPATH": path},
-        start_new_session=True,  # Ctrl-C on the terminal reaches the study, which stops it
-    )
+def begin(path: str, log: Path) -> subprocess.Popen[bytes]:
+    """A process that waits for its task.
+
+    Parameters
+    ----------
+    path : where it finds modules.
+    log : the run's, where it says why it can't even begin.
+    """
+    with _opened(log) as file:
+        return subprocess.Popen(
+            _COMMAND,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=file,
+            env={**os.environ, "PYTHONPATH": path},
+            start_new_session=True,  # Ctrl-C on the terminal reaches the study, which stops it
+        )
+
+
+@contextmanager
+def _opened(log: Path) -> Iterator[IO[bytes]]:
+    try:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        file: IO[bytes] = log.open("ab")
+    except OSError:  # a full disk, of which the run itself will tell
+        file = open(os.devnull, "wb")  # noqa: SIM115
+    with file:
+        yield file
 
 
 def answer(process: subprocess.Popen[bytes], task: str) -> bytes:

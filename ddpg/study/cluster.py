@@ -18,7 +18,7 @@ from typing import Any
 from ddpg.errors import UsageError, in_one_line
 from ddpg.study import child, connection, on_node
 from ddpg.study.nodes import Nodes
-from ddpg.study.task import Ending, Task, ending_from
+from ddpg.study.task import Ending, Task, ending_from, log_of
 
 _ANSWERS = 60.0
 """Seconds in which a node says what it is like: its first process has to be started."""
@@ -137,9 +137,13 @@ class Cluster:
                 return
             name = next(iter(self._waiting))
             there = NodeAffinitySchedulingStrategy(node, soft=False)
-            task = json.dumps(asdict(self._waiting.pop(name)))
-            run = self._carry_out.options(scheduling_strategy=there).remote(self._path, task)
-            self._running[name] = run, node
+            task = self._waiting.pop(name)
+            self._running[name] = (
+                self._carry_out.options(scheduling_strategy=there).remote(
+                    self._path, str(log_of(Path(task.run_dir))), json.dumps(asdict(task))
+                ),
+                node,
+            )
             room[node] -= 1
 
     def _ending(self, reference: Any) -> Ending:

@@ -15,7 +15,7 @@ _LOOK = 0.1
 Python, not a wait."""
 
 
-def carry_out(path: str, task: str) -> tuple[bytes, int]:
+def carry_out(path: str, log: str, task: str) -> tuple[bytes, int]:
     """What the run's process said when it had ended, and its exit status.
 
     A run that is interrupted here, as Ray does it, is told to save and end.
@@ -23,12 +23,13 @@ def carry_out(path: str, task: str) -> tuple[bytes, int]:
     Parameters
     ----------
     path : where modules are found.
+    log : the run's.
     task : as JSON.
     """
     told = threading.Event()
     before = signal.signal(signal.SIGINT, lambda number, frame: told.set())
     try:
-        process = child.begin(path)
+        process = child.begin(path, Path(log))
         said: list[bytes] = []
         listener = threading.Thread(target=lambda: said.append(child.answer(process, task)))
         listener.start()

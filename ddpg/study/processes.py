@@ -13,11 +13,12 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
+from pathlib import Path
 
 from ddpg.errors import UsageError
 from ddpg.run.machine import available_cores
 from ddpg.study import child
-from ddpg.study.task import Ending, Task, ending_from
+from ddpg.study.task import Ending, Task, ending_from, log_of
 
 
 class Processes:
@@ -58,7 +59,7 @@ class Processes:
         """As in `Backend`."""
         cores = self._free.pop(0)
         with _on(cores):
-            process = child.begin(child.search_path())
+            process = child.begin(child.search_path(), log_of(Path(task.run_dir)))
         self._running[name] = process, cores
         threading.Thread(target=self._listen, args=(name, process, task), daemon=True).start()
 
