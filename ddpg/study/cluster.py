@@ -56,7 +56,12 @@ class Cluster:
         self._path = child.search_path()
         self._connection = connection.Connection(address)
         self._ray = ray = self._connection.ray
-        there = {"env_vars": {"PYTHONPATH": self._path}}
+        there = {
+            "env_vars": {
+                "PYTHONPATH": self._path,
+                "RAY_kill_child_processes_on_worker_exit": "false",
+            }
+        }
         self._carry_out = ray.remote(num_cpus=threads, max_retries=0, runtime_env=there)(
             on_node.carry_out
         )

@@ -16,6 +16,7 @@ _ANSWERS = 5.0
 """Seconds in which the address must answer."""
 _MEMORY = 100_000_000
 """Bytes for objects that tasks share; a study's have none."""
+_ADVICE = "; one that asks for a token needs RAY_AUTH_MODE=token here"
 _HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes((0, 0, 0, 4, 0, 0, 0, 0, 0))
 """What a client of gRPC says first (RFC 9113, 3.4)."""
 
@@ -45,12 +46,15 @@ class Connection:
         address = address or os.environ.get("RAY_ADDRESS") or "auto"
         if address != "auto":
             _check_answers(address)
-        with _signals_kept():
-            try:
+        try:
+            with _signals_kept(), _silence():
                 self._connect(address)
-            except (ConnectionError, RuntimeError, ValueError) as error:
-                self.ray.shutdown()
-                raise UsageError(f"Ray at {address}: {in_one_line(error)}") from error
+        except ConnectionError as error:
+            self.ray.shutdown()
+            raise UsageError(f"no Ray cluster answers at {address}{_ADVICE}") from error
+        except (RuntimeError, ValueError) as error:  # another version; no node on this machine
+            self.ray.shutdown()
+            raise UsageError(f"Ray at {address}: {in_one_line(error)}") from error
 
     def close(self) -> None:
         """Let go of the cluster; one that was begun here ends."""
@@ -110,3 +114,16 @@ def _signals_kept() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """No word on standard error, where Ray's C++ writes however it is told to log."""
+    kept, nothing = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nothing, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nothing)
