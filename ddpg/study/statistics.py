@@ -2,7 +2,7 @@
 
     estimate([scores], "iqm")                     # an `Estimate`: value, low, high
     estimate([on_hopper, on_ant], "iqm")          # over both environments, runs drawn in each
-    improvement([x_on_hopper], [y_on_hopper])     # how probable it is that a run of X beats one of Y
+    improvement([x_on_hopper], [y_on_hopper])     # how often a run of X beats one of Y
     profile([scores], thresholds)                 # which share of the runs is above a threshold
 
 All of it is of https://arxiv.org/abs/2108.13264. Scores come as one array for each environment.
