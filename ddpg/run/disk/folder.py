@@ -30,14 +30,10 @@ from pathlib import Path
 
 from ddpg.config import TrainConfig, config_text
 from ddpg.errors import UsageError, shown
+from ddpg.run.disk import lock
 from ddpg.run.disk.saved_spaces import NAME, Spaces, spaces_text
 from ddpg.run.machine import check_writable
 from tinygrad_rl import files
-
-try:
-    import fcntl
-except ImportError:  # pragma: no cover - no such locks on this system
-    fcntl = None  # type: ignore[assignment]
 
 CONFIG = "config.json"
 SPACES = NAME
@@ -113,36 +109,25 @@ def locked(run_dir: Path, to_read: bool = False) -> Iterator[None]:
 
     Raises
     ------
-    UsageError : if another process holds it, or the folder can't be made or written to, because
-        the disk is full for instance.
+    UsageError : (a `LockedError`) if another process holds it; if the folder can't be made or
+        written to, because the disk is full for instance.
     """
-    lock = run_dir / LOCK
-    if to_read and not lock.exists():
+    path = run_dir / LOCK
+    if to_read and not path.exists():
         yield
         return
     with _usable(run_dir):
         if not to_read:
-            lock.parent.mkdir(parents=True, exist_ok=True)
-        file = lock.open("r" if to_read else "a+", encoding="ascii")
+            path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("r" if to_read else "a+", encoding="ascii")
     with file:
-        _take(file.fileno(), run_dir)
+        said = f"another process is writing to {run_dir}: wait until it has ended, or stop it"
+        lock.take(file.fileno(), said)
         if not to_read:
             for folder in (run_dir, run_dir / CHECKPOINT):
                 files.remove_parts(folder)
             check_writable(run_dir)
         yield
-
-
-def _take(file: int, run_dir: Path) -> None:
-    try:
-        if fcntl is not None:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise UsageError(
-            f"another process is writing to {run_dir}: wait until it has ended, or stop it"
-        ) from error
-    except OSError:
-        return
 
 
 def create(run_dir: Path, config: TrainConfig, spaces: Spaces) -> None:

@@ -5,6 +5,7 @@
     saved = table.save()                              # its length, and a checksum of it
     Table(path, ("step", "return"), **saved).rows     # what stood in it then
     read_table(path)                                  # what stands in it, whoever is writing to it
+    read_last(path)                                   # its last line alone
 
 What `rows` holds is what stands in the file, to its eight digits: a run that goes on from the file
 knows the same as one that was never interrupted.
@@ -17,6 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from ddpg.errors import UsageError
+
+LONGEST_LINE = 4096
+"""Bytes that a line has at most."""
 
 
 class Table:
@@ -139,6 +143,20 @@ def read_table(path: Path) -> list[dict[str, float]]:
     if "step" not in columns:
         raise UsageError(f"{path} is damaged: it has no column step")
     return rows
+
+
+def read_last(path: Path) -> dict[str, float] | None:
+    """The last whole line of a table, without the others; None if there is none."""
+    try:
+        with path.open("rb") as file:
+            columns = file.readline().decode("ascii").strip().split(",")
+            start = file.tell()
+            file.seek(max(start, file.seek(0, os.SEEK_END) - LONGEST_LINE))
+            lines = file.read().split(b"\n")
+        cells = lines[-2].decode("ascii").split(",")  # behind the last end of a line is nothing
+        return dict(zip(columns, map(_number, cells), strict=True))
+    except (OSError, ValueError, IndexError):  # not there yet, or not whole
+        return None
 
 
 def _cell(value: float) -> str:

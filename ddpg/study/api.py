@@ -1,0 +1,182 @@
+"""Many runs as one call: `ddpg.run_study`.
+
+study = ddpg.run_study(["Hopper-v5", "Ant-v5"], seeds=5, settings={"critic_lr": [1e-3, 3e-4]},
+                       study_dir="studies/s1")
+study = ddpg.run_study(study_dir="studies/s1")              # goes on, if anything is left to do
+study = ddpg.run_study(study_dir="studies/s1", seeds=10)    # and has five seeds more now
+"""
+
+import os
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from signal import Signals
+from typing import Any
+
+from rich.console import Console
+
+from ddpg.config import config_to_dict
+from ddpg.errors import UsageError
+from ddpg.run.disk.saved_spaces import spaces_of
+from ddpg.run.environments import one
+from ddpg.run.machine import check_memory
+from ddpg.run.process import stop_on_signals
+from ddpg.run.progress import ProgressConsole
+from ddpg.spaces import Observations, action_bounds
+from ddpg.study import folder
+from ddpg.study.live import Board
+from ddpg.study.plan import Asked, Member, Plan, Setting, extended, new_plan, product
+from ddpg.study.processes import Processes
+from ddpg.study.results import Result
+from ddpg.study.schedule import carry_out
+from ddpg.study.task import Ending, Task
+
+
+@dataclass(frozen=True)
+class Study:
+    """What there is of a study.
+
+    Attributes
+    ----------
+    study_dir : its folder.
+    results : of each run, in the order in which they are begun.
+    stopped_by : the signal that ended the work early, or None.
+    """
+
+    study_dir: Path
+    results: Sequence[Result]
+    stopped_by: Signals | None
+
+
+def run_study(
+    env_ids: str | Sequence[str] | None = None,
+    *,
+    study_dir: str | os.PathLike[str],
+    seeds: int | Sequence[int] | None = None,
+    settings: Mapping[str, Sequence[Any]] | Sequence[Setting] | None = None,
+    jobs: int | None = None,
+    preset: str | None = None,
+    progress: bool = True,
+    **fixed: Any,
+) -> Study:
+    """Run every combination of environments, settings and seeds, or what is left of them.
+
+    Each run is an ordinary one in a folder of its own, in a process of its own, on a core of its
+    own. Ctrl-C saves what goes on and ends; the same call goes on, bit for bit. A run that fails is
+    reported, and the others go on.
+
+    Parameters
+    ----------
+    env_ids : gymnasium's ids; those that the study has where it is left out.
+    study_dir : the study's folder; what it holds is gone on with, and may be extended.
+    seeds : how many, from `seed` on, or which.
+    settings : values for each name, of which every combination is run; or the combinations
+        themselves. `algorithm` names a set of settings, "ddpg" or "td3".
+    jobs : runs at a time; by default as many as there are cores for.
+    preset : as `ddpg.train` takes it; each environment's own by default.
+    progress : whether a table is shown, on standard error.
+    **fixed : settings that all runs have: fields of `TrainConfig` and of `DDPGConfig`.
+
+    Raises
+    ------
+    UsageError : before anything is run, for settings that are not allowed, an environment that
+        can't be made, a folder that holds another study.
+    OSError : if the study's folder can't be written to any more.
+    """
+    named = [env_ids] if isinstance(env_ids, str) else env_ids
+    chosen = product(settings) if isinstance(settings, Mapping) else settings
+    console = ProgressConsole() if progress else Console(quiet=True)
+    asked = Asked(named, chosen, seeds, preset, fixed)
+    return go_on(Path(study_dir).absolute(), asked, jobs, console)
+
+
+def go_on(study_dir: Path, asked: Asked, jobs: int | None, console: Console) -> Study:
+    """`run_study`, of what is asked in one object."""
+    plan = _planned(study_dir, asked)
+    backend = Processes(jobs, _threads(plan))
+    _check_runs(plan)
+    with folder.locked(study_dir):
+        folder.write_plan(study_dir, plan)
+        queue = Queue(study_dir, plan.members, console)
+        with queue.board as board, stop_on_signals(console) as stop:
+            try:
+                carry_out(queue, backend, stop, board.say)
+            finally:
+                backend.close()
+        return Study(study_dir, queue.results(), stop.signal)
+
+
+class Queue:
+    """The runs of a study as work to do: those that are not at their end, in their order.
+
+    Parameters
+    ----------
+    study_dir : the study's folder, locked.
+    members : its runs.
+    console : where it is shown how they go.
+    """
+
+    def __init__(self, study_dir: Path, members: Sequence[Member], console: Console) -> None:
+        folders = folder.Folders(study_dir, members)
+        self._members = {folders.name(m): (m, folders[m]) for m in members}
+        results = self.results()
+        left = [r for r in results if r.state not in ("finished", "diverged")]
+        self._waiting = iter([r.run for r in left])
+        steps = sum(r.total_timesteps - r.steps for r in left)
+        self.board = Board(console, self._members, steps, len(results) - len(left))
+
+    def next(self) -> tuple[str, Task] | None:
+        """As in `Work`."""
+        name = next(self._waiting, None)
+        if name is None:
+            return None
+        member, run_dir = self._members[name]
+        with suppress(OSError):
+            folder.write_ending(run_dir, None)
+        return name, Task(str(run_dir), config_to_dict(member.config))
+
+    def ended(self, name: str, ending: Ending) -> None:
+        """As in `Work`."""
+        _, run_dir = self._members[name]
+        if ending.kind in ("finished", "diverged", "failed"):
+            with suppress(OSError):  # a full disk: the run counts as one that can go on
+                folder.write_ending(run_dir, ending)
+        self.board.ended(name, ending)
+
+    def look(self, running: Collection[str]) -> Collection[str]:
+        """As in `Work`: none shall be stopped."""
+        self.board.show(running)
+        return ()
+
+    def results(self) -> list[Result]:
+        """What all runs have come to so far."""
+        return [folder.result_of(m, path, name) for name, (m, path) in self._members.items()]
+
+
+def _planned(study_dir: Path, asked: Asked) -> Plan:
+    if not (study_dir / folder.PLAN).exists():
+        folder.check_new(study_dir)
+        if asked.env_ids is None:
+            raise UsageError(f"{study_dir} holds no study yet: name its environments, --env-ids")
+        return new_plan(asked)
+    plan = folder.read_plan(study_dir)
+    try:
+        return extended(plan, asked)
+    except UsageError as error:
+        raise UsageError(f"{study_dir} holds another study: {error}") from error
+
+
+def _threads(plan: Plan) -> int:
+    return max(member.config.threads for member in plan.members)
+
+
+def _check_runs(plan: Plan) -> None:
+    """See that each environment can be made, and each run fits into memory."""
+    for env_id, base in plan.bases.items():
+        members = [m for m in plan.members if m.env_id == env_id and m.seed == plan.seeds[0]]
+        with one(base) as env:
+            spaces = spaces_of(env)
+        sizes = Observations(spaces.observations).size, len(action_bounds(spaces.actions)[0])
+        for member in members:
+            check_memory(member.config, *sizes)

@@ -1,0 +1,209 @@
+"""The folder of a study: its plan, a folder for each run, and how those came to their ends.
+
+    studies/s1/
+      study.json                            the plan
+      runs/Hopper-v5/tau=0.01/seed-0/       an ordinary run, as `ddpg train` makes it
+      runs/Hopper-v5/tau=0.01/seed-0.log    what it had to say
+      runs/Hopper-v5/tau=0.01/seed-0.json   how it ended: there is none of a run that can go on
+      study.csv  summary.csv  study.png  study.html       what it came to
+      lock                                  held by the process that is at work
+
+A run belongs to the study by its settings, whatever its folder is called: one that was made with
+`ddpg train` counts, and goes on, where it is put below `runs/`.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict
+from pathlib import Path
+
+from ddpg.config import read_config, read_json, sealed_text
+from ddpg.errors import UsageError, shown
+from ddpg.run.disk import folder as run_folder
+from ddpg.run.disk import lock
+from ddpg.run.disk.tables import read_table
+from ddpg.run.look.saved import find_runs
+from ddpg.run.machine import check_writable
+from ddpg.study.plan import Member, Plan, identity, plan_from_dict
+from ddpg.study.results import Result, State
+from ddpg.study.task import Ending
+from tinygrad_rl import files
+
+PLAN, RUNS, LOCK = "study.json", "runs", "lock"
+LARGEST = 100_000_000
+"""Bytes of a plan at most."""
+
+
+def read_plan(study_dir: Path) -> Plan:
+    """What the folder's study consists of.
+
+    Raises
+    ------
+    UsageError : if it holds none, or a damaged one.
+    """
+    path = study_dir / PLAN
+    if not path.exists():
+        raise UsageError(f"{study_dir} holds no study: {path} does not exist")
+    return read_json(path, plan_from_dict, sealed=True, largest=LARGEST)
+
+
+def check_new(study_dir: Path) -> None:
+    """Refuse a folder that can't be that of a new study.
+
+    Raises
+    ------
+    UsageError : if it is none, or holds something else than runs.
+    """
+    try:
+        if study_dir.exists() and not study_dir.is_dir():
+            raise UsageError(f"{study_dir} is a file, not a folder for a study")
+        others = [p.name for p in study_dir.iterdir()] if study_dir.exists() else []
+    except OSError as error:
+        raise UsageError(f"the folder {shown(str(study_dir))}: {error.strerror}") from error
+    if others := sorted({*others} - {RUNS, LOCK}):
+        raise UsageError(
+            f"{study_dir} holds something else ({others[0]}): name another folder with --study-dir"
+        )
+
+
+@contextmanager
+def locked(study_dir: Path) -> Iterator[None]:
+    """Be the only process at work on the study while inside; makes the folder.
+
+    Raises
+    ------
+    UsageError : if another process is, or the folder can't be made or written to.
+    """
+    try:
+        study_dir.mkdir(parents=True, exist_ok=True)
+        file = (study_dir / LOCK).open("a+", encoding="ascii")
+    except OSError as error:
+        raise UsageError(
+            f"the folder {shown(str(study_dir))} cannot be used for a study: {error.strerror}"
+        ) from error
+    with file:
+        lock.take(file.fileno(), f"another process is at work on {study_dir}: wait, or stop it")
+        files.remove_parts(study_dir)
+        check_writable(study_dir)
+        yield
+
+
+def write_plan(study_dir: Path, plan: Plan) -> None:
+    """Write or replace it."""
+    data = sealed_text(plan.to_dict()).encode()
+    files.write_atomically(study_dir / PLAN, data, durable=True)
+
+
+class Folders:
+    """Where each run of a study is.
+
+    Parameters
+    ----------
+    study_dir : the study's folder.
+    members : its runs.
+
+    Raises
+    ------
+    UsageError : for a run that is there and damaged.
+    """
+
+    def __init__(self, study_dir: Path, members: Sequence[Member]) -> None:
+        self._study_dir = study_dir
+        there = dict(_runs_there(study_dir / RUNS))
+        taken = {*there.values()}
+        self._paths: dict[str, Path] = {}
+        for member in members:
+            key = identity(member.config)
+            path = there.get(key) or _free(study_dir / RUNS / member.name, taken)
+            taken.add(path)
+            self._paths[key] = path
+
+    def __getitem__(self, member: Member) -> Path:
+        return self._paths[identity(member.config)]
+
+    def name(self, member: Member) -> str:
+        """From the study's folder on."""
+        return self[member].relative_to(self._study_dir).as_posix()
+
+
+def _runs_there(runs: Path) -> Iterator[tuple[str, Path]]:
+    try:
+        paths = find_runs([runs]) if runs.is_dir() else []
+    except UsageError:  # none has begun
+        return
+    for path in paths:
+        with suppress(UsageError):  # who goes on with a damaged run hears of it
+            yield identity(read_config(path, sealed=True)), path
+
+
+def _free(path: Path, taken: set[Path]) -> Path:
+    """A path for a new run: two texts may give one name of a folder."""
+    number = 2
+    free = path
+    while free in taken:
+        free, number = path.with_name(f"{path.name}-{number}"), number + 1
+    return free
+
+
+def ending_of(run_dir: Path) -> Ending | None:
+    """How a run came to its end, if it did and was not begun again."""
+    path = _ending_path(run_dir)
+    if not path.exists():
+        return None
+    return read_json(path, lambda values: Ending(**values), sealed=True)
+
+
+def write_ending(run_dir: Path, ending: Ending | None) -> None:
+    """Keep it, or forget one that is no longer true."""
+    path = _ending_path(run_dir)
+    if ending is None:
+        path.unlink(missing_ok=True)
+    else:
+        files.write_atomically(path, sealed_text(asdict(ending)).encode())
+
+
+def _ending_path(run_dir: Path) -> Path:
+    return run_dir.with_name(f"{run_dir.name}.json")
+
+
+def state_of(member: Member, run_dir: Path) -> tuple[State, str]:
+    """What is known of a run, and why where it diverged or failed."""
+    ending = ending_of(run_dir)
+    if not (run_dir / run_folder.CONFIG).exists():
+        return ("not begun", "") if ending is None else ("failed", ending.message)
+    if ending is None or ending.kind not in ("finished", "diverged", "failed"):
+        return "unfinished", ""
+    if ending.kind == "finished" and _prolonged(member, run_dir):
+        return "unfinished", ""
+    return ending.kind, ending.message
+
+
+def _prolonged(member: Member, run_dir: Path) -> bool:
+    """Whether the study has more steps now than when the run finished."""
+    saved = read_config(run_dir, sealed=True)
+    return saved.total_timesteps < member.config.total_timesteps
+
+
+def result_of(member: Member, run_dir: Path, name: str) -> Result:
+    """What a run has come to.
+
+    Raises
+    ------
+    UsageError : if one of its tables is damaged.
+    """
+    state, message = state_of(member, run_dir)
+    tables = (run_folder.METRICS_TABLE, run_folder.EVALUATIONS_TABLE)
+    episodes, evaluations = (read_table(run_dir / table) for table in tables)
+    steps = max((int(rows[-1]["step"]) for rows in (episodes, evaluations) if rows), default=0)
+    return Result(
+        member.env_id,
+        member.setting,
+        member.seed,
+        name,
+        state,
+        message,
+        steps,
+        member.config.total_timesteps,
+        episodes,
+        evaluations,
+    )

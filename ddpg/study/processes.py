@@ -1,0 +1,138 @@
+"""Runs in processes of this machine, each on cores of its own.
+
+backend = Processes(jobs=2, threads=1)
+backend.start("a", task)
+backend.wait(1.0)                     # [("a", Ending("finished"))]
+"""
+
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict
+
+from ddpg.errors import UsageError
+from ddpg.run.machine import available_cores
+from ddpg.study.task import Ending, Task
+
+_COMMAND = [sys.executable, "-P", "-m", "ddpg.study.worker"]
+
+
+class Processes:
+    """A new process for each run, so that none can spoil another one.
+
+    Parameters
+    ----------
+    jobs : runs at a time; by default as many as there are cores for.
+    threads : cores of each.
+
+    Raises
+    ------
+    UsageError : if there are fewer cores.
+    """
+
+    def __init__(self, jobs: int | None, threads: int) -> None:
+        cores, have = _cores(), available_cores()
+        jobs = max(1, have // threads) if jobs is None else jobs
+        if jobs < 1:
+            raise UsageError(f"jobs must be 1 or more, got {jobs}")
+        if jobs * threads > have:
+            each = f" of {threads} threads each" if threads > 1 else ""
+            machine = "1 core" if have == 1 else f"{have} cores"
+            raise UsageError(
+                f"--jobs {jobs}{each} is more than this machine's {machine}: a core runs one at a "
+                "time"
+            )
+        self._jobs = jobs
+        self._free = [cores[i * threads : (i + 1) * threads] for i in range(jobs)]
+        self._running: dict[str, tuple[subprocess.Popen[bytes], list[int]]] = {}
+        self._ended: queue.SimpleQueue[tuple[str, bytes]] = queue.SimpleQueue()
+
+    def capacity(self) -> int:
+        """As in `Backend`."""
+        return self._jobs
+
+    def start(self, name: str, task: Task) -> None:
+        """As in `Backend`."""
+        cores = self._free.pop(0)
+        with _on(cores):
+            process = subprocess.Popen(
+                _COMMAND,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                env={
+                    **os.environ,
+                    "PYTHONPATH": os.pathsep.join(p or os.getcwd() for p in sys.path),
+                },
+                start_new_session=True,  # Ctrl-C on the terminal reaches the study, which stops it
+            )
+        self._running[name] = process, cores
+        threading.Thread(target=self._listen, args=(name, process, task), daemon=True).start()
+
+    def wait(self, seconds: float) -> list[tuple[str, Ending]]:
+        """As in `Backend`."""
+        ended: list[tuple[str, Ending]] = []
+        with suppress(queue.Empty):
+            while True:
+                name, answer = self._ended.get(timeout=0.0 if ended else seconds)
+                process, cores = self._running.pop(name)
+                self._free.append(cores)
+                ended.append((name, _ending(answer, process.wait())))
+        return ended
+
+    def stop(self, name: str) -> None:
+        """As in `Backend`."""
+        if name in self._running:
+            self._running[name][0].terminate()
+
+    def close(self) -> None:
+        """As in `Backend`."""
+        for process, _ in self._running.values():
+            process.kill()
+        for process, _ in self._running.values():
+            process.wait()
+
+    def _listen(self, name: str, process: subprocess.Popen[bytes], task: Task) -> None:
+        assert process.stdin is not None and process.stdout is not None
+        with suppress(OSError):  # it may have been killed already
+            process.stdin.write(json.dumps(asdict(task)).encode() + b"\n")
+            process.stdin.flush()  # and stays open: its end would be the run's
+        answer = process.stdout.read()
+        process.stdout.close()
+        with suppress(OSError):
+            process.stdin.close()
+        self._ended.put((name, answer))
+
+
+def _ending(answer: bytes, status: int) -> Ending:
+    with suppress(ValueError, TypeError):
+        return Ending(**json.loads(answer))
+    if status < 0:
+        return Ending("lost", f"its process was ended by {signal.Signals(-status).name}")
+    return Ending("lost", f"its process ended with status {status}")
+
+
+def _cores() -> list[int]:
+    if hasattr(os, "sched_getaffinity"):
+        return sorted(os.sched_getaffinity(0))
+    return list(range(os.cpu_count() or 1))
+
+
+@contextmanager
+def _on(cores: list[int]) -> Iterator[None]:
+    """What is started in the block may run on these cores only, where the system knows of that."""
+    if not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    before = os.sched_getaffinity(0)  # of this thread
+    os.sched_setaffinity(0, cores)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
