@@ -14,11 +14,16 @@ from rich.text import Text
 
 from ddpg.run.disk import folder as run_folder
 from ddpg.run.disk.tables import read_last
+from ddpg.study.folder import steps_of
 from ddpg.study.plan import Member, written
 from ddpg.study.task import Ending
 
 _SHOWN = 20
 """Runs in the table at most; a cluster may have more of them going on."""
+_PER_SECOND = 100
+"""Runs whose tables are looked at, at most."""
+_WIDE = 100
+"""Columns from which on there is room for bars."""
 
 
 @dataclass
@@ -39,12 +44,10 @@ class _Row:
 
     def look(self) -> None:
         """At the ends of its tables."""
-        tables = (run_folder.METRICS_TABLE, run_folder.EVALUATIONS_TABLE)
-        episode, evaluation = (read_last(self.run_dir / name) for name in tables)
-        self.steps = int(max(row["step"] for row in (episode or _NO_ROW, evaluation or _NO_ROW)))
-        if evaluation is not None:
+        self.steps = steps_of(self.run_dir)
+        if evaluation := read_last(self.run_dir / run_folder.EVALUATIONS_TABLE):
             self.value = evaluation["mean"]
-        elif episode is not None:
+        elif episode := read_last(self.run_dir / run_folder.METRICS_TABLE):
             self.value = episode["return"]
         if self.first is None:
             self.first, self.at = self.steps, time.monotonic()
@@ -56,9 +59,6 @@ class _Row:
         return max(0.0, (self.steps - self.first) / max(time.monotonic() - self.at, 1e-9))
 
 
-_NO_ROW = {"step": 0}
-
-
 class Board:
     """The live table, inside a `with` block.
 
@@ -66,17 +66,17 @@ class Board:
     ----------
     console : where; a table is drawn on a terminal only, else a line for each end.
     members : all runs of the study with their folders, by name.
-    left : environment steps that are to be made.
-    ended : runs that are at their end already.
+    left : the names of those that are to be carried out.
     """
 
     def __init__(
-        self, console: Console, members: Mapping[str, tuple[Member, Path]], left: int, ended: int
+        self, console: Console, members: Mapping[str, tuple[Member, Path]], left: Collection[str]
     ) -> None:
         self._console, self._members = console, members
-        self._left, self._ended, self._done = left, ended, 0
+        steps = [m.config.total_timesteps - steps_of(p) for m, p in (members[n] for n in left)]
+        self._left, self._ended, self._done = sum(steps), len(members) - len(left), 0
         self._rows: dict[str, _Row] = {}
-        self._started = time.monotonic()
+        self._started, self._looked_at = time.monotonic(), 0.0
         self._live = Live(console=console, auto_refresh=False, transient=True)
 
     def __enter__(self) -> Self:
@@ -97,7 +97,7 @@ class Board:
         row.look()
         self._rows.pop(name)
         self._done += row.steps - (row.first or 0)
-        self._ended += ending.kind != "stopped"
+        self._ended += ending.kind in ("finished", "diverged", "failed")
         value = "" if row.value is None else f", return {row.value:,.1f}"
         why = f": {ending.message}" if ending.message else ""
         self.say(
@@ -107,7 +107,9 @@ class Board:
 
     def show(self, running: Collection[str]) -> None:
         """These go on."""
-        if self._console.is_terminal:
+        now = time.monotonic()
+        if self._console.is_terminal and now - self._looked_at > len(running) / _PER_SECOND:
+            self._looked_at = now
             for name in running:
                 self._row(name).look()
             self._live.update(Group(self._table(), self._line()), refresh=True)
@@ -117,15 +119,18 @@ class Board:
 
     def _table(self) -> Table:
         table = Table(box=None, pad_edge=False, expand=True, show_edge=False)
+        wide = self._console.width >= _WIDE
         table.add_column("run", ratio=3, overflow="ellipsis", no_wrap=True)
-        table.add_column("", ratio=2)
+        if wide:
+            table.add_column("", ratio=2)
         for name in ("step", "return", "steps/s", "time left"):
             table.add_column(name, justify="right", no_wrap=True)
         for row in [*self._rows.values()][:_SHOWN]:
             total = row.member.config.total_timesteps
+            bar = [ProgressBar(total, row.steps)] if wide else []
             table.add_row(
                 Text(_title(row.member)),
-                ProgressBar(total, row.steps),
+                *bar,
                 f"{row.steps:,}/{total:,}",
                 "-" if row.value is None else f"{row.value:,.0f}",
                 f"{row.speed:,.0f}" if row.speed else "-",
