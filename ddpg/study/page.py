@@ -118,7 +118,7 @@ def _scores(summary: Summary) -> str:
             )
             for e in summary.env_ids
         ]
-    if summary.overall:
+    if len(summary.settings) > 1 and summary.overall:
         body = [
             [name, _html(with_interval(overall))]
             for name, overall in zip(_names(summary), summary.overall, strict=True)
@@ -128,13 +128,10 @@ def _scores(summary: Summary) -> str:
 
 
 def _names(summary: Summary) -> Iterator[str]:
-    """With their letters, and without their labels where a table would become too wide."""
+    """Their letters, and their labels where a table does not become too wide by them."""
     short = max(map(len, summary.labels)) <= _SHORT
     for i, label in enumerate(summary.labels):
-        if len(summary.labels) == 1:
-            yield "all runs"
-        else:
-            yield f"{letter(i)} {escape(label)}" if short else letter(i)
+        yield f"{letter(i)} {escape(label)}" if short else letter(i)
 
 
 def _cells(outcome: Outcome) -> tuple[str, ...]:
