@@ -59,7 +59,7 @@ class Cluster:
         there = {
             "env_vars": {
                 "PYTHONPATH": self._path,
-                "RAY_kill_child_processes_on_worker_exit": "false",
+                "RAY_kill_child_processes_on_worker_exit": "false",  # they save and end
             }
         }
         self._carry_out = ray.remote(num_cpus=threads, max_retries=0, runtime_env=there)(
@@ -99,8 +99,9 @@ class Cluster:
         self._ray.wait([*names], num_returns=1, timeout=0.0 if ended else seconds)
         ready, _ = self._ray.wait([*names], num_returns=len(names), timeout=0.0)
         for reference in ready:
-            del self._running[names[reference]]
-            ended.append((names[reference], self._ending(reference)))
+            name = names[reference]
+            _, node = self._running.pop(name)
+            ended.append((name, self._ending(reference, node)))
         return ended
 
     def stop(self, name: str) -> None:
@@ -151,15 +152,18 @@ class Cluster:
             )
             room[node] -= 1
 
-    def _ending(self, reference: Any) -> Ending:
+    def _ending(self, reference: Any, node: str) -> Ending:
         exceptions = self._ray.exceptions
         try:
             return ending_from(*self._ray.get(reference))
         except exceptions.TaskCancelledError:
             return Ending("stopped")
+        except exceptions.WorkerCrashedError:
+            return Ending("lost", "its process on its node is gone")
         except exceptions.OutOfMemoryError:
             return Ending("lost", "its node had no memory left")
         except exceptions.RayTaskError as error:
             return Ending("lost", in_one_line(f"its node could not begin it: {error.cause}"))
         except exceptions.RayError:
-            return Ending("lost", "its node or its process is gone")
+            self._nodes.doubt(node)
+            return Ending("lost", "its node is gone")

@@ -78,6 +78,7 @@ class Connection:
 
 
 def _module() -> Any:
+    os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".")  # its messages would break the table
     try:
         import ray
     except ImportError as error:

@@ -43,17 +43,13 @@ class Nodes:
 
     def room(self) -> dict[str, int]:
         """Runs that each node which is fit has room for at a time, by its id."""
-        alive = {
-            node["NodeID"]: node
-            for node in self._ray.nodes()
-            if node["Alive"] and node["Resources"].get("CPU", 0) >= self._threads
-        }
+        alive = self._alive()
         for new in set(alive) - set(self._fit) - {node for node, _ in self._asked.values()}:
             self._ask(new, alive[new]["NodeManagerAddress"])
         return {
-            name: int(node["Resources"]["CPU"]) // self._threads
-            for name, node in alive.items()
-            if self._fit.get(name)
+            node: int(about["Resources"]["CPU"]) // self._threads
+            for node, about in alive.items()
+            if self._fit.get(node)
         }
 
     def hear(self, seconds: float) -> list[str]:
@@ -69,14 +65,26 @@ class Nodes:
             node, name = self._asked.pop(answer)
             complaint = self._complaint(answer, name)
             self._fit[node] = complaint is None
-            wrong += [] if complaint is None else [f"node {name} {complaint}"]
+            if complaint is not None and node in self._alive():
+                wrong.append(f"node {name} {complaint}")
         if not self._asked:
             self._files.close()
         return wrong
 
+    def doubt(self, node: str) -> None:
+        """Ask it again: a run could not go on there, and Ray notices late when a node has died."""
+        self._fit.pop(node, None)
+
     def close(self) -> None:
         """Wait for none any more."""
         self._files.close()
+
+    def _alive(self) -> dict[str, Any]:
+        return {
+            node["NodeID"]: node
+            for node in self._ray.nodes()
+            if node["Alive"] and node["Resources"].get("CPU", 0) >= self._threads
+        }
 
     def _ask(self, node: str, name: str) -> None:
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
