@@ -1,4 +1,4 @@
-"""The page's commands are run in their order, its picture of the folder is true, its Python holds."""
+"""The page's commands are run in their order; its picture of the folder and its Python hold."""
 
 import re
 import shlex
