@@ -58,6 +58,10 @@ def test_numbers_are_those_of_the_data(page):
     assert rows[2][1:] == ["0.17(-)"]
     chances = [row for row in page.rows if row[0] == "B"]
     assert chances[0][1:] == ["88 %(-)", ""]  # all of A's, three of B's four
+    (row,) = Page(
+        render(make_summary(made_results({"A-v0": [[0.0, 1.0, 2.0, 97.0]]})), "", {})
+    ).rows[1:2]
+    assert [cell.split("(")[0] for cell in row] == ["A-v0", "4 of 4", "1.5", "25.0"]
     negative = Page(render(make_summary([made_result(-150.0)]), "", {}))
     assert ["Pendulum-v1", "1 of 1", "−150(-)", "−150(-)"] in negative.rows
 
