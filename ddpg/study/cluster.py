@@ -52,7 +52,8 @@ class Cluster:
     ) -> None:
         if jobs is not None and jobs < 1:
             raise UsageError(f"jobs must be 1 or more, got {jobs}")
-        self._jobs, self._threads, self._tell = jobs, threads, tell
+        self._jobs, self._tell = jobs, tell
+        self._cores = "a core" if threads == 1 else f"{threads} cores"
         self._path = child.search_path()
         self._connection = connection.Connection(address)
         self._ray = ray = self._connection.ray
@@ -123,8 +124,7 @@ class Cluster:
         for complaint in self._nodes.hear(_ANSWERS):
             raise UsageError(complaint)
         if not self._nodes.room():
-            cores = "a core" if self._threads == 1 else f"{self._threads} cores"
-            raise UsageError(f"the Ray cluster has no node that answers and has {cores}")
+            raise UsageError(f"no node of the Ray cluster answers and has {self._cores} for a run")
 
     def _place(self) -> None:
         """Give what waits to nodes that have room."""
@@ -134,7 +134,7 @@ class Cluster:
 
         room = Counter(self._nodes.room())
         if not room and not self._alone:
-            self._tell("no node of the cluster has a core for a run: it waits for one")
+            self._tell(f"no node of the Ray cluster has {self._cores} for a run: it waits for one")
         self._alone = not room
         room.subtract(node for _, node in self._running.values())
         while self._waiting:

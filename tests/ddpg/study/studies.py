@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -81,12 +81,13 @@ def kill(pid: int) -> None:
         os.kill(pid, signal.SIGKILL)
 
 
-def until(happened: Any, seconds: float = NO_WAIT) -> None:
-    """Wait for it."""
+def until(happened: Callable[[], Any], seconds: float = NO_WAIT) -> Any:
+    """Wait for it; gives what it gave."""
     end = time.monotonic() + seconds
-    while not happened():
+    while not (what := happened()):
         assert time.monotonic() < end, "it never happened"
         time.sleep(0.02)
+    return what
 
 
 def as_single_runs(study_dir: Path, env_ids: Sequence[str], **asked: Any) -> None:
