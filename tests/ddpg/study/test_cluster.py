@@ -27,6 +27,7 @@ from tests.ddpg.study.studies import (
 
 os.environ["RAY_AUTH_MODE"] = "disabled"  # before it is imported: a token would go to ~/.ray
 pytest.importorskip("ray")
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed file.*/dev/null:ResourceWarning")  # 2.45
 WORDS = ("--env-ids", SMALL, *FLAGS, "--checkpoint-every", 20)
 
 
