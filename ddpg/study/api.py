@@ -8,8 +8,9 @@ study = ddpg.run_study(study_dir="studies/s1", seeds=10)    # and has five seeds
 
 import os
 from collections.abc import Collection, Mapping, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from signal import Signals
 from typing import Any
@@ -25,11 +26,11 @@ from ddpg.run.process import stop_on_signals
 from ddpg.run.progress import ProgressConsole
 from ddpg.spaces import Observations, action_bounds
 from ddpg.study import folder
+from ddpg.study.backend import new_backend
 from ddpg.study.command import command_of
 from ddpg.study.live import Board
 from ddpg.study.output import write_all
 from ddpg.study.plan import Asked, Member, Plan, Setting, extended, new_plan, product
-from ddpg.study.processes import Processes
 from ddpg.study.results import Result
 from ddpg.study.schedule import carry_out
 from ddpg.study.summary import Summary
@@ -61,6 +62,7 @@ def run_study(
     seeds: int | Sequence[int] | None = None,
     settings: Mapping[str, Sequence[Any]] | Sequence[Setting] | None = None,
     jobs: int | None = None,
+    ray: str | bool = False,
     preset: str | None = None,
     progress: bool = True,
     **fixed: Any,
@@ -79,6 +81,8 @@ def run_study(
     settings : values for each name, of which every combination is run; or the combinations
         themselves. `algorithm` names a set of settings, "ddpg" or "td3".
     jobs : runs at a time; by default as many as there are cores for.
+    ray : where runs take place: False is this machine, "host:port" the Ray cluster there, True the
+        one that runs on this machine or that RAY_ADDRESS names, or else a new one of its cores.
     preset : as `ddpg.train` takes it; each environment's own by default.
     progress : whether a table is shown, on standard error.
     **fixed : settings that all runs have: fields of `TrainConfig` and of `DDPGConfig`.
@@ -86,29 +90,30 @@ def run_study(
     Raises
     ------
     UsageError : before anything is run, for settings that are not allowed, an environment that
-        can't be made, a folder that holds another study.
+        can't be made, a folder that holds another study, a Ray cluster that doesn't answer or whose
+        nodes differ.
     OSError : if the study's folder can't be written to any more.
     """
     named = [env_ids] if isinstance(env_ids, str) else env_ids
     chosen = product(settings) if isinstance(settings, Mapping) else settings
     console = ProgressConsole() if progress else Console(quiet=True)
     asked = Asked(named, chosen, seeds, preset, fixed)
-    return go_on(Path(study_dir).absolute(), asked, jobs, console)
+    return go_on(Path(study_dir).absolute(), asked, jobs, console, ray)
 
 
-def go_on(study_dir: Path, asked: Asked, jobs: int | None, console: Console) -> Study:
+def go_on(
+    study_dir: Path, asked: Asked, jobs: int | None, console: Console, ray: str | bool
+) -> Study:
     """`run_study`, of what is asked in one object."""
     plan = _planned(study_dir, asked)
-    backend = Processes(jobs, _threads(plan))
     _check_runs(plan)
-    with folder.locked(study_dir):
+    tell = partial(console.print, highlight=False, soft_wrap=True, markup=False)
+    backend = new_backend(ray, jobs, _threads(plan), study_dir, tell)
+    with closing(backend), folder.locked(study_dir):
         folder.write_plan(study_dir, plan)
         queue = Queue(study_dir, plan.members, console)
         with queue.board as board, stop_on_signals(console) as stop:
-            try:
-                carry_out(queue, backend, stop, board.say)
-            finally:
-                backend.close()
+            carry_out(queue, backend, stop, board.say)
         results = queue.results()
         summary = write_all(results, study_dir, command_of(plan), {})
         return Study(study_dir, results, summary, stop.signal)
