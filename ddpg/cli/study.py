@@ -49,7 +49,8 @@ class Study:
     env_ids: tuple[str, ...] = ()
     """The environments' gymnasium ids."""
     seeds: int = 1
-    """How many seeds each setting is run with, from --seed on; intervals need three or more."""
+    """How many seeds each setting is run with, from --seed on; an interval takes two, and is worth
+    something from five on."""
     set: VALUES = field(default_factory=dict)
     """Settings that differ between runs: every combination of these values is run. NAME is that of
     a flag, or algorithm; hidden is written 64x64, a flag without a value on or off."""
