@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from ddpg.errors import UsageError, in_one_line
-from ddpg.study import child, connection, on_node
+from ddpg.study import child, on_node
+from ddpg.study.connection import Connection
 from ddpg.study.nodes import Nodes
 from ddpg.study.task import Ending, Task, ending_from, log_of
 
@@ -55,7 +56,7 @@ class Cluster:
         self._jobs, self._tell = jobs, tell
         self._cores = "a core" if threads == 1 else f"{threads} cores"
         self._path = child.search_path()
-        self._connection = connection.Connection(address)
+        self._connection = Connection(address)
         self._ray = ray = self._connection.ray
         there = {
             "env_vars": {
@@ -66,7 +67,7 @@ class Cluster:
         self._carry_out = ray.remote(num_cpus=threads, max_retries=0, runtime_env=there)(
             on_node.carry_out
         )
-        self._nodes = Nodes(ray, self._path, study_dir, threads, tell)
+        self._nodes = Nodes(self._connection, self._path, study_dir, threads, tell)
         self._running: dict[str, tuple[Any, str]] = {}
         self._waiting: dict[str, Task] = {}
         self._ended: list[tuple[str, Ending]] = []

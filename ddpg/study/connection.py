@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from ddpg.errors import UsageError, in_one_line, shown
+from ddpg.errors import TrainingError, UsageError, in_one_line, shown
 from ddpg.run.machine import available_cores
 
 _ANSWERS = 5.0
@@ -55,6 +55,24 @@ class Connection:
         except (RuntimeError, ValueError) as error:  # another version; no node on this machine
             self.ray.shutdown()
             raise UsageError(f"Ray at {address}: {in_one_line(error)}") from error
+
+    def nodes(self) -> list[dict[str, Any]]:
+        """What Ray knows of each node that is there.
+
+        Raises
+        ------
+        TrainingError : if the cluster's head is gone, without which Ray itself ends the process,
+            after a minute and without a word to the user.
+        """
+        head: str = self.ray.get_runtime_context().gcs_address
+        host, _, port = head.rpartition(":")
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), _ANSWERS).close()
+        except OSError as error:
+            raise TrainingError(
+                f"the Ray cluster at {head} is gone: what its runs have saved can be gone on with"
+            ) from error
+        return [node for node in self.ray.nodes() if node["Alive"]]
 
     def close(self) -> None:
         """Let go of the cluster; one that was begun here ends."""

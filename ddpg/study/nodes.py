@@ -14,6 +14,7 @@ from typing import Any
 from ddpg.errors import UsageError, in_one_line
 from ddpg.run.disk.versions import PROCESSOR, differences, of_this_machine
 from ddpg.study import on_node
+from ddpg.study.connection import Connection
 
 
 class Nodes:
@@ -21,7 +22,7 @@ class Nodes:
 
     Parameters
     ----------
-    ray : the module, connected.
+    connection : to the cluster.
     path : where modules are found.
     study_dir : the folder that they must see.
     threads : cores that a run needs; who has fewer gets none.
@@ -29,11 +30,17 @@ class Nodes:
     """
 
     def __init__(
-        self, ray: Any, path: str, study_dir: Path, threads: int, tell: Callable[[str], object]
+        self,
+        connection: Connection,
+        path: str,
+        study_dir: Path,
+        threads: int,
+        tell: Callable[[str], object],
     ) -> None:
-        self._ray, self._study_dir, self._threads, self._tell = ray, study_dir, threads, tell
+        self._connection, self._ray = connection, connection.ray
+        self._study_dir, self._threads, self._tell = study_dir, threads, tell
         there = {"env_vars": {"PYTHONPATH": path}}
-        self._look = ray.remote(num_cpus=0, max_retries=0, max_calls=1, runtime_env=there)(
+        self._look = self._ray.remote(num_cpus=0, max_retries=0, max_calls=1, runtime_env=there)(
             on_node.look
         )
         self._mine = of_this_machine("ray")
@@ -82,8 +89,8 @@ class Nodes:
     def _alive(self) -> dict[str, Any]:
         return {
             node["NodeID"]: node
-            for node in self._ray.nodes()
-            if node["Alive"] and node["Resources"].get("CPU", 0) >= self._threads
+            for node in self._connection.nodes()
+            if node["Resources"].get("CPU", 0) >= self._threads
         }
 
     def _ask(self, node: str, name: str) -> None:

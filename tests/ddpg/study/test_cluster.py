@@ -34,11 +34,19 @@ WORDS = ("--env-ids", SMALL, *FLAGS, "--checkpoint-every", 20)
 @pytest.fixture(scope="module")
 def cluster():
     """Of one node with one core; others come and go."""
+    yield from new_cluster()
+
+
+def new_cluster():
     from ray.cluster_utils import Cluster
 
     made = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
     yield made
     made.shutdown()
+
+
+mortal = pytest.fixture(new_cluster)
+"""A cluster of its own for a test."""
 
 
 def run_on(node):
@@ -79,6 +87,19 @@ def test_a_run_waits_for_a_node_that_joins_when_there_is_none(cluster, tmp_path)
     node = cluster.add_node(num_cpus=2)
     assert process.wait() == 0, (tmp_path / "said").read_text()
     cluster.remove_node(node)
+
+
+@pytest.mark.slow
+def test_a_study_whose_cluster_is_gone_says_so_and_its_runs_are_saved(mortal, tmp_path):
+    words = ("study", *WORDS, "--total-timesteps", 100_000, "--study-dir", tmp_path / "s")
+    process = begun(*words, "--ray", mortal.address, log=tmp_path / "said")
+    until(lambda: run_on(mortal.head_node))
+    mortal.remove_node(mortal.head_node, allow_graceful=False)
+    assert process.wait() == 1, (tmp_path / "said").read_text()
+    *_, last = (tmp_path / "said").read_text().splitlines()
+    assert last.startswith("error: the Ray cluster at ") and "is gone: what its runs" in last
+    (log,) = tmp_path.rglob("seed-0.log")
+    until(lambda: log.read_text().endswith("stopped: by SIGTERM\n"))
 
 
 @pytest.mark.slow
