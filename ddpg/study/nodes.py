@@ -4,9 +4,10 @@ Runs have the same bits everywhere only if everything has the same version, and 
 only if each node sees the study's folder. So a node is asked before it gets its first run.
 """
 
+import os
 import secrets
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any
@@ -46,7 +47,7 @@ class Nodes:
         self._mine = of_this_machine("ray")
         self._fit: dict[str, bool] = {}
         self._asked: dict[Any, tuple[str, str]] = {}
-        self._token, self._files = "", ExitStack()
+        self._token, self._path, self._files = "", "", ExitStack()
 
     def room(self) -> dict[str, int]:
         """Runs that each node which is fit has room for at a time, by its id."""
@@ -75,7 +76,7 @@ class Nodes:
             if complaint is not None and node in self._alive():
                 wrong.append(f"node {name} {complaint}")
         if not self._asked:
-            self._files.close()
+            self.close()
         return wrong
 
     def doubt(self, node: str) -> None:
@@ -84,7 +85,8 @@ class Nodes:
 
     def close(self) -> None:
         """Wait for none any more."""
-        self._files.close()
+        with suppress(OSError):
+            self._files.close()
 
     def _alive(self) -> dict[str, Any]:
         return {
@@ -97,8 +99,13 @@ class Nodes:
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
         if not self._asked:
-            self._token, path = self._files.enter_context(_token_beside(self._study_dir))
-            self._path = str(path)
+            folder = _existing(self._study_dir)
+            try:
+                self._token, self._path = self._files.enter_context(_token_in(folder))
+            except OSError as error:
+                if self._fit:
+                    return  # a full disk, while runs go on: it is asked later
+                raise UsageError(f"nothing can be written in {folder}: {error.strerror}") from error
         there = NodeAffinitySchedulingStrategy(node, soft=False)
         self._asked[self._look.options(scheduling_strategy=there).remote(self._path)] = node, name
 
@@ -110,7 +117,7 @@ class Nodes:
         if token != self._token:
             where = _existing(self._study_dir)
             return f"does not see this machine's folder {where}: a study needs one that all share"
-        differ = [d for d in differences(self._mine, versions) if PROCESSOR not in d]
+        differ = differences(self._mine, versions | {PROCESSOR: self._mine[PROCESSOR]})
         if differ:
             return f"has other versions than this machine, {', '.join(differ)}"
         if versions[PROCESSOR] != self._mine[PROCESSOR]:
@@ -127,16 +134,14 @@ def _existing(study_dir: Path) -> Path:
 
 
 @contextmanager
-def _token_beside(study_dir: Path) -> Iterator[tuple[str, Path]]:
-    """A text, and a file with it that only who shares the folder can read."""
-    folder, token = _existing(study_dir), secrets.token_hex(16)
-    try:
-        with NamedTemporaryFile("w", dir=folder, prefix=".ddpg-", suffix=".part") as file:
-            file.write(token)
-            file.flush()
-            yield token, Path(file.name)
-    except OSError as error:
-        raise UsageError(f"nothing can be written in {folder}: {error.strerror}") from error
+def _token_in(folder: Path) -> Iterator[tuple[str, str]]:
+    """A text, and the path of a file with it that only who shares the folder can read."""
+    token, of_a_part = secrets.token_hex(16), f".{os.getpid()}.0.part"
+    with NamedTemporaryFile("w", dir=folder, prefix=".node.", suffix=of_a_part) as file:
+        file.write(token)
+        file.flush()
+        os.fsync(file.fileno())  # or another machine would not see it yet
+        yield token, file.name
 
 
 def _last_line(error: Exception) -> str:
