@@ -9,17 +9,13 @@ noise in them: the mean return of the last ten of them.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
 
 import numpy as np
 
 from ddpg.errors import UsageError
+from ddpg.run.look.interval import Statistic, bootstrap, middle
 from ddpg.run.look.saved import Rows, SavedRun, Tell
 
-Statistic = Literal["mean", "iqm"]
-STATISTICS: tuple[Statistic, ...] = get_args(Statistic)
-
-RESAMPLES, LEVEL = 2000, 0.95
 EPISODES = 10
 """Training episodes of which a point is the mean."""
 _POINTS = 200
@@ -57,9 +53,7 @@ def make_curves(
     Parameters
     ----------
     groups : runs by label, each with a row at least.
-    statistic : what the line is. "iqm" is the mean without the lowest and the highest quarter of
-        the runs (Agarwal et al. 2021, https://arxiv.org/abs/2108.13264); of up to three runs that
-        is the mean.
+    statistic : what the line is, as in `middle`.
     tell : hears what is left out, and why.
 
     Raises
@@ -87,10 +81,12 @@ def _curve(label: str, runs: Sequence[SavedRun], statistic: Statistic, tell: Tel
             f"the last row of {shortest.path} is of step {shortest.steps:,}, too early for a curve "
             f"of {len(runs)} runs; leave it out"
         )
-    middle = _statistic(returns, statistic)
-    low, high = _interval(returns, statistic) if len(runs) > 1 else (None, None)
+    low, high = None, None
+    if len(runs) > 1:
+        low, high = bootstrap([returns], lambda sample, axis: middle(sample, statistic, axis))
     names = tuple(run.path.name for run in runs)
-    return LearningCurve(label, names, steps, middle, low, high, not evaluated)
+    line = middle(returns, statistic)
+    return LearningCurve(label, names, steps, line, low, high, not evaluated)
 
 
 def _evaluations(tables: Sequence[Rows]) -> tuple[np.ndarray, np.ndarray]:
@@ -119,26 +115,3 @@ def _episodes(tables: Sequence[Rows]) -> tuple[np.ndarray, np.ndarray]:
 def _running_means(values: np.ndarray) -> np.ndarray:
     """Of each value and the nine before it, as far as there are so many."""
     return np.array([values[max(0, i - EPISODES + 1) : i + 1].mean() for i in range(len(values))])
-
-
-def _statistic(returns: np.ndarray, statistic: Statistic, axis: int = 0) -> Any:
-    if statistic == "mean":
-        return returns.mean(axis=axis)
-    from scipy import stats  # an extra, which `ddpg plot` has asked for
-
-    return stats.trim_mean(returns, 0.25, axis=axis)
-
-
-def _interval(returns: np.ndarray, statistic: Statistic) -> tuple[np.ndarray, np.ndarray]:
-    """Runs are drawn whole, from a generator of its own seed: same runs, same interval."""
-    from scipy import stats
-
-    found = stats.bootstrap(
-        (returns,),
-        lambda sample, axis: _statistic(sample, statistic, axis),
-        n_resamples=RESAMPLES,
-        confidence_level=LEVEL,
-        method="percentile",
-        random_state=np.random.default_rng(0),  # the name that every scipy from 1.13 on takes
-    ).confidence_interval
-    return found.low, found.high

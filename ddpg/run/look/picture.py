@@ -9,7 +9,8 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 from matplotlib.ticker import StrMethodFormatter
 
-from ddpg.run.look.curves import EPISODES, LearningCurve, Statistic
+from ddpg.run.look.curves import EPISODES, LearningCurve
+from ddpg.run.look.interval import Statistic
 from ddpg.run.plots import save
 from tinygrad_rl import files
 

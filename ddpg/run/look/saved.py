@@ -138,7 +138,7 @@ def grouped(runs: Sequence[SavedRun], tell: Tell) -> dict[str, list[SavedRun]]:
     differing = [
         name for name in settings[0] if any(s[name] != settings[0][name] for s in settings)
     ]
-    labels = [", ".join(f"{name} {_text(s[name])}" for name in differing) for s in settings]
+    labels = [in_words({name: s[name] for name in differing}) for s in settings]
     return dict(zip(labels, groups.values(), strict=True))
 
 
@@ -147,9 +147,14 @@ def _decisive(run: SavedRun) -> dict[str, Any]:
     return {k: v for k, v in run.settings.items() if k not in (*RESUMABLE, "seed")}
 
 
+def in_words(settings: Mapping[str, Any]) -> str:
+    """Settings as a label: `critics 2, hidden 64x64`; empty if there are none."""
+    return ", ".join(f"{name} {_text(value)}" for name, value in settings.items())
+
+
 def _text(value: Any) -> str:
     if isinstance(value, bool):
         return "on" if value else "off"
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return "x".join(map(str, value))
     return f"{value:g}" if isinstance(value, float) else in_one_line(value, longest=40)

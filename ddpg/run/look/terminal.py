@@ -8,7 +8,8 @@ import numpy as np
 from rich.console import Console
 from rich.text import Text
 
-from ddpg.run.look.curves import LearningCurve, Statistic
+from ddpg.run.look.curves import LearningCurve
+from ddpg.run.look.interval import Statistic
 from ddpg.run.look.picture import legend, what
 
 HEIGHT, WIDEST = 16, 100
