@@ -25,6 +25,7 @@ from ddpg.run.process import stop_on_signals
 from ddpg.run.progress import ProgressConsole
 from ddpg.spaces import Observations, action_bounds
 from ddpg.study import folder
+from ddpg.study.backend import Backend
 from ddpg.study.live import Board
 from ddpg.study.plan import Asked, Member, Plan, Setting, extended, new_plan, product
 from ddpg.study.processes import Processes
@@ -94,8 +95,8 @@ def run_study(
 def go_on(study_dir: Path, asked: Asked, jobs: int | None, console: Console) -> Study:
     """`run_study`, of what is asked in one object."""
     plan = _planned(study_dir, asked)
-    backend = Processes(jobs, _threads(plan))
-    _check_runs(plan)
+    backend = backend_for(plan, jobs)
+    check_runs(plan)
     with folder.locked(study_dir):
         folder.write_plan(study_dir, plan)
         queue = Queue(study_dir, plan.members, console)
@@ -124,7 +125,7 @@ class Queue:
         left = [r for r in results if r.state not in ("finished", "diverged")]
         self._waiting = iter([r.run for r in left])
         steps = sum(r.total_timesteps - r.steps for r in left)
-        self.board = Board(console, self._members, steps, len(results) - len(left))
+        self.board = Board(console, self._members, len(results), steps, len(results) - len(left))
 
     def next(self) -> tuple[str, Task] | None:
         """As in `Work`."""
@@ -142,7 +143,7 @@ class Queue:
         if ending.kind in ("finished", "diverged", "failed"):
             with suppress(OSError):  # a full disk: the run counts as one that can go on
                 folder.write_ending(run_dir, ending)
-        self.board.ended(name, ending)
+        self.board.ended(name, ending.kind, ending.message)
 
     def look(self, running: Collection[str]) -> Collection[str]:
         """As in `Work`: none shall be stopped."""
@@ -167,12 +168,23 @@ def _planned(study_dir: Path, asked: Asked) -> Plan:
         raise UsageError(f"{study_dir} holds another study: {error}") from error
 
 
-def _threads(plan: Plan) -> int:
-    return max(member.config.threads for member in plan.members)
+def backend_for(plan: Plan, jobs: int | None) -> Backend:
+    """Where the runs of a plan take place.
+
+    Raises
+    ------
+    UsageError : if there is no room for so many at a time.
+    """
+    return Processes(jobs, max(member.config.threads for member in plan.members))
 
 
-def _check_runs(plan: Plan) -> None:
-    """See that each environment can be made, and each run fits into memory."""
+def check_runs(plan: Plan) -> None:
+    """See that each environment can be made, and each run fits into memory.
+
+    Raises
+    ------
+    UsageError : naming what cannot.
+    """
     for env_id, base in plan.bases.items():
         members = [m for m in plan.members if m.env_id == env_id and m.seed == plan.seeds[0]]
         with one(base) as env:

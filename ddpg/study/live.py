@@ -15,7 +15,6 @@ from rich.text import Text
 from ddpg.run.disk import folder as run_folder
 from ddpg.run.disk.tables import read_last
 from ddpg.study.plan import Member, written
-from ddpg.study.task import Ending
 
 _SHOWN = 20
 """Runs in the table at most; a cluster may have more of them going on."""
@@ -65,15 +64,21 @@ class Board:
     Parameters
     ----------
     console : where; a table is drawn on a terminal only, else a line for each end.
-    members : all runs of the study with their folders, by name.
+    members : runs with their folders, by name; looked up when a run is first shown.
+    count : runs in all.
     left : environment steps that are to be made.
     ended : runs that are at their end already.
     """
 
     def __init__(
-        self, console: Console, members: Mapping[str, tuple[Member, Path]], left: int, ended: int
+        self,
+        console: Console,
+        members: Mapping[str, tuple[Member, Path]],
+        count: int,
+        left: int,
+        ended: int,
     ) -> None:
-        self._console, self._members = console, members
+        self._console, self._members, self._count = console, members, count
         self._left, self._ended, self._done = left, ended, 0
         self._rows: dict[str, _Row] = {}
         self._started = time.monotonic()
@@ -91,19 +96,18 @@ class Board:
         """A line that stays."""
         self._console.print(text, highlight=False, soft_wrap=True, markup=False)
 
-    def ended(self, name: str, ending: Ending) -> None:
-        """A run has come to an end."""
+    def ended(self, name: str, how: str, message: str = "") -> None:
+        """A run has come to an end: "stopped", or another one that it will not go on from."""
         row = self._row(name)
         row.look()
         self._rows.pop(name)
         self._done += row.steps - (row.first or 0)
-        self._ended += ending.kind != "stopped"
+        if how != "stopped":
+            self._ended += 1
+            self._left -= row.member.config.total_timesteps - row.steps
         value = "" if row.value is None else f", return {row.value:,.1f}"
-        why = f": {ending.message}" if ending.message else ""
-        self.say(
-            f"{self._ended}/{len(self._members)} {name}: {ending.kind} at step {row.steps:,}"
-            f"{value}{why}"
-        )
+        why = f": {message}" if message else ""
+        self.say(f"{self._ended}/{self._count} {name}: {how} at step {row.steps:,}{value}{why}")
 
     def show(self, running: Collection[str]) -> None:
         """These go on."""
@@ -140,7 +144,7 @@ class Board:
         speed = done / max(time.monotonic() - self._started, 1e-9)
         left = _time((self._left - done) / speed if done else None)
         return Text(
-            f"{self._ended} of {len(self._members)} runs, {speed:,.0f} steps/s, time left {left}",
+            f"{self._ended} of {self._count} runs, {speed:,.0f} steps/s, time left {left}",
             "bold",
         )
 

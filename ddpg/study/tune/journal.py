@@ -167,10 +167,8 @@ class Journal:
         """
         from optuna.trial import TrialState
 
-        which = self._study.get_trials(deepcopy=False)[number]
-        trial_id = self._storage.get_trial_id_from_study_id_trial_number(
-            self._storage.get_study_id_from_name(_STUDY), which.number
-        )
+        study_id = self._storage.get_study_id_from_name(_STUDY)
+        trial_id = self._storage.get_trial_id_from_study_id_trial_number(study_id, number)
         for step, mean in reports:
             self._storage.set_trial_intermediate_value(trial_id, step, mean)
         if message:
@@ -195,7 +193,7 @@ class Journal:
         from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 
         values = {t.value for t in self.trials() if t.state == "complete"}
-        if len(values) < 4 / QUANTILE:
+        if len(values) < 2 / QUANTILE:
             return {}
         evaluator = PedAnovaImportanceEvaluator(target_quantile=QUANTILE)
         return dict(get_param_importances(self._study, evaluator=evaluator))
@@ -222,9 +220,23 @@ class Journal:
             ),
             pruner=optuna.pruners.MedianPruner(STARTUP, round(SPARED * config.total_timesteps)),
         )
-        before = self._study.get_trials(deepcopy=False)[: max(0, number - self._search.lag + 1)]
-        study.add_trials(before)
+        for trial in self._study.get_trials(deepcopy=False)[:number]:
+            study.add_trial(self._as_known(trial, number))
         return study
+
+    def _as_known(self, trial: "FrozenTrial", number: int) -> "FrozenTrial":
+        """What the trial of this number may know of one before it."""
+        from optuna.trial import TrialState, create_trial
+
+        is_late = trial.number > number - self._search.lag
+        if not is_late and trial.state != TrialState.FAIL:
+            return trial
+        # Of a late one the setting only. One that failed counts as the worst: what does not count
+        # at all would be tried again nearby.
+        state = TrialState.RUNNING if is_late else TrialState.PRUNED
+        return create_trial(
+            state=state, params=trial.params, distributions=self._distributions()
+        )
 
     def _distributions(self) -> dict[str, "BaseDistribution"]:
         from optuna.distributions import CategoricalDistribution, FloatDistribution

@@ -14,7 +14,14 @@ from ddpg.config import TrainConfig, read_json, sealed_text
 from ddpg.errors import UsageError, shown
 from ddpg.study import plan
 from ddpg.study.plan import Asked, Member, Plan, Setting, new_plan, plan_from_dict
-from ddpg.study.tune.space import Space, defaults, search_space, space_from_dict, space_to_dict
+from ddpg.study.tune.space import (
+    Space,
+    defaults,
+    locked,
+    search_space,
+    space_from_dict,
+    space_to_dict,
+)
 from tinygrad_rl import files
 
 NAME = "tune.json"
@@ -68,9 +75,10 @@ class Search:
         """The run of a setting."""
         return replace(self.plan, settings=[setting], seeds=[seed]).members[0]
 
-    def trial(self, number: int, setting: Setting) -> TrainConfig:
+    def trial(self, number: int, setting: Setting) -> Member:
         """The run of a trial; its seed is beyond those of the runs that check the best."""
-        return self.member(setting, self.base.seed + MOST_SEEDS + number).config
+        seed = self.base.seed + MOST_SEEDS + number
+        return self.member(setting, seed)._replace(setting={"trial": number})
 
     def to_dict(self) -> dict[str, Any]:
         """In JSON's types."""
@@ -100,7 +108,7 @@ def new_search(
             f"eval_every {base.eval_every} is too seldom for {base.total_timesteps} steps: trials "
             "are judged by their evaluations, and need four or more"
         )
-    found = search_space(base, _single(asked.fixed), space)
+    found = search_space(base, asked.fixed, space)
     return Search(
         basis,
         found,
@@ -123,9 +131,8 @@ def extended(
     ------
     UsageError : if it is not, or there would be fewer.
     """
-    for name in _single(asked.fixed):
-        if name in search.space:
-            raise UsageError(f"{name} is searched there, and has a value here")
+    if taken := sorted(locked(search.base, asked.fixed) & {*search.space}):
+        raise UsageError(f"{taken[0]} is searched there, and has a value here")
     basis = plan.extended(search.plan, asked)
     before, after = search.base.total_timesteps, basis.members[0].config.total_timesteps
     if before != after:
@@ -170,11 +177,6 @@ def _from_dict(values: Mapping[str, Any]) -> Search:
         return Search(**{**values, "plan": basis, "space": space})
     except (KeyError, TypeError, AttributeError) as error:
         raise UsageError("holds no tuning") from error
-
-
-def _single(fixed: Mapping[str, Any]) -> set[str]:
-    """The names that have a value, those that come with a set of settings included."""
-    return {*fixed}
 
 
 def _check_count(name: str, value: Any, most: int) -> None:

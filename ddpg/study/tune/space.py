@@ -100,16 +100,16 @@ def search_space(
     ------
     UsageError : for a name without a row or with a value, and if nothing is left.
     """
-    rows, locked = {row.name: row for row in ROWS}, _locked(base, fixed)
+    rows, taken = {row.name: row for row in ROWS}, locked(base, fixed)
     for name in only or ():
         if name not in rows:
             advice = hint(name, rows) or f"there are {', '.join(rows)}"
             raise UsageError(f"space names {shown(name)}, which can't be searched; {advice}")
-        if name in locked:
+        if name in taken:
             raise UsageError(f"space names {name}, which has a value here: leave out one of them")
     names = [row.name for row in ROWS if row.always] if only is None else only
     first = defaults(base, rows)
-    space = {name: rows[name].values.widened(first[name]) for name in names if name not in locked}
+    space = {name: rows[name].values.widened(first[name]) for name in names if name not in taken}
     if not space:
         raise UsageError("every setting has a value: there is nothing to search")
     return space
@@ -120,6 +120,13 @@ def defaults(base: TrainConfig, names: Collection[str]) -> dict[str, Any]:
     flat = config_to_dict(base)
     algorithm = next((name for name, s in ALGORITHMS.items() if s.items() <= flat.items()), None)
     return {name: algorithm if name == ALGORITHM else flat[name] for name in names}
+
+
+def locked(base: TrainConfig, fixed: Collection[str]) -> set[str]:
+    """Rows that have a value: by their name, or the set by one of its settings."""
+    parts = {name for settings in ALGORITHMS.values() for name in settings}
+    unnamed = defaults(base, [ALGORITHM])[ALGORITHM] is None
+    return {*fixed, *([ALGORITHM] if unnamed or parts & {*fixed} else [])}
 
 
 def rounded(values: Range | Choices, value: Any) -> Any:
@@ -151,10 +158,3 @@ def space_text(width: int = 80) -> str:
             text, width, initial_indent=f"  {row.name:<24}", subsequent_indent=" " * 26
         )
     return "\n".join(lines)
-
-
-def _locked(base: TrainConfig, fixed: Collection[str]) -> set[str]:
-    """Rows that have a value: by their name, or the set by one of its settings."""
-    parts = {name for settings in ALGORITHMS.values() for name in settings}
-    unnamed = defaults(base, [ALGORITHM])[ALGORITHM] is None
-    return {*fixed, *([ALGORITHM] if unnamed or parts & {*fixed} else [])}
