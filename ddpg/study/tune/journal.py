@@ -215,9 +215,7 @@ class Journal:
         config = self._search.base
         study = optuna.create_study(
             direction="maximize",
-            sampler=optuna.samplers.TPESampler(
-                seed=rng.as_integer(rng.child(config.seed, number))
-            ),
+            sampler=optuna.samplers.TPESampler(seed=rng.as_integer(rng.child(config.seed, number))),
             pruner=optuna.pruners.MedianPruner(STARTUP, round(SPARED * config.total_timesteps)),
         )
         for trial in self._study.get_trials(deepcopy=False)[:number]:
@@ -234,9 +232,7 @@ class Journal:
         # Of a late one the setting only. One that failed counts as the worst: what does not count
         # at all would be tried again nearby.
         state = TrialState.RUNNING if is_late else TrialState.PRUNED
-        return create_trial(
-            state=state, params=trial.params, distributions=self._distributions()
-        )
+        return create_trial(state=state, params=trial.params, distributions=self._distributions())
 
     def _distributions(self) -> dict[str, "BaseDistribution"]:
         from optuna.distributions import CategoricalDistribution, FloatDistribution

@@ -1,8 +1,8 @@
 """What one tuning consists of, and the file that says so: tune.json.
 
-    search = new_search(Asked(env_ids=["Hopper-v5"]), trials=40, seeds=5, space=None, jobs=2)
-    search.member({"tau": 0.02}, seed=1003).config        # of a trial with this setting
-    extended(search, Asked(), trials=60)                  # and twenty trials more
+search = new_search(Asked(env_ids=["Hopper-v5"]), trials=40, seeds=5, space=None)
+search.member({"tau": 0.02}, seed=1003).config        # of a trial with this setting
+extended(search, Asked(), trials=60)                  # and twenty trials more
 """
 
 from collections.abc import Mapping, Sequence
@@ -80,6 +80,13 @@ class Search:
         seed = self.base.seed + MOST_SEEDS + number
         return self.member(setting, seed)._replace(setting={"trial": number})
 
+    def for_jobs(self, jobs: int) -> "Search":
+        """The tuning as so many trials at a time need it.
+
+        Each may take twice as long as the others before one has to wait for it.
+        """
+        return replace(self, lag=max(self.lag, 2 * jobs - 1))
+
     def to_dict(self) -> dict[str, Any]:
         """In JSON's types."""
         space = space_to_dict(self.space)
@@ -87,7 +94,7 @@ class Search:
 
 
 def new_search(
-    asked: Asked, trials: int | None, seeds: int | None, space: Sequence[str] | None, jobs: int
+    asked: Asked, trials: int | None, seeds: int | None, space: Sequence[str] | None
 ) -> Search:
     """A new tuning.
 
@@ -95,7 +102,6 @@ def new_search(
     ----------
     asked : one environment, the preset, and what is fixed.
     trials, seeds, space : as `ddpg.tune` takes them.
-    jobs : trials at a time.
 
     Raises
     ------
@@ -114,7 +120,7 @@ def new_search(
         found,
         TRIALS if trials is None else trials,
         SEEDS if seeds is None else seeds,
-        max(LEAST_LAG, 2 * jobs - 1),
+        LEAST_LAG,
     )
 
 

@@ -136,6 +136,15 @@ def rounded(values: Range | Choices, value: Any) -> Any:
     return min(max(float(f"{value:.{DIGITS}g}"), values.low), values.high)
 
 
+def largest(space: Space) -> dict[str, Any]:
+    """The setting that needs most memory, of all in the space."""
+    return {
+        name: max(v.values, key=sum if name == "hidden" else None)
+        for name, v in space.items()
+        if isinstance(v, Choices)
+    }
+
+
 def space_to_dict(space: Space) -> dict[str, Any]:
     """In JSON's types: two numbers for a range, a list in a list for choices."""
     return {name: [list(v.values)] if isinstance(v, Choices) else [*v] for name, v in space.items()}
@@ -154,7 +163,5 @@ def space_text(width: int = 80) -> str:
     lines = []
     for row in ROWS:
         text = f"{row.values}: {row.why}" + ("" if row.always else "; only if named")
-        lines += wrap(
-            text, width, initial_indent=f"  {row.name:<24}", subsequent_indent=" " * 26
-        )
+        lines += wrap(text, width, initial_indent=f"  {row.name:<24}", subsequent_indent=" " * 26)
     return "\n".join(lines)

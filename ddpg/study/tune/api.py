@@ -1,0 +1,178 @@
+"""A tuning as one call: `ddpg.tune`.
+
+tuning = ddpg.tune("Hopper-v5", trials=40, tune_dir="tunings/hopper")
+ddpg.train(config=tuning.best, seed=7)
+
+tuning = ddpg.tune(tune_dir="tunings/hopper")                # goes on, if anything is left to do
+tuning = ddpg.tune(tune_dir="tunings/hopper", trials=60)     # and has twenty trials more now
+"""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from signal import Signals
+from typing import Any
+
+from rich.console import Console
+
+from ddpg.config import TrainConfig, config_text
+from ddpg.errors import TrainingError, UsageError
+from ddpg.run.process import stop_on_signals
+from ddpg.run.progress import ProgressConsole
+from ddpg.study import folder
+from ddpg.study.api import backend_for, check_runs
+from ddpg.study.backend import Backend
+from ddpg.study.plan import Asked
+from ddpg.study.schedule import carry_out
+from ddpg.study.summary import Summary
+from ddpg.study.tune.journal import Journal, Trial, check_optuna, quiet
+from ddpg.study.tune.rerun import best_config, best_trial, ranked, rerun, sum_up
+from ddpg.study.tune.search import NAME, Search, extended, new_search, read_search, write_search
+from ddpg.study.tune.space import largest
+from ddpg.study.tune.tables import write_trials
+from ddpg.study.tune.trials import Trials
+from tinygrad_rl import files
+
+JOURNAL, BEST = "journal.log", "best.json"
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """What there is of a tuning.
+
+    Attributes
+    ----------
+    tune_dir : its folder.
+    trials : all that were begun.
+    rerun : what the best of them, and the settings that the search began with, come to on new
+        seeds; None if that is not done.
+    best : the settings that came out best there; None likewise.
+    stopped_by : the signal that ended the work early, or None.
+    """
+
+    tune_dir: Path
+    trials: Sequence[Trial]
+    rerun: Summary | None
+    best: TrainConfig | None
+    stopped_by: Signals | None
+
+
+def tune(
+    env_id: str | None = None,
+    *,
+    tune_dir: str | os.PathLike[str],
+    trials: int | None = None,
+    seeds: int | None = None,
+    space: Sequence[str] | None = None,
+    jobs: int | None = None,
+    preset: str | None = None,
+    progress: bool = True,
+    **fixed: Any,
+) -> Tuning:
+    """Search settings that are better than the ones at hand, and see whether they are.
+
+    The first trial has the settings at hand. The others are chosen by what the earlier ones came
+    to, and stopped early where they are below the median of those. The three best and the settings
+    at hand are run again on seeds that no trial had. Ctrl-C saves what goes on and ends; the same
+    call goes on, bit for bit.
+
+    Parameters
+    ----------
+    env_id : gymnasium's id; that of the tuning where it is left out.
+    tune_dir : the tuning's folder; what it holds is gone on with.
+    trials : how many, 40 by default; of a tuning that is there not fewer than it has.
+    seeds : runs of each setting in the end, 5 by default.
+    space : names of the settings that are searched, of `ddpg.study.tune.space`; all by default.
+    jobs : runs at a time; by default as many as there are cores for.
+    preset : whose settings are at hand, as `ddpg.train` takes it.
+    progress : whether a table is shown, on standard error.
+    **fixed : settings that all runs have, and that are not searched: fields of `TrainConfig` and of
+        `DDPGConfig`.
+
+    Raises
+    ------
+    UsageError : before anything is run, for settings that are not allowed, an environment that
+        can't be made, a folder that holds another tuning, and without Optuna.
+    TrainingError : if the machine failed in a trial; the same call tries again.
+    OSError : if the folder can't be written to any more.
+    """
+    console = ProgressConsole() if progress else Console(quiet=True)
+    asked = Asked(None if env_id is None else [env_id], None, None, preset, fixed)
+    return go_on(Path(tune_dir).absolute(), asked, trials, seeds, space, jobs, console)
+
+
+def go_on(
+    tune_dir: Path,
+    asked: Asked,
+    trials: int | None,
+    seeds: int | None,
+    space: Sequence[str] | None,
+    jobs: int | None,
+    console: Console,
+) -> Tuning:
+    """`tune`, with the environment and what is fixed in one object."""
+    check_optuna()
+    is_new = not (tune_dir / NAME).exists()
+    search = _planned(tune_dir, asked, trials, seeds, space, is_new)
+    backend = backend_for(search.plan, jobs)
+    check_runs(replace(search.plan, settings=[{}, largest(search.space)]))
+    if is_new:
+        search = search.for_jobs(backend.capacity())
+    with folder.locked(tune_dir), quiet():
+        write_search(tune_dir, search)
+        journal = Journal(tune_dir / JOURNAL, search)
+        stopped_by = _try_out(tune_dir, search, journal, backend, console)
+        tuning = Tuning(tune_dir, journal.trials(), None, None, stopped_by)
+        write_trials(tune_dir, search, tuning.trials)
+        if stopped_by is None and ranked(tuning.trials):
+            tuning = _checked(tuning, search, jobs, console)
+        return tuning
+
+
+def _planned(
+    tune_dir: Path,
+    asked: Asked,
+    trials: int | None,
+    seeds: int | None,
+    space: Sequence[str] | None,
+    is_new: bool,
+) -> Search:
+    if is_new:
+        folder.check_new(tune_dir)
+        if asked.env_ids is None:
+            raise UsageError(f"{tune_dir} holds no tuning: name the environment of a new one")
+        return new_search(asked, trials, seeds, space)
+    search = read_search(tune_dir)
+    try:
+        return extended(search, asked, trials, seeds, space)
+    except UsageError as error:
+        raise UsageError(f"{tune_dir} holds another tuning: {error}") from error
+
+
+def _try_out(
+    tune_dir: Path, search: Search, journal: Journal, backend: Backend, console: Console
+) -> Signals | None:
+    work = Trials(tune_dir, search, journal, console)
+    with work.board as board, stop_on_signals(console) as stop:
+        try:
+            carry_out(work, backend, stop, board.say)
+        finally:
+            backend.close()
+    if work.failure and stop.signal is None:
+        raise TrainingError(f"{work.failure}; the same call tries that again, and goes on")
+    return stop.signal
+
+
+def _checked(tuning: Tuning, search: Search, jobs: int | None, console: Console) -> Tuning:
+    """With the runs on new seeds, and what came out best there written down."""
+    study = rerun(tuning.tune_dir, search, tuning.trials, jobs, console)
+    if study.stopped_by is not None:
+        return replace(tuning, stopped_by=study.stopped_by)
+    summary = sum_up(search, tuning.trials, study.results)
+    number = best_trial(summary)
+    if number is None:
+        return replace(tuning, rerun=summary)
+    best = best_config(search, tuning.trials, number)
+    files.write_atomically(tuning.tune_dir / BEST, config_text(best).encode())
+    return replace(tuning, rerun=summary, best=best)
