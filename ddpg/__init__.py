@@ -5,6 +5,7 @@
     run = ddpg.train("Pendulum-v1", total_timesteps=10_000, seed=1, run_dir="runs/p1")
     agent = ddpg.load("runs/p1")
     action = agent.act(obs)
+    study = ddpg.run_study(["Hopper-v5", "Ant-v5"], seeds=5, study_dir="studies/s1")
 
 Start reading at `ddpg.losses` (three equations), then `ddpg.agent` (their order).
 """
@@ -16,10 +17,20 @@ from ddpg.config import DDPGConfig, TrainConfig
 if TYPE_CHECKING:
     from ddpg.agent import DDPG
     from ddpg.run.api import load, resume, train
+    from ddpg.study.api import run_study
 
     __version__: str
 
-__all__ = ["DDPG", "DDPGConfig", "TrainConfig", "load", "resume", "train", "__version__"]
+__all__ = [
+    "DDPG",
+    "DDPGConfig",
+    "TrainConfig",
+    "load",
+    "resume",
+    "run_study",
+    "train",
+    "__version__",
+]
 
 
 def __getattr__(name: str) -> Any:
@@ -32,6 +43,10 @@ def __getattr__(name: str) -> Any:
         from ddpg.run import api
 
         return getattr(api, name)
+    if name == "run_study":
+        from ddpg.study.api import run_study
+
+        return run_study
     if name == "__version__":
         from importlib import metadata
 

@@ -20,6 +20,7 @@ from ddpg.cli.export import Export
 from ddpg.cli.flags import HELP, help_text, read_flags
 from ddpg.cli.output import steady_output
 from ddpg.cli.plot import Plot
+from ddpg.cli.study import Study
 from ddpg.cli.train import Train
 from ddpg.cli.video import Video
 from ddpg.cli.watch import Watch
@@ -34,6 +35,7 @@ COMMANDS: dict[str, Any] = {
     "video": Video,
     "watch": Watch,
     "export": Export,
+    "study": Study,
     "compare": Compare,
 }
 

@@ -5,15 +5,16 @@
 
 A field is a flag, the line below it is the flag's help, and the fields of a dataclass in it are
 flags beside it. A field without a default stands without its name, and takes one word, or as a
-tuple several. The standard library's parser does the work; every complaint is one line that names
-the flag.
+tuple several; so does one of `MAY_LACK`, and no word either. The standard library's parser does the
+work; every complaint is one line that names the flag.
 """
 
 import argparse
 import ast
 import inspect
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import MISSING, Field, fields, is_dataclass
 from decimal import Decimal, InvalidOperation
 from errno import ENAMETOOLONG
@@ -28,6 +29,10 @@ from ddpg.errors import UsageError, shown
 HELP = ("-h", "--help")
 ALSO = {"output": ("-o",), "video_every_eval": ("--every-eval",)}
 """Field -> what else its flag is called."""
+MAY_LACK = ("study",)
+"""Fields that stand without their names, although they have a default."""
+SEVERAL = {"env_id": "env_ids"}
+"""Field of the settings -> what takes its place where a command has that."""
 MOST_DIGITS = 30
 """Of a number in the form 1e4: more zeros are a slip, and would take time to write out."""
 
@@ -42,7 +47,7 @@ def read_flags(command: type, program: str, arguments: Sequence[str]) -> dict[st
     given, unknown = _parser(command, program).parse_known_args(arguments)
     if unknown:
         raise _unknown(unknown, command, program)
-    return vars(given)
+    return {k: v for k, v in vars(given).items() if v is not None}
 
 
 def help_text(command: type, program: str) -> str:
@@ -53,6 +58,23 @@ def help_text(command: type, program: str) -> str:
 def flag(name: str) -> str:
     """The flag of a field: `--actor-lr`."""
     return "--" + name.replace("_", "-")
+
+
+@contextmanager
+def named_as_flags(*names: str) -> Iterator[None]:
+    """Complaints in the block that begin with a field's name begin with its flag.
+
+    Parameters
+    ----------
+    names : of the fields; by default a complaint begins with one in any case.
+    """
+    try:
+        yield
+    except UsageError as error:
+        name, _, rest = str(error).partition(" ")
+        if names and name not in names:
+            raise
+        raise UsageError(f"{flag(name)} {rest}") from error
 
 
 # -- the parser ------------------------------------------------------------------------------------
@@ -80,7 +102,7 @@ class _Parser(argparse.ArgumentParser):
 def _parser(command: type, program: str) -> _Parser:
     parser = _Parser(
         prog=program,
-        usage=" ".join([program, *(_metavar(f.name) for f in _positional(command)), "[flags]"]),
+        usage=" ".join([program, *map(_usage, _positional(command)), "[flags]"]),
         description=inspect.getdoc(command),
         formatter_class=_Formatter,
         argument_default=argparse.SUPPRESS,
@@ -93,16 +115,20 @@ def _parser(command: type, program: str) -> _Parser:
     return parser
 
 
-def _add_fields(parser: _Parser, holder: Any, group: Any) -> None:
+def _add_fields(parser: _Parser, holder: Any, group: Any, without: Sequence[str] = ()) -> None:
     kinds, texts = get_type_hints(holder), _texts(holder)
     for field in fields(holder):
         kind = kinds[field.name]
+        if field.name in without:
+            continue
         if is_dataclass(kind):
             title, _, _ = (inspect.getdoc(kind) or "").partition("\n")
-            _add_fields(parser, kind, parser.add_argument_group(title.rstrip(".")))
+            _add_fields(parser, kind, parser.add_argument_group(title.rstrip(".")), _others(holder))
         elif field in _positional(holder):
             many = get_origin(kind) is tuple
             shape: dict[str, Any] = {"nargs": "+"} if many else {}
+            if field.name in MAY_LACK:
+                shape = {"nargs": "?", "default": None}  # which argparse can't leave out
             shape["type"] = _reader(get_args(kind)[0] if many else kind)
             shape["metavar"] = _metavar(field.name)
             group.add_argument(field.name, help=texts[field.name], **shape)
@@ -117,13 +143,15 @@ def _options(field: Field[Any], kind: Any, text: str) -> dict[str, Any]:
     if kind is bool and not field.default:
         return {"action": "store_true", "help": text}
     text = text.replace("%", "%%")
-    if field.default is not None and field.default is not MISSING:
+    if field.default is not None and field.default is not MISSING and field.default != ():
         text += f" (default: {_written(field.default)})"
     if kind is bool:
         return {"action": argparse.BooleanOptionalAction, "help": text}
     if get_origin(kind) is tuple:
         inner = get_args(kind)[0]
         return {"nargs": "+", "type": _reader(inner), "metavar": _KINDS[inner], "help": text}
+    if kind == VALUES:
+        return {"nargs": "+", "action": _Lists, "metavar": "NAME=A,B", "help": text}
     if get_origin(kind) is Mapping:
         return {"nargs": "+", "action": _Pairs, "metavar": "NAME=VALUE", "help": text}
     choices = "{" + ",".join(map(str, get_args(_plain(kind)))) + "}"
@@ -131,6 +159,8 @@ def _options(field: Field[Any], kind: Any, text: str) -> dict[str, Any]:
     return {"type": _reader(kind), "metavar": metavar, "help": text}
 
 
+VALUES = Mapping[str, tuple[str, ...]]
+"""Texts of values by name, as NAME=A,B gives them."""
 _KINDS = {int: "N", float: "X", str: "ID", Path: "PATH"}
 
 
@@ -152,8 +182,23 @@ def _metavar(name: str) -> str:
     return name.upper()
 
 
+def _usage(field: Field[Any]) -> str:
+    name = _metavar(field.name)
+    return f"[{name}]" if field.name in MAY_LACK else name
+
+
 def _positional(command: type) -> list[Field[Any]]:
-    return [f for f in fields(command) if f.default is MISSING and f.default_factory is MISSING]
+    return [
+        f
+        for f in fields(command)
+        if f.name in MAY_LACK or (f.default is MISSING and f.default_factory is MISSING)
+    ]
+
+
+def _others(command: type) -> list[str]:
+    """Settings for which this command has another flag."""
+    own = {field.name for field in fields(command)}
+    return [name for name, instead in SEVERAL.items() if instead in own]
 
 
 def _texts(holder: type) -> dict[str, str]:
@@ -184,14 +229,48 @@ class _Pairs(argparse.Action):
 
     def __call__(self, parser: Any, given: Any, words: Any, option: str | None = None) -> None:
         pairs: dict[str, Any] = {}
-        for word in words:
-            name, sign, value = word.partition("=")
-            if not (name and sign):
-                raise UsageError(f"{option} must be NAME=VALUE, got {shown(word)}")
-            if name in pairs:
-                raise UsageError(f"{option} names {shown(name)} twice")
-            pairs[name] = _value(value)
+        _collect(words, option, pairs, "NAME=VALUE", _value)
         setattr(given, self.dest, pairs)
+
+
+class _Lists(argparse.Action):
+    """Collects NAME=A,B into a dict of texts; the flag may be given again for more names."""
+
+    def __call__(self, parser: Any, given: Any, words: Any, option: str | None = None) -> None:
+        pairs = getattr(given, self.dest, {})
+        _collect(words, option, pairs, "NAME=A,B", lambda text: tuple(text.split(",")))
+        setattr(given, self.dest, pairs)
+
+
+def _collect(
+    words: Sequence[str],
+    option: str | None,
+    pairs: dict[str, Any],
+    form: str,
+    read: Callable[[str], Any],
+) -> None:
+    for word in words:
+        name, sign, value = word.partition("=")
+        if not (name and sign):
+            raise UsageError(f"{option} must be {form}, got {shown(word)}")
+        if name in pairs:
+            raise UsageError(f"{option} names {shown(name)} twice")
+        pairs[name] = read(value)
+
+
+def value_of(kind: Any, text: str) -> Any:
+    """The value of a field from its text: `1e-3`, `gaussian`, `on`, `64x64`.
+
+    Raises
+    ------
+    ArgumentTypeError : saying what it must be.
+    """
+    if kind is bool:
+        return _one_of(("on", "off"), text) == "on"
+    if get_origin(kind) is tuple:
+        inner = _reader(get_args(kind)[0])
+        return tuple(inner(part) for part in text.split("x"))
+    return _reader(kind)(text)
 
 
 def _value(text: str) -> Any:
@@ -271,4 +350,5 @@ def _names(holder: Any) -> list[str]:
     inner = [
         _names(kinds[f.name]) if is_dataclass(kinds[f.name]) else [f.name] for f in fields(holder)
     ]
-    return [name for names in inner for name in names]
+    without = _others(holder)
+    return [name for names in inner for name in names if name not in without]

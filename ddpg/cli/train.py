@@ -2,13 +2,12 @@
 
 import re
 import shlex
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from ddpg.cli.flags import absolute, flag
+from ddpg.cli.flags import absolute, flag, named_as_flags
 from ddpg.config import (
     ALGORITHMS,
     RESUMABLE,
@@ -89,7 +88,7 @@ class Train:
         if "config" in own:
             _leave_out(own, "--config has every setting", "preset")
         before = _start(own, changes)
-        with _named_as_flags():
+        with named_as_flags():
             settings = changed(before, changes)
         own.setdefault("run_dir", absolute(f"runs/{run_name(settings)}"))
         return cls(**own, settings=settings)
@@ -143,26 +142,16 @@ def _start(given: Mapping[str, Any], changes: Mapping[str, Any]) -> TrainConfig:
     """What the flags change: a file's settings, or a preset's, or the defaults."""
     if "config" in given:
         return read_config(given["config"])
-    with _named_as_flags():
+    with named_as_flags():
         preset = preset_for(changes.get("env_id", TrainConfig.env_id), given.get("preset"))
     return config_from_dict({} if preset is None else preset.settings)
-
-
-@contextmanager
-def _named_as_flags() -> Iterator[None]:
-    """Complaints begin with the name of a setting."""
-    try:
-        yield
-    except UsageError as error:
-        name, _, rest = str(error).partition(" ")
-        raise UsageError(f"{flag(name)} {rest}") from error
 
 
 def _resumed(run_dir: Path, changes: Mapping[str, Any]) -> TrainConfig:
     if not run_dir.is_dir():
         raise UsageError(f"there is no run folder {run_dir}")
     saved = read_config(run_dir, sealed=True)
-    with _named_as_flags():
+    with named_as_flags():
         config = changed(saved, changes)
     before, after = config_to_dict(saved), config_to_dict(config)
     for name in before:

@@ -108,6 +108,9 @@ def go_on(study_dir: Path, asked: Asked, jobs: int | None, console: Console) -> 
         return Study(study_dir, queue.results(), stop.signal)
 
 
+_TO_DO = ("not begun", "unfinished", "failed")
+
+
 class Queue:
     """The runs of a study as work to do: those that are not at their end, in their order.
 
@@ -121,11 +124,13 @@ class Queue:
     def __init__(self, study_dir: Path, members: Sequence[Member], console: Console) -> None:
         folders = folder.Folders(study_dir, members)
         self._members = {folders.name(m): (m, folders[m]) for m in members}
-        results = self.results()
-        left = [r for r in results if r.state not in ("finished", "diverged")]
-        self._waiting = iter([r.run for r in left])
-        steps = sum(r.total_timesteps - r.steps for r in left)
-        self.board = Board(console, self._members, len(results), steps, len(results) - len(left))
+        left = [n for n, m in self._members.items() if folder.state_of(*m)[0] in _TO_DO]
+        self._waiting = iter(left)
+        self.board = Board(console, self._members, left)
+        begun = sum(folder.is_begun(self._members[name][1]) for name in left)
+        said = f"{begun} to go on with, {len(left) - begun} to begin" if left else "none is left"
+        at_their_end = len(members) - len(left)
+        self.board.say(f"{study_dir}: {len(members)} runs, {at_their_end} at their end; {said}")
 
     def next(self) -> tuple[str, Task] | None:
         """As in `Work`."""
@@ -159,7 +164,7 @@ def _planned(study_dir: Path, asked: Asked) -> Plan:
     if not (study_dir / folder.PLAN).exists():
         folder.check_new(study_dir)
         if asked.env_ids is None:
-            raise UsageError(f"{study_dir} holds no study yet: name its environments, --env-ids")
+            raise UsageError(f"{study_dir} holds no study: name the environments of a new one")
         return new_plan(asked)
     plan = folder.read_plan(study_dir)
     try:

@@ -21,7 +21,7 @@ from ddpg.config import read_config, read_json, sealed_text
 from ddpg.errors import UsageError, shown
 from ddpg.run.disk import folder as run_folder
 from ddpg.run.disk import lock
-from ddpg.run.disk.tables import read_table
+from ddpg.run.disk.tables import read_last, read_table
 from ddpg.run.look.saved import find_runs
 from ddpg.run.machine import check_writable
 from ddpg.study.plan import Member, Plan, identity, plan_from_dict
@@ -169,7 +169,7 @@ def _ending_path(run_dir: Path) -> Path:
 def state_of(member: Member, run_dir: Path) -> tuple[State, str]:
     """What is known of a run, and why where it diverged or failed."""
     ending = ending_of(run_dir)
-    if not (run_dir / run_folder.CONFIG).exists():
+    if not is_begun(run_dir):
         return ("not begun", "") if ending is None else ("failed", ending.message)
     if ending is None or ending.kind not in ("finished", "diverged", "failed"):
         return "unfinished", ""
@@ -178,10 +178,22 @@ def state_of(member: Member, run_dir: Path) -> tuple[State, str]:
     return ending.kind, ending.message
 
 
+def is_begun(run_dir: Path) -> bool:
+    """Whether there is a run to go on with."""
+    return (run_dir / run_folder.CONFIG).exists()
+
+
 def _prolonged(member: Member, run_dir: Path) -> bool:
     """Whether the study has more steps now than when the run finished."""
     saved = read_config(run_dir, sealed=True)
     return saved.total_timesteps < member.config.total_timesteps
+
+
+def steps_of(run_dir: Path) -> int:
+    """Environment steps that a run's tables tell of."""
+    tables = (run_folder.METRICS_TABLE, run_folder.EVALUATIONS_TABLE)
+    rows = (read_last(run_dir / table) for table in tables)
+    return int(max((row["step"] for row in rows if row), default=0))
 
 
 def result_of(member: Member, run_dir: Path, name: str) -> Result:
@@ -192,9 +204,7 @@ def result_of(member: Member, run_dir: Path, name: str) -> Result:
     UsageError : if one of its tables is damaged.
     """
     state, message = state_of(member, run_dir)
-    tables = (run_folder.METRICS_TABLE, run_folder.EVALUATIONS_TABLE)
-    episodes, evaluations = (read_table(run_dir / table) for table in tables)
-    steps = max((int(rows[-1]["step"]) for rows in (episodes, evaluations) if rows), default=0)
+    evaluations = read_table(run_dir / run_folder.EVALUATIONS_TABLE)
     return Result(
         member.env_id,
         member.setting,
@@ -202,8 +212,8 @@ def result_of(member: Member, run_dir: Path, name: str) -> Result:
         name,
         state,
         message,
-        steps,
+        steps_of(run_dir),
         member.config.total_timesteps,
-        episodes,
+        [] if evaluations else read_table(run_dir / run_folder.METRICS_TABLE),
         evaluations,
     )

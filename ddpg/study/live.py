@@ -14,10 +14,15 @@ from rich.text import Text
 
 from ddpg.run.disk import folder as run_folder
 from ddpg.run.disk.tables import read_last
+from ddpg.study.folder import steps_of
 from ddpg.study.plan import Member, written
 
 _SHOWN = 20
 """Runs in the table at most; a cluster may have more of them going on."""
+_PER_SECOND = 100
+"""Runs whose tables are looked at, at most."""
+_WIDE = 100
+"""Columns from which on there is room for bars."""
 
 
 @dataclass
@@ -38,12 +43,10 @@ class _Row:
 
     def look(self) -> None:
         """At the ends of its tables."""
-        tables = (run_folder.METRICS_TABLE, run_folder.EVALUATIONS_TABLE)
-        episode, evaluation = (read_last(self.run_dir / name) for name in tables)
-        self.steps = int(max(row["step"] for row in (episode or _NO_ROW, evaluation or _NO_ROW)))
-        if evaluation is not None:
+        self.steps = steps_of(self.run_dir)
+        if evaluation := read_last(self.run_dir / run_folder.EVALUATIONS_TABLE):
             self.value = evaluation["mean"]
-        elif episode is not None:
+        elif episode := read_last(self.run_dir / run_folder.METRICS_TABLE):
             self.value = episode["return"]
         if self.first is None:
             self.first, self.at = self.steps, time.monotonic()
@@ -55,33 +58,24 @@ class _Row:
         return max(0.0, (self.steps - self.first) / max(time.monotonic() - self.at, 1e-9))
 
 
-_NO_ROW = {"step": 0}
-
-
 class Board:
     """The live table, inside a `with` block.
 
     Parameters
     ----------
     console : where; a table is drawn on a terminal only, else a line for each end.
-    members : runs with their folders, by name; looked up when a run is first shown.
-    count : runs in all.
-    left : environment steps that are to be made.
-    ended : runs that are at their end already.
+    members : all runs of the study with their folders, by name.
+    left : the names of those that are to be carried out.
     """
 
     def __init__(
-        self,
-        console: Console,
-        members: Mapping[str, tuple[Member, Path]],
-        count: int,
-        left: int,
-        ended: int,
+        self, console: Console, members: Mapping[str, tuple[Member, Path]], left: Collection[str]
     ) -> None:
-        self._console, self._members, self._count = console, members, count
-        self._left, self._ended, self._done = left, ended, 0
+        self._console, self._members = console, members
+        steps = [m.config.total_timesteps - steps_of(p) for m, p in (members[n] for n in left)]
+        self._left, self._ended, self._done = sum(steps), len(members) - len(left), 0
         self._rows: dict[str, _Row] = {}
-        self._started = time.monotonic()
+        self._started, self._looked_at = time.monotonic(), 0.0
         self._live = Live(console=console, auto_refresh=False, transient=True)
 
     def __enter__(self) -> Self:
@@ -97,7 +91,7 @@ class Board:
         self._console.print(text, highlight=False, soft_wrap=True, markup=False)
 
     def ended(self, name: str, how: str, message: str = "") -> None:
-        """A run has come to an end: "stopped", or another one that it will not go on from."""
+        """A run has come to an end; unless it was stopped, it will not go on from there."""
         row = self._row(name)
         row.look()
         self._rows.pop(name)
@@ -107,11 +101,15 @@ class Board:
             self._left -= row.member.config.total_timesteps - row.steps
         value = "" if row.value is None else f", return {row.value:,.1f}"
         why = f": {message}" if message else ""
-        self.say(f"{self._ended}/{self._count} {name}: {how} at step {row.steps:,}{value}{why}")
+        self.say(
+            f"{self._ended}/{len(self._members)} {name}: {how} at step {row.steps:,}{value}{why}"
+        )
 
     def show(self, running: Collection[str]) -> None:
         """These go on."""
-        if self._console.is_terminal:
+        now = time.monotonic()
+        if self._console.is_terminal and now - self._looked_at > len(running) / _PER_SECOND:
+            self._looked_at = now
             for name in running:
                 self._row(name).look()
             self._live.update(Group(self._table(), self._line()), refresh=True)
@@ -121,15 +119,18 @@ class Board:
 
     def _table(self) -> Table:
         table = Table(box=None, pad_edge=False, expand=True, show_edge=False)
+        wide = self._console.width >= _WIDE
         table.add_column("run", ratio=3, overflow="ellipsis", no_wrap=True)
-        table.add_column("", ratio=2)
+        if wide:
+            table.add_column("", ratio=2)
         for name in ("step", "return", "steps/s", "time left"):
             table.add_column(name, justify="right", no_wrap=True)
         for row in [*self._rows.values()][:_SHOWN]:
             total = row.member.config.total_timesteps
+            bar = [ProgressBar(total, row.steps)] if wide else []
             table.add_row(
                 Text(_title(row.member)),
-                ProgressBar(total, row.steps),
+                *bar,
                 f"{row.steps:,}/{total:,}",
                 "-" if row.value is None else f"{row.value:,.0f}",
                 f"{row.speed:,.0f}" if row.speed else "-",
@@ -144,7 +145,7 @@ class Board:
         speed = done / max(time.monotonic() - self._started, 1e-9)
         left = _time((self._left - done) / speed if done else None)
         return Text(
-            f"{self._ended} of {self._count} runs, {speed:,.0f} steps/s, time left {left}",
+            f"{self._ended} of {len(self._members)} runs, {speed:,.0f} steps/s, time left {left}",
             "bold",
         )
 

@@ -71,7 +71,7 @@ class Member(NamedTuple):
     def name(self) -> str:
         """Its folder in a new study, below the one for all runs: `Hopper-v5/tau=0.01/seed-0`."""
         parts = [self.env_id, ",".join(f"{k}={written(v)}" for k, v in self.setting.items())]
-        return "/".join([*(_as_folder(part) for part in parts if part), f"seed-{self.seed}"])
+        return "/".join([*(folder_name(part) for part in parts if part), f"seed-{self.seed}"])
 
 
 @dataclass(frozen=True)
@@ -153,7 +153,7 @@ def new_plan(asked: Asked) -> Plan:
     UsageError : as `Plan`; if no environment is named, or a preset is not known.
     """
     if asked.env_ids is None:
-        raise UsageError("--env-ids is missing: the environments that a new study is made of")
+        raise UsageError("env_ids is missing: the environments that a new study is made of")
     env_ids = _checked(asked.env_ids, "env_ids")
     settings = [{}] if asked.settings is None else _checked(asked.settings, "settings")
     first = asked.fixed.get("seed", TrainConfig.seed)
@@ -178,7 +178,7 @@ def extended(plan: Plan, asked: Asked) -> Plan:
             bases[env_id] = _base(env_id, preset, fixed)
             continue
         before = plan.bases[env_id]
-        bases[env_id] = changed(before, _without_seed(asked.fixed))
+        bases[env_id] = changed(before, _flat(_without_seed(asked.fixed)))
         wanted = before if asked.preset is None else _base(env_id, preset, fixed)
         for after in (bases[env_id], wanted):
             _check_same(before, after)
@@ -221,6 +221,11 @@ def written(value: Any) -> str:
     if isinstance(value, (list, tuple)):
         return "x".join(map(str, value))
     return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def folder_name(text: str) -> str:
+    """One name of a folder, whatever the text."""
+    return re.sub(r"[^\w.,=+-]+", "-", text).strip("-.")[:150] or "run"
 
 
 def _base(env_id: str, preset: str | None, fixed: Mapping[str, Any]) -> TrainConfig:
@@ -290,8 +295,3 @@ def _check_that_nothing_is_lost(before: Plan, now: Plan) -> None:
 def _said(setting: Setting) -> str:
     said = ", ".join(f"{name} {written(value)}" for name, value in setting.items())
     return said or "the settings as they are"
-
-
-def _as_folder(text: str) -> str:
-    """One name of a folder, whatever the text."""
-    return re.sub(r"[^\w.,=+-]+", "-", text).strip("-.")[:150] or "run"

@@ -15,10 +15,12 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
+from pathlib import Path
+from typing import IO
 
 from ddpg.errors import UsageError
 from ddpg.run.machine import available_cores
-from ddpg.study.task import Ending, Task
+from ddpg.study.task import Ending, Task, log_of
 
 _COMMAND = [sys.executable, "-P", "-m", "ddpg.study.worker"]
 
@@ -60,12 +62,12 @@ class Processes:
     def start(self, name: str, task: Task) -> None:
         """As in `Backend`."""
         cores = self._free.pop(0)
-        with _on(cores):
+        with _on(cores), _log(Path(task.run_dir)) as log:
             process = subprocess.Popen(
                 _COMMAND,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
+                stderr=log,
                 env={
                     **os.environ,
                     "PYTHONPATH": os.pathsep.join(p or os.getcwd() for p in sys.path),
@@ -116,6 +118,18 @@ def _ending(answer: bytes, status: int) -> Ending:
     if status < 0:
         return Ending("lost", f"its process was ended by {signal.Signals(-status).name}")
     return Ending("lost", f"its process ended with status {status}")
+
+
+@contextmanager
+def _log(run_dir: Path) -> Iterator[IO[bytes]]:
+    """Where a process says why it can't even begin."""
+    try:
+        run_dir.parent.mkdir(parents=True, exist_ok=True)
+        file: IO[bytes] = log_of(run_dir).open("ab")
+    except OSError:  # a full disk, of which the run itself will tell
+        file = open(os.devnull, "wb")  # noqa: SIM115
+    with file:
+        yield file
 
 
 def _cores() -> list[int]:

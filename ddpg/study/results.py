@@ -23,7 +23,8 @@ class Result:
     message : why it diverged or failed, in one line; "" otherwise.
     steps : environment steps that its tables tell of.
     total_timesteps : environment steps that it shall have.
-    episodes, evaluations : the rows of its two tables so far, numbers by column.
+    episodes, evaluations : the rows of its two tables so far, numbers by column; no episodes where
+        there are evaluations, for those are what counts then.
     """
 
     env_id: str

@@ -54,6 +54,7 @@ def carry_out(work: Work, backend: Backend, stop: Stop, tell: Callable[[str], ob
     """
     running: dict[str, _Attempt] = {}
     asked: set[str] = set()
+    new: tuple[str, Task] | None = None
     while True:
         while stop.signal is None and len(running) < backend.capacity():
             if (new := work.next()) is None:
@@ -61,8 +62,8 @@ def carry_out(work: Work, backend: Backend, stop: Stop, tell: Callable[[str], ob
             name, task = new
             running[name] = _Attempt(task, _saved_at(task))
             backend.start(name, task)
-        if not running:
-            return
+        if not running and (new is None or stop.signal is not None):
+            return  # and not where there is no capacity for a while
         ended = backend.wait(TICK)
         for name, ending in ended:
             attempt = running.pop(name)

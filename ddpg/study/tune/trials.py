@@ -77,11 +77,10 @@ class Trials:
         self._next = 0
         self._open = {t.number for t in self._kept if t.state == "unfinished"}
         self._going: dict[str, _Going] = {}
-        self._members: dict[str, tuple[Member, Path]] = {}
         self.failure = ""
-        ended = len(self._kept) - len(self._open)
-        left = (search.trials - ended) * search.base.total_timesteps
-        self.board = Board(console, self._members, search.trials, left, ended)
+        shown = {_name(n): self._run(n, search.defaults) for n in range(search.trials)}
+        at_end = {_name(t.number) for t in self._kept} - {_name(n) for n in self._open}
+        self.board = Board(console, shown, [name for name in shown if name not in at_end])
 
     def next(self) -> tuple[str, Task] | None:
         """As in `Work`."""
@@ -121,17 +120,18 @@ class Trials:
 
     def _begin(self, number: int, setting: Setting) -> tuple[str, Task] | None:
         """The task of a trial; None if it was decided already that it is not worth going on."""
-        name = f"trial-{number}"
-        run_dir, member = self._runs / name, self._search.trial(number, setting)
+        member, run_dir = self._run(number, setting)
         judge = self._journal.judge(number)
         going = _Going(number, run_dir, member.config.total_timesteps, judge)
         rows = going.look()
         if going.pruned:
             self._end(going, rows, Ending("stopped"))
             return None
-        self._going[name] = going
-        self._members[name] = member, run_dir
-        return name, Task(str(run_dir), config_to_dict(member.config))
+        self._going[_name(number)] = going
+        return _name(number), Task(str(run_dir), config_to_dict(member.config))
+
+    def _run(self, number: int, setting: Setting) -> tuple[Member, Path]:
+        return self._search.trial(number, setting), self._runs / _name(number)
 
     def _end(self, going: _Going, rows: Rows, ending: Ending) -> str:
         """Keep what a trial came to; gives that in a word."""
@@ -145,3 +145,7 @@ class Trials:
             return "complete"
         self._journal.end(going.number, "failed", reports, message=ending.message)
         return ending.kind
+
+
+def _name(number: int) -> str:
+    return f"trial-{number}"

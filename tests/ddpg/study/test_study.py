@@ -1,0 +1,161 @@
+"""Many runs as one call: what each is, what becomes of one that fails, how a study grows."""
+
+import os
+import shutil
+import sys
+
+import pytest
+
+import ddpg
+from ddpg.errors import UsageError
+from ddpg.study import folder
+from ddpg.study.processes import Processes
+from ddpg.study.task import Task
+from tests.ddpg.run.runs import files_of
+from tests.ddpg.study.studies import (
+    EXPLOSIVE,
+    FAILING,
+    QUICKLY,
+    SMALL,
+    as_single_runs,
+    assert_same_study,
+    children,
+    go_on,
+    quickly,
+)
+
+
+def states(study):
+    return [result.state for result in study.results]
+
+
+def test_each_run_is_the_one_that_train_makes_and_a_study_grows(tmp_path):
+    quickly(tmp_path / "s")
+    first = files_of(tmp_path / "s" / "runs" / "tests.ddpg.run.environments-Small-v0" / "seed-0")
+    go_on(tmp_path / "s", seeds=2, settings={"gamma": [0.9, 0.99]})
+    as_single_runs(tmp_path / "o", [SMALL], seeds=2, settings={"gamma": [0.9, 0.99]})
+    made = {r.run: r for r in go_on(tmp_path / "s").results}
+    assert len(made) == 4
+    assert first == files_of(tmp_path / "s" / [*made][1])  # where it was, although named otherwise
+    for result in go_on(tmp_path / "o").results:
+        (same,) = (r for r in made.values() if (r.setting, r.seed) == (result.setting, result.seed))
+        assert same.evaluations == result.evaluations != []
+
+
+def test_a_run_that_was_made_with_train_counts(tmp_path):
+    ddpg.train(SMALL, run_dir=tmp_path / "s" / "runs" / "mine", progress=False, seed=1, **QUICKLY)
+    before = files_of(tmp_path / "s" / "runs" / "mine")
+    study = quickly(tmp_path / "s", seeds=2)
+    assert sorted(r.run for r in study.results)[0] == "runs/mine"
+    assert files_of(tmp_path / "s" / "runs" / "mine") == before
+    assert states(study) == ["finished"] * 2
+
+
+def test_runs_that_fail_and_diverge_are_reported_and_take_no_other_along(tmp_path):
+    study = quickly(tmp_path / "s", [FAILING, SMALL, EXPLOSIVE], seeds=1)
+    failed, finished, diverged = study.results
+    assert (failed.state, finished.state, diverged.state) == ("failed", "finished", "diverged")
+    assert "reward" in failed.message
+    assert "diverged" in diverged.message
+    log = (tmp_path / "s" / f"{failed.run}.log").read_text()
+    assert log.splitlines()[-1] == f"failed: {failed.message}"
+    again = go_on(tmp_path / "s")
+    assert states(again) == states(study)
+
+
+def test_a_damaged_run_is_reported_and_named(tmp_path):
+    study = quickly(tmp_path / "s", seeds=2)
+    one = tmp_path / "s" / study.results[0].run
+    for path in (one.with_name("seed-0.json"), one / "checkpoint" / "state.safetensors"):
+        data = bytearray(path.read_bytes()) if path.suffix != ".json" else None
+        if data is None:
+            path.unlink()
+        else:
+            data[-9] ^= 1
+            path.write_bytes(data)
+    again = go_on(tmp_path / "s")
+    assert states(again) == ["failed", "finished"]
+    assert "state.safetensors" in again.results[0].message
+
+
+def test_a_run_whose_folder_is_gone_is_made_again(tmp_path):
+    study = quickly(tmp_path / "s", seeds=2)
+    shutil.rmtree(tmp_path / "s" / study.results[0].run)
+    assert states(go_on(tmp_path / "s")) == ["finished"] * 2
+    as_single_runs(tmp_path / "o", [SMALL], seeds=2)
+    assert_same_study(tmp_path / "s", tmp_path / "o")
+
+
+def test_a_study_is_prolonged(tmp_path):
+    quickly(tmp_path / "s")
+    (result,) = go_on(tmp_path / "s", total_timesteps=400).results
+    assert (result.state, result.steps) == ("finished", 400)
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"jobs": 0}, "jobs must be 1 or more, got 0"),
+        ({"jobs": 10_000}, "is more than this machine's"),
+        ({"threads": 10_000}, "more than this machine's"),
+        ({"env_ids": ["Nothing-v0"]}, "unknown environment 'Nothing-v0'"),
+        ({"env_ids": ["CartPole-v1"]}, "Discrete"),
+        ({"hidden": (10**6, 10**6)}, "hidden 1000000x1000000 needs"),
+        ({"gamma": 2}, "gamma must be"),
+    ],
+)
+def test_bad_input_is_said_before_anything_is_written(tmp_path, asked, said):
+    with pytest.raises(UsageError, match=said):
+        quickly(tmp_path / "s", **asked)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_folders_of_others_are_left_alone(tmp_path):
+    (tmp_path / "file").touch()
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "thesis.tex").touch()
+    for name, said in (("file", "is a file"), ("full", r"holds something else \(thesis.tex\)")):
+        with pytest.raises(UsageError, match=said):
+            quickly(tmp_path / name)
+    with pytest.raises(UsageError, match="holds no study"):
+        go_on(tmp_path / "none")
+    quickly(tmp_path / "s")
+    with pytest.raises(UsageError, match=r"holds another study: gamma is 0.99 there and 0.5 here"):
+        quickly(tmp_path / "s", gamma=0.5)
+    path = tmp_path / "s" / folder.PLAN
+    path.write_text(path.read_text().replace("0.99", "0.98"))
+    with pytest.raises(UsageError, match=r"study.json: its checksum does not fit"):
+        go_on(tmp_path / "s")
+
+
+def test_names_that_are_one_as_folders_are_two_runs(tmp_path):
+    study = quickly(tmp_path / "s", settings=[{"gamma": 0.9}, {"gamma": 0.90000001}])
+    assert [result.run.split("/")[2:] for result in study.results] == [
+        ["gamma=0.9", "seed-0"],
+        ["gamma=0.9", "seed-0-2"],
+    ]
+    assert states(study) == ["finished"] * 2
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="the system knows no cores")
+def test_a_run_has_a_core_of_its_own(tmp_path):
+    cores = sorted(os.sched_getaffinity(0))
+    backend = Processes(len(cores), 1)
+    try:
+        for i in range(len(cores)):
+            backend.start(str(i), Task(str(tmp_path / str(i)), {}))
+        found = [{*os.sched_getaffinity(pid)} for pid in children(os.getpid())]
+    finally:
+        backend.close()
+    assert sorted(map(min, found)) == cores and set(map(len, found)) == {1}
+    assert sorted(os.sched_getaffinity(0)) == cores
+
+
+def test_modules_that_are_found_here_are_found_in_runs(tmp_path, monkeypatch):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "my_environments.py").write_text(
+        "import gymnasium\nfrom tests.ddpg.run.environments import Small\n"
+        "gymnasium.register('Mine-v0', Small, max_episode_steps=25, disable_env_checker=True)\n"
+    )
+    monkeypatch.setattr(sys, "path", [*sys.path, str(tmp_path / "mine")])
+    assert states(quickly(tmp_path / "s", "my_environments:Mine-v0")) == ["finished"]
