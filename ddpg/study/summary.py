@@ -64,8 +64,10 @@ class Summary:
         compared, and empty if there is one environment only.
     profiles : of each setting, over all environments, on the common scale if there are several;
         None where it is not compared.
-    opponents : the settings that each other one is compared with: all of them, or the one with the
-        highest IQM if there are more than `MOST_PAIRED`.
+    ranking : the settings, that with the highest IQM (over all environments) first, those that are
+        not compared last.
+    opponents : the settings that each other one is compared with: all of them, or the first of the
+        ranking if there are more than `MOST_PAIRED`.
     improvements : over all environments, how probable it is that a run of one setting is better
         than one of an opponent; pairs that cannot be compared are missing.
     improvements_in : the same in each environment.
@@ -77,6 +79,7 @@ class Summary:
     outcomes: Mapping[tuple[str, int], Outcome]
     overall: tuple[Estimate | None, ...]
     profiles: tuple[Profile | None, ...]
+    ranking: tuple[int, ...]
     opponents: tuple[int, ...]
     improvements: Mapping[Pair, Estimate]
     improvements_in: Mapping[str, Mapping[Pair, Estimate]]
@@ -107,7 +110,8 @@ def make_summary(results: Sequence[Result]) -> Summary:
     by_setting = list(zip(*scores.values(), strict=True))
     scaled_by_setting = list(zip(*scaled.values(), strict=True))
     iqms = [estimate(s, "iqm") if _counts(s) else None for s in scaled_by_setting]
-    opponents = _opponents(iqms)
+    ranking = sorted(range(len(settings)), key=lambda i: -iqm.value if (iqm := iqms[i]) else np.inf)
+    opponents = range(len(settings)) if len(settings) <= MOST_PAIRED else ranking[:1]
     pairs = [(x, y) for x in range(len(settings)) for y in opponents if x != y]
     return Summary(
         tuple(results),
@@ -116,7 +120,8 @@ def make_summary(results: Sequence[Result]) -> Summary:
         outcomes,
         tuple(iqms) if several else (),
         _profiles(scaled_by_setting),
-        opponents,
+        tuple(ranking),
+        tuple(opponents),
         _improvements(pairs, by_setting),
         {env_id: _improvements(pairs, [[runs] for runs in scores[env_id]]) for env_id in env_ids},
     )
@@ -159,13 +164,6 @@ def _profiles(by_setting: Sequence[Scores]) -> tuple[Profile | None, ...]:
     low, high = min(map(np.min, every)), max(map(np.max, every))
     thresholds = np.linspace(low, high, THRESHOLDS)
     return tuple(profile(scores, thresholds) if _counts(scores) else None for scores in by_setting)
-
-
-def _opponents(iqms: Sequence[Estimate | None]) -> tuple[int, ...]:
-    if len(iqms) <= MOST_PAIRED:
-        return tuple(range(len(iqms)))
-    known = {i: iqm.value for i, iqm in enumerate(iqms) if iqm is not None}
-    return (max(known, key=known.__getitem__, default=0),)
 
 
 def _improvements(pairs: Iterable[Pair], by_setting: Sequence[Scores]) -> dict[Pair, Estimate]:

@@ -20,12 +20,12 @@ _HUGE = 1e6
 
 
 def with_interval(estimate: Estimate | None) -> str:
-    """A score, to three digits at least, and its interval."""
+    """A score and its interval, to about three digits."""
     if estimate is None:
         return NOTHING
     numbers = [x for x in (estimate.value, estimate.low, estimate.high) if x is not None]
     size = max(map(abs, numbers))
-    digits = next((n for n, least in enumerate((100, 10, 1)) if size >= least), 3)
+    digits = next((n for n, least in enumerate((100, 10, 0.1)) if size >= least), 3)
     shape = f"z,.{digits}f" if size < _HUGE else ".3g"
     value, *interval = (format(x, shape) for x in numbers)
     return f"{value} ({' to '.join(interval) or NOTHING})"

@@ -17,10 +17,12 @@ from ddpg.compare.critics.summary import Quantity, written
 from ddpg.compare.critics.training import Course
 from ddpg.compare.critics.variants import COMMON, VARIANTS, Variant
 from ddpg.compare.measure import Size
-from ddpg.compare.report.curves import Band, as_svg
-from ddpg.compare.report.parts import counted, fill, interval, prose, table
+from ddpg.compare.report.curves import Band, interval
+from ddpg.compare.report.folder import MARK
 from ddpg.compare.training import ENV_ID
 from ddpg.config import DDPGConfig
+from ddpg.run.look.html.parts import counted, fill, prose, table
+from ddpg.run.look.html.svg import as_svg
 
 _VALUES: Mapping[str, Quantity] = {
     "Q claims": summary.CLAIMED,
@@ -47,6 +49,7 @@ def render(runs: Runs, costs: Mapping[str, Cost], size: Size, seeds: Sequence[in
     courses = next(iter(runs.values()))
     return fill(
         "ddpg.compare.critics",
+        mark=MARK,
         env=ENV_ID,
         seeds=counted(len(seeds), "seed"),
         steps=f"{courses[0].steps[-1]:,}",

@@ -5,18 +5,17 @@ band.mean, band.low, band.high                                # one number per p
 svg = draw_returns(runs)
 """
 
-import io
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ddpg.compare.show import IMPOSSIBLE, LOOKS, shade_above_0
 from ddpg.compare.training import Curve
+from ddpg.run.look.html.parts import number
+from ddpg.run.look.html.svg import as_svg
 
 RESAMPLES, LEVEL = 2000, 0.95
 
@@ -48,6 +47,11 @@ def bootstrap(values: Sequence[Sequence[float]]) -> Band:
 def last(runs: Sequence[Curve], what: str) -> Band:
     """Mean and interval, at the end of training, of a curve's "returns" or "mean_q"."""
     return bootstrap([[getattr(curve, what)[-1]] for curve in runs])
+
+
+def interval(band: Band) -> str:
+    """`-160 (-170 to -150)`, of arrays of one number."""
+    return f"{number(band.mean[0])} ({number(band.low[0])} to {number(band.high[0])})"
 
 
 def draw_returns(runs: Runs) -> str:
@@ -95,15 +99,3 @@ def draw_band(
     axes.grid(alpha=0.25)
     axes.fill_between(x, band.low, band.high, color=look["color"], alpha=0.2, linewidth=0)
     axes.plot(x, band.mean, **look)
-
-
-def as_svg(figure: Figure, prefix: str, title: str) -> str:
-    """The figure as an SVG element that may stand in a page beside others."""
-    text = io.StringIO()
-    nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": prefix, "font.size": 11}):
-        figure.savefig(text, format="svg", metadata=nothing)
-    svg = text.getvalue()
-    svg = svg[svg.index("<svg") :]
-    svg = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{prefix}-", svg)
-    return svg.replace(">", f' role="img" aria-label="{title}">\n<title>{title}</title>', 1)

@@ -12,12 +12,20 @@ from pathlib import Path
 import tinygrad_rl as tg
 from ddpg.compare.cases import CASES, Case
 from ddpg.compare.measure import Measurement
-from ddpg.compare.report.curves import Band, bootstrap, draw_returns, draw_values, last
+from ddpg.compare.report.curves import (
+    Band,
+    bootstrap,
+    draw_returns,
+    draw_values,
+    interval,
+    last,
+)
+from ddpg.compare.report.folder import MARK
 from ddpg.compare.report.gather import Report
-from ddpg.compare.report.parts import counted, fill, interval, prose, scroll, table
 from ddpg.compare.show import cost_text
 from ddpg.compare.source import GROUPS, CompiledCase, MergedLine, merge_code, merge_group
 from ddpg.compare.training import ENV_ID
+from ddpg.run.look.html.parts import counted, fill, prose, scroll, table
 
 ELSEWHERE = (
     ("leaked_gradient.py", "The actor's gradient is left in the critic and used by its next step."),
@@ -37,6 +45,7 @@ def render(report: Report) -> str:
     """The whole page."""
     return fill(
         "ddpg.compare.report",
+        mark=MARK,
         size=report.size.in_words,
         seed=report.seeds[0],
         seeds=counted(len(report.seeds), "seed"),

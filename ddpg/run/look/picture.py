@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import StrMethodFormatter
 
@@ -37,24 +39,59 @@ def save_curves(
     figure = Figure(figsize=(7, 4.2 + 0.2 * lines), layout="constrained")
     axes = figure.subplots()
     for i, (curve, label) in enumerate(zip(curves, labels, strict=True)):
-        color, dashes = COLORS[i % len(COLORS)], DASHES[i // len(COLORS) % len(DASHES)]
-        if curve.low is not None and curve.high is not None:
-            axes.fill_between(
-                curve.steps, curve.low, curve.high, color=color, alpha=0.18, linewidth=0
-            )
-        mark = "o" if len(curve.steps) <= 30 else ""
-        axes.plot(curve.steps, curve.middle, dashes + mark, color=color, ms=3.5, label=label)
+        draw_curve(axes, curve, i, label)
+    tidy(axes)
     axes.set_xlim(left=0)
-    axes.spines[["top", "right"]].set_visible(False)
     axes.set(title=title, xlabel="environment steps", ylabel=what(curves))
     axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     axes.yaxis.set_major_formatter(StrMethodFormatter("{x:,g}"))
-    axes.grid(alpha=0.25)
     figure.legend(loc="outside lower center", frameon=False, fontsize="small")
     if path.suffix.lower() == ".png":
         save(figure, path)
     else:
         files.write_atomically(path, _svg(figure))
+
+
+def draw_curve(axes: Axes, curve: LearningCurve, place: int, label: str = "") -> None:
+    """Draw a line and its interval; those of other places look otherwise."""
+    mark = "o" if len(curve.steps) <= 30 else ""
+    draw_band(axes, curve.steps, (curve.middle, curve.low, curve.high), place, label, mark)
+
+
+def draw_band(
+    axes: Axes,
+    x: np.ndarray,
+    ys: tuple[np.ndarray, np.ndarray | None, np.ndarray | None],
+    place: int,
+    label: str = "",
+    mark: str = "",
+) -> None:
+    """Draw a line, and a band around it.
+
+    Parameters
+    ----------
+    x : (n,).
+    ys : middle, low and high, (n,) each; no band where low and high are None.
+    place : of the line among others, by which it has its color and its dashes.
+    label : for a legend.
+    mark : of each point, as matplotlib names it.
+    """
+    color, dashes = look(place)
+    middle, low, high = ys
+    if low is not None and high is not None:
+        axes.fill_between(x, low, high, color=color, alpha=0.18, linewidth=0)
+    axes.plot(x, middle, dashes + mark, color=color, ms=3.5, label=label)
+
+
+def look(place: int) -> tuple[str, str]:
+    """The color and the dashes of one line among others."""
+    return COLORS[place % len(COLORS)], DASHES[place // len(COLORS) % len(DASHES)]
+
+
+def tidy(axes: Axes) -> None:
+    """A light grid, and no frame above and to the right."""
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(alpha=0.25)
 
 
 def legend(curve: LearningCurve, statistic: Statistic) -> str:

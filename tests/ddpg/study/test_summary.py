@@ -104,6 +104,7 @@ def test_what_has_no_finished_run_somewhere_is_not_compared_over_all():
     summary = make_summary(results)
     assert summary.outcomes["B-v0", 0].iqm is None
     assert summary.overall[0] is None and summary.profiles[0] is None
+    assert summary.ranking == (1, 0)
     assert isinstance(summary.overall[1], Estimate) and summary.profiles[1] is not None
     assert summary.improvements == {}
     assert list(summary.improvements_in["A-v0"]) == [(0, 1), (1, 0)]
@@ -132,8 +133,9 @@ def test_one_setting_and_one_seed_have_a_summary():
 
 def test_of_many_settings_each_is_compared_with_the_best():
     count = MOST_PAIRED + 1
-    rows = [[float(10 * (i % 6) + seed) for seed in range(2)] for i in range(count)]
+    rows = [[float(10 * (i % 6) + seed + (i > 5)) for seed in range(2)] for i in range(count)]
     summary = make_summary(made_results({"A-v0": rows}))
+    assert summary.ranking == (5, 4, 3, 2, 8, 1, 7, 0, 6)
     assert summary.opponents == (5,)
     assert list(summary.improvements) == [(i, 5) for i in range(count) if i != 5]
     assert summary.improvements[4, 5].value == 0.0

@@ -1,4 +1,4 @@
-"""What the pages of the report are made of: a style, tables, numbers with intervals, prose.
+"""What a page is made of: a style, tables, numbers, prose.
 
 Text that comes from outside goes through `html.escape`; what is written here does not.
 """
@@ -9,20 +9,12 @@ from html import escape
 from importlib import resources
 from string import Template
 
-from ddpg.compare.report.curves import Band
-from ddpg.compare.report.folder import MARK
-
 
 def fill(package: str, **values: object) -> str:
-    """The template `page.html` of a package with its values, the common style and the mark."""
-    style = resources.files("ddpg.compare.report").joinpath("style.css").read_text("utf-8")
+    """The template `page.html` of a package with its values, and the style that pages share."""
+    style = resources.files("ddpg.run.look.html").joinpath("style.css").read_text("utf-8")
     page = resources.files(package).joinpath("page.html").read_text("utf-8")
-    return Template(page).substitute(values, style=style, mark=MARK)
-
-
-def interval(band: Band) -> str:
-    """`-160 (-170 to -150)`."""
-    return f"{number(band.mean[0])} ({number(band.low[0])} to {number(band.high[0])})"
+    return Template(page).substitute(values, style=style)
 
 
 def number(x: float) -> str:
