@@ -34,7 +34,7 @@ from ddpg.study.tune.tables import write_trials
 from ddpg.study.tune.trials import Trials
 from tinygrad_rl import files
 
-JOURNAL, BEST = "journal.log", "best.json"
+JOURNAL, BEST, PAGE = "journal.log", "best.json", "tune.html"
 
 
 @dataclass(frozen=True)
@@ -44,18 +44,21 @@ class Tuning:
     Attributes
     ----------
     tune_dir : its folder.
+    search : what it consists of.
     trials : all that were begun.
+    stopped_by : the signal that ended the work early, or None.
     rerun : what the best of them, and the settings that the search began with, come to on new
         seeds; None if that is not done.
-    best : the settings that came out best there; None likewise.
-    stopped_by : the signal that ended the work early, or None.
+    best_trial, best : which came out best there, and its settings; None likewise.
     """
 
     tune_dir: Path
+    search: Search
     trials: Sequence[Trial]
-    rerun: Summary | None
-    best: TrainConfig | None
-    stopped_by: Signals | None
+    stopped_by: Signals | None = None
+    rerun: Summary | None = None
+    best_trial: int | None = None
+    best: TrainConfig | None = None
 
 
 def tune(
@@ -123,10 +126,11 @@ def go_on(
         write_search(tune_dir, search)
         journal = Journal(tune_dir / JOURNAL, search)
         stopped_by = _try_out(tune_dir, search, journal, backend, console)
-        tuning = Tuning(tune_dir, journal.trials(), None, None, stopped_by)
+        tuning = Tuning(tune_dir, search, journal.trials(), stopped_by)
         write_trials(tune_dir, search, tuning.trials)
         if stopped_by is None and ranked(tuning.trials):
-            tuning = _checked(tuning, search, jobs, console)
+            tuning = _checked(tuning, jobs, console)
+        write_page(tuning, journal.importance())
         return tuning
 
 
@@ -164,8 +168,9 @@ def _try_out(
     return stop.signal
 
 
-def _checked(tuning: Tuning, search: Search, jobs: int | None, console: Console) -> Tuning:
+def _checked(tuning: Tuning, jobs: int | None, console: Console) -> Tuning:
     """With the runs on new seeds, and what came out best there written down."""
+    search = tuning.search
     study = rerun(tuning.tune_dir, search, tuning.trials, jobs, console)
     if study.stopped_by is not None:
         return replace(tuning, stopped_by=study.stopped_by)
@@ -175,4 +180,4 @@ def _checked(tuning: Tuning, search: Search, jobs: int | None, console: Console)
         return replace(tuning, rerun=summary)
     best = best_config(search, tuning.trials, number)
     files.write_atomically(tuning.tune_dir / BEST, config_text(best).encode())
-    return replace(tuning, rerun=summary, best=best)
+    return replace(tuning, rerun=summary, best_trial=number, best=best)
