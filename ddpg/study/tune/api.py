@@ -9,14 +9,14 @@ tuning = ddpg.tune(tune_dir="tunings/hopper", trials=60)     # and has twenty tr
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from signal import Signals
 from typing import Any
 
 from rich.console import Console
 
-from ddpg.config import TrainConfig, config_text
+from ddpg.config import config_text
 from ddpg.errors import TrainingError, UsageError
 from ddpg.run.process import stop_on_signals
 from ddpg.run.progress import ProgressConsole
@@ -25,40 +25,15 @@ from ddpg.study.api import backend_for, check_runs
 from ddpg.study.backend import Backend
 from ddpg.study.plan import Asked
 from ddpg.study.schedule import carry_out
-from ddpg.study.summary import Summary
-from ddpg.study.tune.journal import Journal, Trial, check_optuna, quiet
+from ddpg.study.tune.journal import Journal, check_optuna, quiet
+from ddpg.study.tune.outcome import BEST, JOURNAL, PAGE, Tuning
+from ddpg.study.tune.page import render
 from ddpg.study.tune.rerun import best_config, best_trial, ranked, rerun, sum_up
 from ddpg.study.tune.search import NAME, Search, extended, new_search, read_search, write_search
 from ddpg.study.tune.space import largest
 from ddpg.study.tune.tables import write_trials
 from ddpg.study.tune.trials import Trials
 from tinygrad_rl import files
-
-JOURNAL, BEST, PAGE = "journal.log", "best.json", "tune.html"
-
-
-@dataclass(frozen=True)
-class Tuning:
-    """What there is of a tuning.
-
-    Attributes
-    ----------
-    tune_dir : its folder.
-    search : what it consists of.
-    trials : all that were begun.
-    stopped_by : the signal that ended the work early, or None.
-    rerun : what the best of them, and the settings that the search began with, come to on new
-        seeds; None if that is not done.
-    best_trial, best : which came out best there, and its settings; None likewise.
-    """
-
-    tune_dir: Path
-    search: Search
-    trials: Sequence[Trial]
-    stopped_by: Signals | None = None
-    rerun: Summary | None = None
-    best_trial: int | None = None
-    best: TrainConfig | None = None
 
 
 def tune(
@@ -127,10 +102,11 @@ def go_on(
         journal = Journal(tune_dir / JOURNAL, search)
         stopped_by = _try_out(tune_dir, search, journal, backend, console)
         tuning = Tuning(tune_dir, search, journal.trials(), stopped_by)
-        write_trials(tune_dir, search, tuning.trials)
+        write_trials(tuning)
         if stopped_by is None and ranked(tuning.trials):
             tuning = _checked(tuning, jobs, console)
-        write_page(tuning, journal.importance())
+        page = render(tuning, journal.importance())
+        files.write_atomically(tune_dir / PAGE, page.encode())
         return tuning
 
 

@@ -77,13 +77,6 @@ def sum_up(search: Search, trials: Sequence[Trial], results: Sequence[Result]) -
     return make_summary([*named.values()])
 
 
-def run_again(trials: Sequence[Trial], summary: Summary) -> list[Trial]:
-    """The trials that the runs are of, the best in the search first, the one at hand at the end."""
-    found = [trials[setting["trial"]] for setting in summary.settings]
-    order = [*ranked(trials), *trials]
-    return sorted(found, key=lambda trial: (trial.number == 0, order.index(trial)))
-
-
 def best_trial(summary: Summary) -> int | None:
     """The number of the trial whose runs came out best; None if no run has a score.
 

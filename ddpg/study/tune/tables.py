@@ -1,18 +1,13 @@
-"""A tuning's trials, as a file and in the terminal."""
-
-from collections.abc import Sequence
-from pathlib import Path
+"""A tuning's trials as a file."""
 
 from ddpg.study.tables import write_table
-from ddpg.study.tune.journal import Trial
-from ddpg.study.tune.search import Search
+from ddpg.study.tune.outcome import TABLE, Tuning
 from ddpg.study.tune.trials import RUNS
 
-TABLE = "trials.csv"
 _COLUMNS = ("trial", "state", "score", "step", "seed", "run")
 
 
-def write_trials(tune_dir: Path, search: Search, trials: Sequence[Trial]) -> None:
+def write_trials(tuning: Tuning) -> None:
     """Write `trials.csv`, a row per trial; the same trials give the same bytes.
 
     The score of a complete trial is that of a study's run. Of a pruned one it is the evaluation
@@ -21,9 +16,12 @@ def write_trials(tune_dir: Path, search: Search, trials: Sequence[Trial]) -> Non
     rows = (
         [
             *(trial.number, trial.state, trial.value, trial.step),
-            *(search.trial(trial.number, trial.setting).seed, f"{RUNS}/trial-{trial.number}"),
+            *(
+                tuning.search.trial(trial.number, trial.setting).seed,
+                f"{RUNS}/trial-{trial.number}",
+            ),
             *(*trial.setting.values(), trial.message),
         ]
-        for trial in trials
+        for trial in tuning.trials
     )
-    write_table(tune_dir / TABLE, (*_COLUMNS, *search.space, "message"), rows)
+    write_table(tuning.tune_dir / TABLE, (*_COLUMNS, *tuning.search.space, "message"), rows)

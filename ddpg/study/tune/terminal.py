@@ -1,8 +1,6 @@
 """What a tuning came to, in a terminal."""
 
 import shlex
-from collections import Counter
-from collections.abc import Sequence
 
 from rich import box
 from rich.console import Console
@@ -11,9 +9,8 @@ from rich.text import Text
 
 from ddpg.run.look.saved import in_words
 from ddpg.study.terminal import print_summary
-from ddpg.study.tune.api import BEST, PAGE, Tuning
-from ddpg.study.tune.journal import Trial
-from ddpg.study.tune.rerun import RERUN, changes, run_again
+from ddpg.study.tune.outcome import BEST, PAGE, Tuning
+from ddpg.study.tune.rerun import RERUN, changes
 
 NAMED = 10
 """Trials that failed which are named; trials.csv has all of them."""
@@ -22,7 +19,7 @@ NAMED = 10
 def print_tuning(tuning: Tuning, console: Console) -> None:
     """Print how the trials ended, the best of them, and what those came to on new seeds."""
     trials = tuning.trials
-    console.print(Text(counted(trials), "bold"))
+    console.print(Text(tuning.counted, "bold"))
     failed = [trial for trial in trials if trial.state == "failed"]
     for trial in failed[:NAMED]:
         console.print(Text(f"trial {trial.number} failed: {trial.message}"))
@@ -38,19 +35,12 @@ def print_tuning(tuning: Tuning, console: Console) -> None:
         console.print(text, highlight=False, soft_wrap=True, markup=False)
 
 
-def counted(trials: Sequence[Trial]) -> str:
-    """`40 trials: 22 complete, 16 pruned, 2 failed`."""
-    counts = Counter(trial.state for trial in trials)
-    said = ", ".join(f"{count} {state}" for state, count in sorted(counts.items()))
-    return f"{len(trials)} trial{'s' * (len(trials) != 1)}: {said}"
-
-
 def _best_trials(tuning: Tuning) -> Table:
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 2, 0, 0), pad_edge=False)
     table.add_column("trial", justify="right")
     table.add_column("score", justify="right", no_wrap=True)
     table.add_column("what it has else than the settings at hand", overflow="fold")
-    for trial in run_again(tuning.trials, tuning.rerun):
+    for trial in tuning.run_again:
         score = "-" if trial.value is None else f"{trial.value:,.1f}"
         words = in_words(changes(tuning.search, trial.setting)) or "nothing: these are they"
         table.add_row(str(trial.number), score, words)

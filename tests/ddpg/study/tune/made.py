@@ -1,7 +1,7 @@
 """Trials without training: what they come to is a formula, and how fast they are a matter of luck.
 
-    search = made_search(trials=20)
-    trials = searched(tmp_path, search, Pretended(jobs=2, seed=1))
+search = made_search(trials=20)
+trials = searched(tmp_path, search, Pretended(jobs=2, seed=1))
 """
 
 import random
