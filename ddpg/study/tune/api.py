@@ -28,7 +28,7 @@ from ddpg.study.schedule import carry_out
 from ddpg.study.tune.journal import Journal, check_optuna, quiet
 from ddpg.study.tune.outcome import BEST, JOURNAL, PAGE, Tuning
 from ddpg.study.tune.page import render
-from ddpg.study.tune.rerun import best_config, best_trial, ranked, rerun, sum_up
+from ddpg.study.tune.rerun import best_config, by_result, ranked, rerun, sum_up
 from ddpg.study.tune.search import NAME, Search, extended, new_search, read_search, write_search
 from ddpg.study.tune.space import largest
 from ddpg.study.tune.tables import write_trials
@@ -151,9 +151,9 @@ def _checked(tuning: Tuning, jobs: int | None, console: Console) -> Tuning:
     if study.stopped_by is not None:
         return replace(tuning, stopped_by=study.stopped_by)
     summary = sum_up(search, tuning.trials, study.results)
-    number = best_trial(summary)
-    if number is None:
+    if all(outcome.iqm is None for outcome in summary.outcomes.values()):
         return replace(tuning, rerun=summary)
+    number = by_result(summary)[0]
     best = best_config(search, tuning.trials, number)
     files.write_atomically(tuning.tune_dir / BEST, config_text(best).encode())
     return replace(tuning, rerun=summary, best_trial=number, best=best)

@@ -40,6 +40,8 @@ SPARED = 0.25
 """Share of a trial's steps before which it is not pruned."""
 QUANTILE = 0.25
 """Share of the trials that count as good where it is asked which setting makes them so."""
+LEAST = 8
+"""Scores that differ, with which that can be asked."""
 _STUDY = "tune"
 
 
@@ -113,9 +115,11 @@ class Journal:
         lock = JournalFileOpenLock(str(path))
         self._search = search
         self._storage = JournalStorage(JournalFileBackend(str(path), lock))
-        self._study = optuna.create_study(
-            storage=self._storage, study_name=_STUDY, direction="maximize", load_if_exists=True
-        )
+        # To look at a tuning that is there adds nothing to it, as `load_if_exists` would.
+        is_there = _STUDY in optuna.get_all_study_names(self._storage)
+        shape: dict[str, Any] = {} if is_there else {"direction": "maximize"}
+        make = optuna.load_study if is_there else optuna.create_study
+        self._study = make(storage=self._storage, study_name=_STUDY, **shape)
 
     def begin(self, number: int) -> Setting:
         """Choose the setting of the next trial, and keep it.
@@ -127,11 +131,10 @@ class Journal:
         from optuna.trial import TrialState, create_trial
 
         setting = self._search.defaults if number == 0 else self._chosen(number)
-        space = self._search.space
         self._study.add_trial(
             create_trial(
                 state=TrialState.RUNNING,
-                params={name: _label(space[name], value) for name, value in setting.items()},
+                params=self._params(setting),
                 distributions=self._distributions(),
             )
         )
@@ -187,16 +190,24 @@ class Journal:
     def importance(self) -> dict[str, float]:
         """How much each setting decides whether a trial is among the best quarter; sums up to 1.
 
-        By PED-ANOVA (Watanabe et al. 2023, https://arxiv.org/abs/2304.10255), of the complete
-        trials. Nothing if they are too few or all alike.
+        By PED-ANOVA (Watanabe et al. 2023, https://arxiv.org/abs/2304.10255). Trials without a
+        score count as the lowest. Nothing if there are too few scores, or all are alike.
         """
+        import optuna
         from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
+        from optuna.trial import create_trial
 
-        values = {t.value for t in self.trials() if t.state == "complete"}
-        if len(values) < 2 / QUANTILE:
+        ended = [t for t in self.trials() if t.state != "unfinished"]
+        scores = [t.value for t in ended if t.state == "complete" and t.value is not None]
+        if len({*scores}) < LEAST:
             return {}
+        study = optuna.create_study(direction="maximize")
+        for trial in ended:
+            score = trial.value if trial.state == "complete" else min(scores)
+            shape = self._params(trial.setting), self._distributions()
+            study.add_trial(create_trial(value=score, params=shape[0], distributions=shape[1]))
         evaluator = PedAnovaImportanceEvaluator(target_quantile=QUANTILE)
-        return dict(get_param_importances(self._study, evaluator=evaluator))
+        return dict(get_param_importances(study, evaluator=evaluator))
 
     def _chosen(self, number: int) -> Setting:
         trial = self._known_to(number).ask(self._distributions())
@@ -233,6 +244,9 @@ class Journal:
         # at all would be tried again nearby.
         state = TrialState.RUNNING if is_late else TrialState.PRUNED
         return create_trial(state=state, params=trial.params, distributions=self._distributions())
+
+    def _params(self, setting: Setting) -> dict[str, Any]:
+        return {name: _label(values, setting[name]) for name, values in self._search.space.items()}
 
     def _distributions(self) -> dict[str, "BaseDistribution"]:
         from optuna.distributions import CategoricalDistribution, FloatDistribution

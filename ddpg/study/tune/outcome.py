@@ -9,7 +9,7 @@ from signal import Signals
 from ddpg.config import TrainConfig
 from ddpg.study.summary import Summary
 from ddpg.study.tune.journal import Trial
-from ddpg.study.tune.rerun import ranked
+from ddpg.study.tune.rerun import by_result
 from ddpg.study.tune.search import Search
 
 JOURNAL, BEST, TABLE, PAGE = "journal.log", "best.json", "trials.csv", "tune.html"
@@ -48,8 +48,5 @@ class Tuning:
 
     @property
     def run_again(self) -> list[Trial]:
-        """The trials that `rerun` is of: the best in the search first, at the end the first one."""
-        settings = () if self.rerun is None else self.rerun.settings
-        found = [self.trials[setting["trial"]] for setting in settings]
-        order = [*ranked(self.trials), *self.trials]
-        return sorted(found, key=lambda trial: (trial.number == 0, order.index(trial)))
+        """The trials that `rerun` is of, the one that came out best first."""
+        return [] if self.rerun is None else [self.trials[n] for n in by_result(self.rerun)]

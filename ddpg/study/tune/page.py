@@ -23,8 +23,8 @@ from ddpg.study.tune.rerun import changes
 from ddpg.study.tune.trials import RUNS
 from ddpg.study.words import of_how_many, percent, what_is_missing, with_interval
 
-_WIDTH, _HEIGHT = 5.4, 2.8
-"""Of a picture, in inches."""
+_WIDE, _NARROW = (5.4, 2.8), (4.2, 2.4)
+"""Sizes of a picture, in inches."""
 AT_HAND = "the settings at hand"
 
 
@@ -113,8 +113,8 @@ def _importance(importance: Mapping[str, float]) -> str:
     if not importance:
         return "<p>Too few trials are complete, or all are alike: nothing can be said of it.</p>"
     draw = partial(draw_importance, importance=importance)
-    height = 0.8 + 0.26 * len(importance)
-    return _figure(draw, "importance", "Importance of each setting", height)
+    size = _WIDE[0], 0.8 + 0.26 * len(importance)
+    return _figure(draw, "importance", "Importance of each setting", size)
 
 
 def _trials(tuning: Tuning) -> str:
@@ -143,7 +143,9 @@ def _html(text: str) -> str:
     return re.sub(r" (\(.*\))", r"<small>\1</small>", text)
 
 
-def _figure(draw: Callable[[Axes], None], name: str, title: str, height: float = _HEIGHT) -> str:
-    figure = Figure(figsize=(_WIDTH, height), layout="constrained")
+def _figure(
+    draw: Callable[[Axes], None], name: str, title: str, size: tuple[float, float] = _WIDE
+) -> str:
+    figure = Figure(figsize=size, layout="constrained")
     draw(figure.subplots())
     return f'<figure class="card">{as_svg(figure, name, escape(title))}</figure>'

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import LogFormatter, MaxNLocator, NullFormatter, StrMethodFormatter
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
 
 from ddpg.run.look.picture import tidy
 from ddpg.run.plots import BLUE, GREY, RED
@@ -48,7 +48,8 @@ def draw_slice(axes: Axes, trials: Sequence[Trial], name: str, values: Range | C
     else:
         axes.set_xscale("log")
         axes.set_xlim(values.low / 1.1, values.high * 1.1)
-        axes.xaxis.set_major_formatter(LogFormatter())
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
         axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set(xlabel=name, ylabel="score")
 

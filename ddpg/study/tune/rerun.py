@@ -1,14 +1,15 @@
 """The best trials again, on seeds that no trial had: the only numbers that a tuning reports.
 
     study = rerun(tune_dir, search, journal.trials(), jobs=2, console=console)
-    outcomes = sum_up(search, trials, study.results)      # by setting, with its interval
-    best_config(search, trials, outcomes)
+    summary = sum_up(search, trials, study.results)       # intervals by trial
+    best_config(search, trials, by_result(summary)[0])
 
 The best of many trials is above its own mean by luck, and the more so the more trials there were.
 So its score in the search says little; what it comes to on new seeds, beside the settings that the
 search began with, says what was won.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -77,17 +78,17 @@ def sum_up(search: Search, trials: Sequence[Trial], results: Sequence[Result]) -
     return make_summary([*named.values()])
 
 
-def best_trial(summary: Summary) -> int | None:
-    """The number of the trial whose runs came out best; None if no run has a score.
+def by_result(summary: Summary) -> list[int]:
+    """The numbers of the trials that were run again, the one that came out best first.
 
     That is the one with the highest IQM, among those of which the most runs finished.
     """
-    found = [
-        (len(outcome.scores), outcome.iqm.value, -summary.settings[i]["trial"])
-        for (_, i), outcome in summary.outcomes.items()
-        if outcome.iqm is not None
-    ]
-    return -max(found)[2] if found else None
+    places = {}
+    for (_, i), outcome in summary.outcomes.items():
+        iqm = -math.inf if outcome.iqm is None else outcome.iqm.value
+        number = summary.settings[i]["trial"]
+        places[number] = -len(outcome.scores), -iqm, number
+    return sorted(places, key=places.__getitem__)
 
 
 def best_config(search: Search, trials: Sequence[Trial], number: int) -> TrainConfig:

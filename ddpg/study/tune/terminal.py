@@ -39,10 +39,10 @@ def _best_trials(tuning: Tuning) -> Table:
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 2, 0, 0), pad_edge=False)
     table.add_column("trial", justify="right")
     table.add_column("score", justify="right", no_wrap=True)
-    table.add_column("what it has else than the settings at hand", overflow="fold")
+    table.add_column("what it changes", overflow="fold")
     for trial in tuning.run_again:
         score = "-" if trial.value is None else f"{trial.value:,.1f}"
-        words = in_words(changes(tuning.search, trial.setting)) or "nothing: these are they"
+        words = in_words(changes(tuning.search, trial.setting)) or "nothing: the settings at hand"
         table.add_row(str(trial.number), score, words)
     return table
 

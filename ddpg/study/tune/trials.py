@@ -81,6 +81,10 @@ class Trials:
         shown = {_name(n): self._run(n, search.defaults) for n in range(search.trials)}
         at_end = {_name(t.number) for t in self._kept} - {_name(n) for n in self._open}
         self.board = Board(console, shown, [name for name in shown if name not in at_end])
+        self.board.say(
+            f"{tune_dir}: {search.trials} trials, {len(at_end)} at their end; searched are "
+            f"{', '.join(search.space)}"
+        )
 
     def next(self) -> tuple[str, Task] | None:
         """As in `Work`."""
