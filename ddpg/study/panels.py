@@ -3,7 +3,7 @@
 Settings have the colors of their place among those that are drawn, and their letters.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,6 @@ from ddpg.study.words import letter
 
 MOST_DRAWN = len(COLORS)
 """Of more settings the best are drawn, as many as there are colors."""
-Draw = Callable[[Axes, Summary], None]
 
 
 def drawn(summary: Summary) -> list[int]:
@@ -29,10 +28,9 @@ def drawn(summary: Summary) -> list[int]:
     return sorted(summary.ranking[:MOST_DRAWN])
 
 
-def panels(summary: Summary) -> list[Draw]:
-    """What else there is to draw beside learning curves, where settings are compared."""
-    compared = [i for i in drawn(summary) if summary.profiles[i] is not None]
-    return [draw_profiles, draw_improvements] if len(compared) > 1 else []
+def is_compared(summary: Summary) -> bool:
+    """Whether there are profiles and probabilities to draw beside learning curves."""
+    return sum(summary.profiles[i] is not None for i in drawn(summary)) > 1
 
 
 def said_of_curves(summary: Summary) -> str:

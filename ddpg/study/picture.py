@@ -14,8 +14,10 @@ from ddpg.run.look.picture import look
 from ddpg.run.plots import save
 from ddpg.study.panels import (
     draw_environment,
+    draw_improvements,
+    draw_profiles,
     drawn,
-    panels,
+    is_compared,
     plain,
     said_of_curves,
     shown_pairs,
@@ -33,11 +35,10 @@ _LETTERS = 13
 
 def save_picture(summary: Summary, path: Path) -> None:
     """Draw all of it into a PNG; the same runs give the same bytes."""
-    more = panels(summary)
     columns = _columns(len(summary.env_ids))
     rows = math.ceil(len(summary.env_ids) / columns)
     heights = [rows * _HEIGHT]
-    if more:
+    if is_compared(summary):
         heights.append(max(_HEIGHT, 1.0 + _LINE * len(shown_pairs(summary))))
     width = max(columns, 2) * _WIDTH
     legend = _legend(summary, round(width * _LETTERS))
@@ -48,8 +49,9 @@ def save_picture(summary: Summary, path: Path) -> None:
     above, *below = figure.subfigures(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0]
     _draw_environments(above.subplots(rows, columns, squeeze=False), summary)
     for part in below:
-        for draw, axes in zip(more, part.subplots(1, len(more)), strict=True):
-            draw(axes, summary)
+        left, right = part.subplots(1, 2)
+        draw_profiles(left, summary)
+        draw_improvements(right, summary)
     figure.suptitle(said_of_curves(summary), fontsize="small", color="#555555")
     handles = [Line2D([], [], color=look(i)[0], label=label) for i, label in enumerate(legend)]
     if handles:

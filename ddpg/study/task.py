@@ -76,8 +76,8 @@ def carry_out(task: Task) -> Ending:
     except UsageError as error:
         return _said(Ending("failed", in_one_line(error)))
     except OSError as error:  # of the system: a full disk, a quota
-        where = f"{error.filename}: " if error.filename else ""
-        return _said(Ending("failed", in_one_line(f"{where}{error.strerror or error}")))
+        where = error.filename or run_dir
+        return _said(Ending("failed", in_one_line(f"{where}: {error.strerror or error}")))
     except KeyboardInterrupt:
         return _said(Ending("lost", "interrupted"))
     except Exception as error:

@@ -20,7 +20,7 @@ from ddpg.study.words import (
 
 MOST_NAMED = 10
 """Runs that went wrong which are named; study.csv has all of them."""
-SCALE = "from 0 (lowest run) to 1 (highest)"
+_ALL = "all, from 0 (lowest run) to 1 (highest)"
 
 
 def print_summary(summary: Summary, console: Console) -> None:
@@ -61,8 +61,6 @@ Cells = tuple[str | Text, ...]
 def _by_environment(summary: Summary) -> Iterator[Cells]:
     for env_id in summary.env_ids:
         yield env_id, *_cells(summary.outcomes[env_id, 0])
-    for overall in summary.overall:
-        yield f"all, {SCALE}", "", with_interval(overall), ""
 
 
 def _by_setting(summary: Summary) -> Iterator[Cells]:
@@ -73,7 +71,7 @@ def _by_setting(summary: Summary) -> Iterator[Cells]:
         for i, name in enumerate(names):
             yield *name, *_cells(summary.outcomes[env_id, i])
     if summary.overall:
-        yield "", Text(f"all, {SCALE}", "bold")
+        yield "", Text(_ALL, "bold")
         for name, overall in zip(names, summary.overall, strict=True):
             yield *name, "", with_interval(overall), ""
 

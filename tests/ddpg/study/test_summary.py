@@ -135,7 +135,7 @@ def test_of_many_settings_each_is_compared_with_the_best():
     count = MOST_PAIRED + 1
     rows = [[float(10 * (i % 6) + seed + (i > 5)) for seed in range(2)] for i in range(count)]
     summary = make_summary(made_results({"A-v0": rows}))
-    assert summary.ranking == (5, 4, 3, 2, 8, 1, 7, 0, 6)
+    assert summary.ranking == (5, 4, 3, 8, 2, 7, 1, 6, 0)
     assert summary.opponents == (5,)
     assert list(summary.improvements) == [(i, 5) for i in range(count) if i != 5]
     assert summary.improvements[4, 5].value == 0.0

@@ -10,7 +10,8 @@ from ddpg.compare.critics.variants import VARIANTS
 from ddpg.compare.measure import Size
 from ddpg.compare.report.folder import CRITICS_PAGE, MARK
 from tests.ddpg.compare.critics.made import COSTS, RUNS
-from tests.ddpg.compare.test_report import Page, run
+from tests.ddpg.compare.test_report import run
+from tests.ddpg.pages import Page
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,34 @@
+"""All that a study writes of what it came to."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from ddpg.study.page import PAGE, render
+from ddpg.study.picture import PICTURE, save_picture
+from ddpg.study.results import Result
+from ddpg.study.summary import Summary, make_summary
+from ddpg.study.tables import write_tables
+from tinygrad_rl import files
+
+
+def write_all(
+    results: Sequence[Result], folder: Path, command: str, versions: Mapping[str, str]
+) -> Summary:
+    """Write tables, the picture and the page; the same runs give the same bytes.
+
+    Parameters
+    ----------
+    results : of all runs, one at least.
+    folder : that of the study, which is there.
+    command : that made it, for the page; "" if nobody knows.
+    versions : of what it was made with, by name, for the page; may be empty.
+
+    Returns
+    -------
+    Summary : of all runs.
+    """
+    summary = make_summary(results)
+    write_tables(summary, folder)
+    save_picture(summary, folder / PICTURE)
+    files.write_atomically(folder / PAGE, render(summary, command, versions).encode())
+    return summary
