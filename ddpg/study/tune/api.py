@@ -94,7 +94,7 @@ def go_on(
     is_new = not (tune_dir / NAME).exists()
     search = _planned(tune_dir, asked, trials, seeds, space, is_new)
     backend = backend_for(search.plan, jobs)
-    check_runs(replace(search.plan, settings=[{}, largest(search.space)]))
+    check_runs(replace(search.plan, settings=[largest(search.space)]))
     if is_new:
         search = search.for_jobs(backend.capacity())
     with folder.locked(tune_dir), quiet():
@@ -119,7 +119,7 @@ def _planned(
     is_new: bool,
 ) -> Search:
     if is_new:
-        folder.check_new(tune_dir)
+        folder.check_new(tune_dir, "--tune-dir")
         if asked.env_ids is None:
             raise UsageError(f"{tune_dir} holds no tuning: name the environment of a new one")
         return new_search(asked, trials, seeds, space)

@@ -12,13 +12,20 @@ from pathlib import Path
 
 from rich.console import Console
 
+import ddpg
+from ddpg.config import config_from_dict
+from ddpg.errors import DivergedError, in_one_line
 from ddpg.run.process import Stop
+from ddpg.study import api as study_api
 from ddpg.study.plan import Asked
 from ddpg.study.schedule import carry_out
 from ddpg.study.task import Ending, Task
+from ddpg.study.tune import api as tune_api
 from ddpg.study.tune.journal import Journal, Trial, quiet
+from ddpg.study.tune.outcome import Tuning
 from ddpg.study.tune.search import Search, new_search
 from ddpg.study.tune.trials import Trials
+from tests.ddpg.run.runs import go_on, without_drawing
 
 STEPS, EVERY = 1000, 100
 
@@ -147,3 +154,39 @@ def tear(journal: Path, luck: random.Random) -> None:
 
 def with_lag(search: Search, lag: int) -> Search:
     return replace(search, lag=lag)
+
+
+class Inline:
+    """A backend that carries out runs in this process, one after the other, each to its end."""
+
+    def __init__(self, jobs: int = 1) -> None:
+        self._jobs = jobs
+        self._waiting: list[tuple[str, Task]] = []
+
+    def capacity(self) -> int:
+        return self._jobs
+
+    def start(self, name: str, task: Task) -> None:
+        self._waiting.append((name, task))
+
+    def stop(self, name: str) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+    def wait(self, seconds: float) -> list[tuple[str, Ending]]:
+        name, task = self._waiting.pop()  # the latest one: an order that no processes have
+        try:
+            with without_drawing():
+                go_on(Path(task.run_dir), config_from_dict(task.config))
+        except DivergedError as error:
+            return [(name, Ending("diverged", in_one_line(error)))]
+        return [(name, Ending("finished"))]
+
+
+def tuned(tune_dir: Path, monkeypatch, jobs: int = 1, **asked) -> Tuning:
+    """A tuning of short runs, all of them in this process."""
+    for module in (study_api, tune_api):
+        monkeypatch.setattr(module, "backend_for", lambda plan, given: Inline(given or 1))
+    return ddpg.tune(tune_dir=tune_dir, jobs=jobs, progress=False, **asked)
