@@ -37,7 +37,7 @@ State = Literal["complete", "pruned", "failed", "unfinished"]
 STARTUP = 5
 """Complete trials that there must be before one is pruned."""
 SPARED = 0.25
-"""Share of a trial's steps before which it is not pruned."""
+"""Share of the steps in which a trial learns before which it is not pruned."""
 QUANTILE = 0.25
 """Share of the trials that count as good where it is asked which setting makes them so."""
 LEAST = 8
@@ -224,10 +224,12 @@ class Journal:
         import optuna
 
         config = self._search.base
+        warmup = min(config.ddpg.warmup_steps, config.total_timesteps)
+        spared = round(warmup + SPARED * (config.total_timesteps - warmup))
         study = optuna.create_study(
             direction="maximize",
             sampler=optuna.samplers.TPESampler(seed=rng.as_integer(rng.child(config.seed, number))),
-            pruner=optuna.pruners.MedianPruner(STARTUP, round(SPARED * config.total_timesteps)),
+            pruner=optuna.pruners.MedianPruner(STARTUP, spared),
         )
         for trial in self._study.get_trials(deepcopy=False)[:number]:
             study.add_trial(self._as_known(trial, number))

@@ -6,6 +6,7 @@ trials = searched(tmp_path, search, Pretended(jobs=2, seed=1))
 
 import math
 import random
+import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -27,7 +28,7 @@ from ddpg.study.tune.search import Search, new_search
 from ddpg.study.tune.trials import Trials
 from tests.ddpg.run.runs import go_on, without_drawing
 
-STEPS, EVERY = 1000, 100
+STEPS, EVERY, WARMUP = 1000, 100, 200
 
 
 class Killed(BaseException):
@@ -35,7 +36,8 @@ class Killed(BaseException):
 
 
 def made_search(trials=20, space=None, seed=0, **fixed):
-    fixed = {"total_timesteps": STEPS, "eval_every": EVERY, "seed": seed, **fixed}
+    run = {"total_timesteps": STEPS, "eval_every": EVERY, "warmup_steps": WARMUP}
+    fixed = {**run, "seed": seed, **fixed}
     return new_search(Asked(["Pendulum-v1"], fixed=fixed), trials, 2, space)
 
 
@@ -178,7 +180,8 @@ class Inline:
     def wait(self, seconds: float) -> list[tuple[str, Ending]]:
         name, task = self._waiting.pop()  # the latest one: an order that no processes have
         try:
-            with without_drawing():
+            with without_drawing(), warnings.catch_warnings():
+                warnings.simplefilter("ignore", RuntimeWarning)  # an overflow, if it diverges
                 go_on(Path(task.run_dir), config_from_dict(task.config))
         except DivergedError as error:
             return [(name, Ending("diverged", in_one_line(error)))]

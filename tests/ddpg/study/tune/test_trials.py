@@ -10,6 +10,7 @@ from ddpg.study.tune.journal import STARTUP
 from tests.ddpg.study.tune.made import (
     EVERY,
     STEPS,
+    WARMUP,
     Pretended,
     height,
     killed_and_finished,
@@ -73,7 +74,7 @@ def test_a_trial_below_the_median_is_pruned_by_the_first_row_that_says_so(tmp_pa
         config = config_of(search, trial)
         for step in range(EVERY, STEPS, EVERY):
             others = [height(config_of(search, t), step) for t in known]
-            is_judged = len(known) >= STARTUP and step > STEPS / 4
+            is_judged = len(known) >= STARTUP and step >= WARMUP + (STEPS - WARMUP) / 4
             if is_judged and height(config, step) < statistics.median(others):
                 expected = ("pruned", height(config, step))
                 break

@@ -3,6 +3,7 @@
 import random
 import signal
 import time
+from functools import partial
 
 import pytest
 
@@ -19,8 +20,10 @@ from tests.ddpg.study.test_kills import FLAGS
 from tests.ddpg.study.tune.made import Pretended, tuned
 
 pytest.importorskip("optuna")
-SHORT = QUICKLY | {"total_timesteps": 400}
-FLAGS_OF_SHORT = [*FLAGS, "--total-timesteps", "400"]
+SHORT = QUICKLY | {"total_timesteps": 160, "eval_every": 20, "eval_episodes": 1}
+FLAGS_OF_SHORT = [*FLAGS, "--total-timesteps", 160, "--eval-every", 20, "--eval-episodes", 1]
+SPACE = ["actor_lr", "tau", "noise_std"]
+"""Settings for which nothing is compiled anew."""
 
 
 def of(tune_dir):
@@ -32,15 +35,23 @@ def of(tune_dir):
     return found | {name: data for name, data in runs.items() if not name.endswith(drawn)}
 
 
+def has_ended(journal, count):
+    """Whether so many trials have."""
+    return journal.exists() and journal.read_text().count('"op_code":6') >= count
+
+
 @pytest.mark.slow
 def test_kills_of_everything_do_not_show_nor_does_the_number_of_jobs(tmp_path, monkeypatch):
-    tuned(tmp_path / "a", monkeypatch, env_id=SMALL, trials=12, seeds=2, **SHORT)
-    words = ("tune", "--env-id", SMALL, "--trials", 12, "--seeds", 2, "--tune-dir", tmp_path / "b")
+    asked = {"trials": 11, "seeds": 2, "space": SPACE, "seed": 1}
+    pendulum = {"env_id": "Pendulum-v1", "env_kwargs": {"max_episode_steps": 20}}
+    once = tuned(tmp_path / "a", monkeypatch, **pendulum, **asked, **SHORT)
+    assert {trial.state for trial in once.trials} == {"complete", "pruned"}
+    words = ("tune", "--env-id", "Pendulum-v1", "--env-kwargs", "max_episode_steps=20")
+    words += ("--tune-dir", tmp_path / "b", "--space", *SPACE, "--seed", 1)
     luck = random.Random(2)
-    table = tmp_path / "b" / "journal.log"
-    for count in range(2, 14, 3):
-        process = begun(*words, *FLAGS_OF_SHORT)
-        until(lambda: table.exists() and table.read_text().count('"op_code":6') >= count // 2)
+    for count in (1, 3, 6, 8):
+        process = begun(*words, "--trials", 11, "--seeds", 2, *FLAGS_OF_SHORT)
+        until(partial(has_ended, tmp_path / "b" / "journal.log", count))
         time.sleep(luck.uniform(0.0, 0.5))
         kill_all(process)
     process = begun("tune", tmp_path / "b")
@@ -51,7 +62,7 @@ def test_kills_of_everything_do_not_show_nor_does_the_number_of_jobs(tmp_path, m
 
 
 def test_ctrl_c_saves_and_the_same_command_goes_on(tmp_path, capfd):
-    process = begun("tune", "--env-id", SMALL, "--tune-dir", tmp_path / "t", *FLAGS_OF_SHORT)
+    process = begun("tune", "--env-id", SMALL, "--tune-dir", tmp_path / "t", *FLAGS)
     until(lambda: list((tmp_path / "t").rglob("evaluations.csv")))
     process.send_signal(signal.SIGINT)
     assert process.wait() == 130
@@ -60,7 +71,9 @@ def test_ctrl_c_saves_and_the_same_command_goes_on(tmp_path, capfd):
 
 
 def test_a_tuning_writes_a_config_whose_run_is_the_one_that_was_best(tmp_path, monkeypatch):
-    tuning = tuned(tmp_path / "t", monkeypatch, env_id=SMALL, trials=5, seeds=2, **SHORT)
+    tuning = tuned(
+        tmp_path / "t", monkeypatch, env_id=SMALL, trials=5, seeds=2, space=SPACE, **SHORT
+    )
     config = read_config(tmp_path / "t" / "best.json")
     assert config == tuning.best and config.seed == 0
     with without_drawing():
@@ -76,22 +89,23 @@ def test_a_tuning_writes_a_config_whose_run_is_the_one_that_was_best(tmp_path, m
 
 
 def test_a_tuning_gets_more_trials_and_more_seeds(tmp_path, monkeypatch):
-    made = {"env_id": SMALL, "seeds": 1, **SHORT}
-    first = tuned(tmp_path / "t", monkeypatch, trials=4, **made)
-    more = tuned(tmp_path / "t", monkeypatch, trials=7, seeds=2)
-    at_once = tuned(tmp_path / "o", monkeypatch, trials=7, **made)
-    assert list(more.trials[:4]) == first.trials
-    assert more.trials == at_once.trials
+    made = {"env_id": SMALL, "seeds": 1, "space": SPACE, **SHORT}
+    first = tuned(tmp_path / "t", monkeypatch, trials=2, **made)
+    more = tuned(tmp_path / "t", monkeypatch, trials=4, seeds=2)
+    assert list(more.trials[:2]) == first.trials
     known = [r.run for r in first.rerun.results]
     assert {*known} < {r.run for r in more.rerun.results}
     assert {r.state for r in more.rerun.results} == {"finished"}
     before = files_of(tmp_path / "t")
     tuned(tmp_path / "t", monkeypatch)
     assert files_of(tmp_path / "t") == before
+    monkeypatch.setattr(api, "_checked", lambda tuning, jobs, console: tuning)
+    at_once = tuned(tmp_path / "o", monkeypatch, trials=4, **made)
+    assert more.trials == at_once.trials
 
 
 def test_where_no_trial_comes_to_its_end_nothing_is_run_again(tmp_path, monkeypatch):
-    asked = {"env_id": SMALL, "trials": 3, "space": ["tau"], **SHORT}
+    asked = {"env_id": SMALL, "trials": 2, "space": ["tau"], **SHORT}
     tuning = tuned(tmp_path / "t", monkeypatch, critic_lr=1e30, **asked)
     assert {trial.state for trial in tuning.trials} == {"failed"}
     assert "diverged" in tuning.trials[0].message
@@ -109,7 +123,7 @@ def test_a_machine_that_fails_ends_the_tuning_and_says_so(tmp_path, monkeypatch)
 
 REFUSED = [
     ({"trials": 0}, "trials must be from 1 to 10,000, got 0"),
-    ({"seeds": 1001}, "seeds must be from 1 to 1,000, got 1001"),
+    ({"seeds": 1041}, "seeds must be from 1 to 1,000, got 1041"),
     ({"space": ["actor_lrr"]}, "space names 'actor_lrr', .* did you mean 'actor_lr'"),
     ({"space": ["threads"]}, "space names 'threads', .* there are algorithm, actor_lr"),
     ({"space": ["gamma"], "gamma": 0.9}, "space names gamma, which has a value here"),
@@ -118,8 +132,8 @@ REFUSED = [
     ({"jobs": 0}, "jobs must be 1 or more"),
     ({"jobs": 10_000}, "more than this machine's"),
     ({"env_id": "Nothing-v0"}, "unknown environment 'Nothing-v0'"),
-    ({"eval_every": 0}, "eval_every 0 is too seldom for 400 steps"),
-    ({"eval_every": 101}, "eval_every 101 is too seldom for 400 steps"),
+    ({"eval_every": 0}, "eval_every 0 is too seldom for 160 steps"),
+    ({"eval_every": 41}, "eval_every 41 is too seldom for 160 steps"),
     ({"gamma": 2}, "gamma must be"),
     ({"gama": 0.9}, "unknown setting 'gama'"),
     ({"preset": "Nothing-v0"}, "preset must be none or an id"),
@@ -142,7 +156,7 @@ def test_another_tuning_is_left_alone(tmp_path, monkeypatch):
         ({"gamma": 0.99}, "gamma is searched there, and has a value here"),
         ({"critics": 1}, "algorithm is searched there, and has a value here"),
         ({"hidden": (9,)}, r"hidden is \[8\] there and \[9\] here"),
-        ({"total_timesteps": 500}, "total_timesteps is 400 there and 500 here"),
+        ({"total_timesteps": 500}, "total_timesteps is 160 there and 500 here"),
         ({"space": ["tau"]}, "it searches algorithm, actor_lr"),
         ({"seed": 3}, "seed 0, which is not asked for here"),
         ({"env_id": "Pendulum-v1"}, "which is not asked for here"),
