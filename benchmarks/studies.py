@@ -110,11 +110,11 @@ def table(name: str) -> Iterator[str]:
         algorithm = row.get("algorithm", "")
         published = PUBLISHED.get((row["env_id"], algorithm))
         said = (f"{published.value:,g}", published.source) if published else ("", "")
-        counted = f"{row['finished']} of {row['runs']}"
-        yield (
-            f"| {row['env_id']} | {algorithm or 'its preset'} | {counted} | {_with_interval(row, 'mean')}"
-            f" | {_with_interval(row, 'iqm')} | {' | '.join(said)} |"
+        cells = (
+            *(row["env_id"], algorithm or "its preset", f"{row['finished']} of {row['runs']}"),
+            *(_with_interval(row, "mean"), _with_interval(row, "iqm"), *said),
         )
+        yield f"| {' | '.join(cells)} |"
 
 
 def _with_interval(row: Mapping[str, str], name: str) -> str:

@@ -97,11 +97,17 @@ class StudyToRun:
 
     def run(self) -> int:
         """Exit status: 1 if a run failed or diverged."""
+        from rich.console import Console
+
         from ddpg.run.progress import ProgressConsole
         from ddpg.study.api import go_on
+        from ddpg.study.page import PAGE
+        from ddpg.study.terminal import print_summary
 
         with named_as_flags(*self.names):
             study = go_on(self.study_dir, self.asked, self.jobs, ProgressConsole())
+        print_summary(study.summary, Console())
+        print(f"The page is {self.study_dir / PAGE}")
         if study.stopped_by is not None:
             print(f"{self.study_dir}: stopped; to go on: ddpg study {quote(str(self.study_dir))}")
             return 128 + study.stopped_by

@@ -26,11 +26,14 @@ from ddpg.run.progress import ProgressConsole
 from ddpg.spaces import Observations, action_bounds
 from ddpg.study import folder
 from ddpg.study.backend import Backend
+from ddpg.study.command import command_of
 from ddpg.study.live import Board
+from ddpg.study.output import write_all
 from ddpg.study.plan import Asked, Member, Plan, Setting, extended, new_plan, product
 from ddpg.study.processes import Processes
 from ddpg.study.results import Result
 from ddpg.study.schedule import carry_out
+from ddpg.study.summary import Summary
 from ddpg.study.task import Ending, Task
 
 
@@ -42,11 +45,13 @@ class Study:
     ----------
     study_dir : its folder.
     results : of each run, in the order in which they are begun.
+    summary : what they come to, with intervals; the same as in the folder's files.
     stopped_by : the signal that ended the work early, or None.
     """
 
     study_dir: Path
     results: Sequence[Result]
+    summary: Summary
     stopped_by: Signals | None
 
 
@@ -105,7 +110,9 @@ def go_on(study_dir: Path, asked: Asked, jobs: int | None, console: Console) -> 
                 carry_out(queue, backend, stop, board.say)
             finally:
                 backend.close()
-        return Study(study_dir, queue.results(), stop.signal)
+        results = queue.results()
+        summary = write_all(results, study_dir, command_of(plan), {})
+        return Study(study_dir, results, summary, stop.signal)
 
 
 _TO_DO = ("not begun", "unfinished", "failed")

@@ -182,7 +182,7 @@ def _run(run: Result, what: str) -> list[str]:
     name = f"{what}, seed {run.seed}"
     reached = score(run)
     return [
-        name if run.state == "not begun" else f'<a href="{escape(quote(run.run))}/">{name}</a>',
+        f'<a href="{escape(quote(run.run))}/">{name}</a>' if run.steps else name,
         run.state,
         f"{run.steps:,} of {run.total_timesteps:,}",
         "" if reached is None else _html(f"{reached:,.1f}"),

@@ -22,7 +22,7 @@ SCORES = {"A-v0": [[1.0, 3.0], [4.0, 9.0]], "B-v0": [[70.0, 20.0], [30.0, 120.0]
 def mixed():
     results = made_results(SCORES)
     results[0] = replace(results[0], state="failed", message="no space left <b>&")
-    results[1] = replace(results[1], state="not begun", evaluations=[])
+    results[1] = replace(results[1], state="not begun", evaluations=[], steps=0)
     results.append(made_result(2.0, results[0].setting, 2, "A-v0"))
     return results
 
@@ -58,6 +58,10 @@ def test_numbers_are_those_of_the_data(page):
     assert rows[2][1:] == ["0.17(-)"]
     chances = [row for row in page.rows if row[0] == "B"]
     assert chances[0][1:] == ["88 %(-)", ""]  # all of A's, three of B's four
+    (row,) = Page(
+        render(make_summary(made_results({"A-v0": [[0.0, 1.0, 2.0, 97.0]]})), "", {})
+    ).rows[1:2]
+    assert [cell.split("(")[0] for cell in row] == ["A-v0", "4 of 4", "1.5", "25.0"]
     negative = Page(render(make_summary([made_result(-150.0)]), "", {}))
     assert ["Pendulum-v1", "1 of 1", "−150(-)", "−150(-)"] in negative.rows
 
@@ -65,12 +69,12 @@ def test_numbers_are_those_of_the_data(page):
 def test_runs_that_went_wrong_come_first_and_link_to_their_folders(page):
     runs = [row for row in page.rows if row and ", seed " in row[0]]
     assert runs[0] == ["A-v0, A, seed 0", "failed", "4,000 of 4,000", "", "no space left <b>&"]
-    assert runs[1][:4] == ["A-v0, A, seed 1", "not begun", "4,000 of 4,000", ""]
+    assert runs[1][:4] == ["A-v0, A, seed 1", "not begun", "0 of 4,000", ""]
     assert len(runs) == 9
     assert {row[1] for row in runs[2:]} == {"finished"}
     links = [value for tag, name, value in page.attributes if (tag, name) == ("a", "href")]
     assert "runs/A-v0/critic_lr%3D0.001/seed-0/" in links
-    assert "runs/A-v0/critic_lr%3D0.001/seed-1/" not in links  # there is no such folder yet
+    assert "runs/A-v0/critic_lr%3D0.001/seed-1/" not in links  # there may be no such folder
     assert {"study.csv", "summary.csv"} <= set(links)
 
 

@@ -52,6 +52,11 @@ def test_a_curve_is_the_mean_of_the_runs_of_a_setting_that_neither_failed_nor_di
     assert axes.get_title() == "Pendulum-v1"
 
 
+def test_a_curve_is_no_iqm(axes):
+    draw_environment(axes, make_summary(made_results({"A-v0": [[0.0, 1.0, 2.0, 97.0]]})), "A-v0")
+    assert points(axes.lines[0])[0] == (1000, 25.0)
+
+
 def test_where_there_is_no_curve_yet_that_is_said(axes):
     draw_environment(axes, make_summary([made_result(1.0, state="not begun")]), "Pendulum-v1")
     assert [text.get_text() for text in axes.texts] == ["no run has come far enough yet"]

@@ -29,6 +29,11 @@ def test_one_run_is_one_line_without_an_interval():
     assert "Probability" not in text
 
 
+def test_the_iqm_stands_before_the_mean():
+    _, _, iqm, mean = cells(printed(made_results({"A-v0": [[0.0, 1.0, 2.0, 97.0]]})), "A-v0")
+    assert (iqm.split()[0], mean.split()[0]) == ("1.5", "25.0")
+
+
 def test_settings_stand_below_their_environment_and_then_all_environments():
     rows = {"A-v0": [[1.0, 3.0], [2.0, 2.0]], "B-v0": [[50.0, 150.0], [50.0, 150.0]]}
     text = printed(made_results(rows), width=120)

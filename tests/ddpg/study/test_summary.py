@@ -39,14 +39,15 @@ def test_the_common_scale_is_that_of_the_runs_of_all_settings():
 
 
 def test_outcomes_are_those_of_the_finished_runs_and_say_how_many_they_are():
-    results = made_results({"A-v0": [[1.0, 2.0, 9.0, 4.0, 8.0]]})
+    results = made_results({"A-v0": [[1.0, 2.0, 9.0, 4.0, 8.0, 30.0]]})
     results[2] = replace(results[2], state="diverged")
     results[4] = replace(results[4], state="unfinished")
     summary = make_summary(results)
     outcome = summary.outcomes["A-v0", 0]
-    assert (outcome.scores, list(outcome.runs)) == ((1.0, 2.0, 4.0), results)
-    assert outcome.mean == estimate(arrays([[1.0, 2.0, 4.0]]), "mean")
-    assert outcome.iqm == estimate(arrays([[1.0, 2.0, 4.0]]), "iqm")
+    assert (outcome.scores, list(outcome.runs)) == ((1.0, 2.0, 4.0, 30.0), results)
+    assert (outcome.mean.value, outcome.iqm.value) == (37 / 4, 3.0)
+    assert outcome.mean == estimate(arrays([outcome.scores]), "mean")
+    assert outcome.iqm == estimate(arrays([outcome.scores]), "iqm")
 
 
 def test_environments_and_settings_come_in_their_order_however_runs_are_mixed():

@@ -65,3 +65,10 @@ def test_an_older_table_without_q_bias_and_an_evaluation_that_was_nan(tables):
     without = {"step": 1, "mean": math.nan}
     (row,) = tables([replace(made_result(1.0), evaluations=[without])])[0]
     assert (row["last_q_bias"], row["last_evaluation_mean"]) == ("", "nan")
+
+
+def test_mean_and_iqm_stand_in_their_columns(tables):
+    (row,) = tables(made_results({"A-v0": [[0.0, 1.0, 2.0, 97.0]]}))[1]
+    assert (row["mean"], row["iqm"]) == ("25", "1.5")
+    assert float(row["mean_low"]) < 25 < float(row["mean_high"])
+    assert float(row["iqm_low"]) < 1.5 < float(row["iqm_high"])
