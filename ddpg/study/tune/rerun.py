@@ -54,8 +54,8 @@ def rerun(
     """
     study_dir = tune_dir / RERUN
     there = folder.read_plan(study_dir).settings if (study_dir / folder.PLAN).exists() else [{}]
-    best = [changes(search, trial.setting) for trial in ranked(trials)[:BEST]]
-    settings = [*there, *(setting for setting in best if setting not in there)]
+    others = [found for trial in ranked(trials) if (found := changes(search, trial.setting))]
+    settings = [*there, *(setting for setting in others[:BEST] if setting not in there)]
     seeds = [search.base.seed + i for i in range(search.seeds)]
     fixed = {k: v for k, v in config_to_dict(search.base).items() if k != "env_id"}
     asked = Asked([search.env_id], settings, seeds, "none", fixed)

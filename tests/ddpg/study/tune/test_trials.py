@@ -7,6 +7,7 @@ import pytest
 from ddpg.config import config_to_dict
 from ddpg.study.task import Ending
 from ddpg.study.tune.journal import STARTUP
+from tests.ddpg.study.tune import made
 from tests.ddpg.study.tune.made import (
     EVERY,
     STEPS,
@@ -103,10 +104,17 @@ def test_a_trial_that_diverges_or_fails_is_kept_as_such_and_the_search_goes_on(t
     assert messages == {"tau is too large", "a reward of nan"}
     assert len(trials) == 30
     assert searched(tmp_path / "b", search, Pretended(1, 5, ends)) == trials
-    early, late = (
-        sum(t.setting["tau"] > 0.02 for t in part) for part in (trials[:15], trials[15:])
-    )
-    assert late < early
+
+
+def test_where_trials_diverge_fewer_are_tried(tmp_path, monkeypatch):
+    def ends(config):
+        return Ending("diverged", "") if config["tau"] > 0.005 else Ending("finished")
+
+    monkeypatch.setattr(made, "height", lambda config, step: 1.0)  # nothing else tells them apart
+    search = made_search(trials=40, space=["tau"])
+    trials = searched(tmp_path, search, Pretended(1, 0, ends))
+    share = sum(t.setting["tau"] > 0.005 for t in trials[20:]) / 20
+    assert share < 0.3  # of the whole range it would be 0.59
 
 
 def test_where_the_machine_fails_the_search_stops_and_tries_again(tmp_path):

@@ -22,6 +22,7 @@ from tests.ddpg.study.tune.made import Pretended, tuned
 pytest.importorskip("optuna")
 SHORT = QUICKLY | {"total_timesteps": 160, "eval_every": 20, "eval_episodes": 1}
 FLAGS_OF_SHORT = [*FLAGS, "--total-timesteps", 160, "--eval-every", 20, "--eval-episodes", 1]
+BRIEF = SHORT | {"total_timesteps": 120, "eval_every": 30, "warmup_steps": 100}
 SPACE = ["actor_lr", "tau", "noise_std"]
 """Settings for which nothing is compiled anew."""
 
@@ -72,7 +73,7 @@ def test_ctrl_c_saves_and_the_same_command_goes_on(tmp_path, capfd):
 
 def test_a_tuning_writes_a_config_whose_run_is_the_one_that_was_best(tmp_path, monkeypatch):
     tuning = tuned(
-        tmp_path / "t", monkeypatch, env_id=SMALL, trials=5, seeds=2, space=SPACE, **SHORT
+        tmp_path / "t", monkeypatch, env_id=SMALL, trials=5, seeds=2, space=SPACE, **BRIEF
     )
     config = read_config(tmp_path / "t" / "best.json")
     assert config == tuning.best and config.seed == 0
@@ -89,7 +90,7 @@ def test_a_tuning_writes_a_config_whose_run_is_the_one_that_was_best(tmp_path, m
 
 
 def test_a_tuning_gets_more_trials_and_more_seeds(tmp_path, monkeypatch):
-    made = {"env_id": SMALL, "seeds": 1, "space": SPACE, **SHORT}
+    made = {"env_id": SMALL, "seeds": 1, "space": SPACE, **BRIEF}
     first = tuned(tmp_path / "t", monkeypatch, trials=2, **made)
     more = tuned(tmp_path / "t", monkeypatch, trials=4, seeds=2)
     assert list(more.trials[:2]) == first.trials
@@ -105,7 +106,7 @@ def test_a_tuning_gets_more_trials_and_more_seeds(tmp_path, monkeypatch):
 
 
 def test_where_no_trial_comes_to_its_end_nothing_is_run_again(tmp_path, monkeypatch):
-    asked = {"env_id": SMALL, "trials": 2, "space": ["tau"], **SHORT}
+    asked = {"env_id": SMALL, "trials": 2, "space": ["tau"], **BRIEF}
     tuning = tuned(tmp_path / "t", monkeypatch, critic_lr=1e30, **asked)
     assert {trial.state for trial in tuning.trials} == {"failed"}
     assert "diverged" in tuning.trials[0].message
@@ -148,7 +149,7 @@ def test_bad_input_is_said_before_anything_is_written(tmp_path, asked, said):
 
 
 def test_another_tuning_is_left_alone(tmp_path, monkeypatch):
-    made = {"env_id": SMALL, "trials": 2, "seeds": 1, **SHORT}
+    made = {"env_id": SMALL, "trials": 2, "seeds": 1, **BRIEF}
     tuned(tmp_path / "t", monkeypatch, **made)
     before = files_of(tmp_path / "t")
     for asked, said in [
@@ -156,7 +157,7 @@ def test_another_tuning_is_left_alone(tmp_path, monkeypatch):
         ({"gamma": 0.99}, "gamma is searched there, and has a value here"),
         ({"critics": 1}, "algorithm is searched there, and has a value here"),
         ({"hidden": (9,)}, r"hidden is \[8\] there and \[9\] here"),
-        ({"total_timesteps": 500}, "total_timesteps is 160 there and 500 here"),
+        ({"total_timesteps": 500}, "total_timesteps is 120 there and 500 here"),
         ({"space": ["tau"]}, "it searches algorithm, actor_lr"),
         ({"seed": 3}, "seed 0, which is not asked for here"),
         ({"env_id": "Pendulum-v1"}, "which is not asked for here"),
