@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import tinygrad_rl as tg
-from ddpg import cli
+from ddpg import cli, run_study
 from ddpg.errors import UsageError
 from ddpg.spaces import make_env
 from tests.house.source import AGENT, ENGINE, Import, Source, read_project
@@ -125,3 +125,10 @@ def test_a_kernel_that_needs_scipy_says_what_brings_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "scipy.linalg.cython_lapack", None)
     with pytest.raises(ImportError, match=r"'inverse': scipy .*pip install 'tinygrad-rl\[scipy\]'"):
         op(tg.ones((2, 2)))
+
+
+def test_a_cluster_without_ray_says_what_brings_it(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(UsageError, match=r"not installed: pip install 'tinygrad-rl\[ray\]'"):
+        run_study("Pendulum-v1", study_dir=tmp_path / "s", ray="10.0.0.5:6379", progress=False)
+    assert list(tmp_path.iterdir()) == []

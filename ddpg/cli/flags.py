@@ -143,6 +143,8 @@ def _options(field: Field[Any], kind: Any, text: str) -> dict[str, Any]:
     if kind is bool and not field.default:
         return {"action": "store_true", "help": text}
     text = text.replace("%", "%%")
+    if kind == PERHAPS:
+        return {"nargs": "?", "const": True, "metavar": "ADDRESS", "help": text}
     if field.default is not None and field.default is not MISSING and field.default != ():
         text += f" (default: {_written(field.default)})"
     if kind is bool:
@@ -161,6 +163,8 @@ def _options(field: Field[Any], kind: Any, text: str) -> dict[str, Any]:
 
 VALUES = Mapping[str, tuple[str, ...]]
 """Texts of values by name, as NAME=A,B gives them."""
+PERHAPS = str | bool
+"""A flag that means something without a value, too."""
 _KINDS = {int: "N", float: "X", str: "ID", Path: "PATH"}
 
 

@@ -8,13 +8,13 @@ from pathlib import Path
 from shlex import quote
 from typing import Any, Literal, get_type_hints
 
-from ddpg.cli.flags import VALUES, absolute, named_as_flags, value_of
+from ddpg.cli.flags import PERHAPS, VALUES, absolute, named_as_flags, value_of
 from ddpg.config import RESUMABLE, DDPGConfig, TrainConfig, hint
 from ddpg.errors import UsageError, shown
 from ddpg.study.plan import Asked, folder_name, product
 
 Algorithm = Literal["ddpg", "td3"]
-OWN = ("study", "study_dir", "env_ids", "seeds", "set", "jobs", "preset")
+OWN = ("study", "study_dir", "env_ids", "seeds", "set", "jobs", "ray", "preset")
 """Flags of the command that are no settings of its runs."""
 
 
@@ -49,13 +49,18 @@ class Study:
     env_ids: tuple[str, ...] = ()
     """The environments' gymnasium ids."""
     seeds: int = 1
-    """How many seeds each setting is run with, from --seed on; intervals need three or more."""
+    """How many seeds each setting is run with, from --seed on; an interval takes two, and is worth
+    something from five on."""
     set: VALUES = field(default_factory=dict)
     """Settings that differ between runs: every combination of these values is run. NAME is that of
     a flag, or algorithm; hidden is written 64x64, a flag without a value on or off."""
     jobs: int | None = None
     """Runs at a time, each on --threads cores of its own; as many as there are cores for where it
     is left out."""
+    ray: PERHAPS = False
+    """Runs take place on the Ray cluster at HOST:PORT. Without a value on the one that RAY_ADDRESS
+    names or that runs on this machine, else on one of this machine's cores. Each node must see the
+    study's folder, and have the same versions of everything."""
     preset: str | None = None
     """As of ddpg train: by default each environment begins with what is known to be best for it."""
     algorithm: Algorithm | None = None
@@ -83,7 +88,7 @@ class Study:
         fixed = {name: value for name, value in given.items() if name not in OWN}
         settings = product(_values(given["set"])) if "set" in given else None
         asked = Asked(env_ids, settings, given.get("seeds"), given.get("preset"), fixed)
-        return StudyToRun(folder, asked, given.get("jobs"), (*fixed, *OWN))
+        return StudyToRun(folder, asked, given.get("jobs"), given.get("ray", False), (*fixed, *OWN))
 
 
 @dataclass(frozen=True)
@@ -93,6 +98,7 @@ class StudyToRun:
     study_dir: Path
     asked: Asked
     jobs: int | None
+    ray: str | bool
     names: tuple[str, ...]
 
     def run(self) -> int:
@@ -105,7 +111,7 @@ class StudyToRun:
         from ddpg.study.terminal import print_summary
 
         with named_as_flags(*self.names):
-            study = go_on(self.study_dir, self.asked, self.jobs, ProgressConsole())
+            study = go_on(self.study_dir, self.asked, self.jobs, ProgressConsole(), self.ray)
         print_summary(study.summary, Console())
         print(f"The page is {self.study_dir / PAGE}")
         if study.stopped_by is not None:

@@ -5,16 +5,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from shlex import quote
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from ddpg.cli.flags import absolute, named_as_flags
+from ddpg.cli.flags import PERHAPS, absolute, named_as_flags
 from ddpg.config import TrainConfig
 from ddpg.errors import UsageError
 from ddpg.study.plan import Asked, folder_name
 from ddpg.study.tune.space import space_text
 
+if TYPE_CHECKING:
+    from ddpg.study.tune.search import Wanted
+
 Algorithm = Literal["ddpg", "td3"]
-OWN = ("tuning", "tune_dir", "env_id", "trials", "seeds", "space", "jobs", "preset")
+OWN = ("tuning", "tune_dir", "env_id", "trials", "seeds", "space", "jobs", "ray", "preset")
 """Flags of the command that are no settings of its runs."""
 
 
@@ -61,6 +64,8 @@ class Tune:
     jobs: int | None = None
     """Runs at a time, each on --threads cores of its own; as many as there are cores for where it
     is left out."""
+    ray: PERHAPS = False
+    """As of ddpg study: runs take place on a Ray cluster."""
     preset: str | None = None
     """As of ddpg train: by default what is known to be best for the environment is at hand."""
     algorithm: Algorithm | None = None
@@ -76,6 +81,7 @@ class Tune:
         UsageError : for flags that do not go together, or no Optuna.
         """
         from ddpg.study.tune.journal import check_optuna
+        from ddpg.study.tune.search import Wanted
 
         check_optuna()
         if "tuning" in given and "tune_dir" in given:
@@ -88,8 +94,10 @@ class Tune:
             folder = absolute(f"tunings/{folder_name(env_id or '')}")
         fixed = {name: value for name, value in given.items() if name not in OWN}
         asked = Asked(None if env_id is None else [env_id], None, None, given.get("preset"), fixed)
-        how = {name: given.get(name) for name in ("trials", "seeds", "space", "jobs")}
-        return TuningToRun(folder, asked, how, (*fixed, *OWN))
+        wanted = Wanted(asked, *(given.get(name) for name in ("trials", "seeds", "space")))
+        return TuningToRun(
+            folder, wanted, given.get("jobs"), given.get("ray", False), (*fixed, *OWN)
+        )
 
 
 Tune.__doc__ = f"{inspect.getdoc(Tune)}\n\nWhat is searched:\n{space_text()}"
@@ -100,8 +108,9 @@ class TuningToRun:
     """What is asked for; `names` are the fields that were given, as complaints may name them."""
 
     tune_dir: Path
-    asked: Asked
-    how: Mapping[str, Any]
+    wanted: "Wanted"
+    jobs: int | None
+    ray: str | bool
     names: tuple[str, ...]
 
     def run(self) -> int:
@@ -113,7 +122,7 @@ class TuningToRun:
         from ddpg.study.tune.terminal import print_tuning
 
         with named_as_flags(*self.names):
-            tuning = go_on(self.tune_dir, self.asked, **self.how, console=ProgressConsole())
+            tuning = go_on(self.tune_dir, self.wanted, self.jobs, ProgressConsole(), self.ray)
         if tuning.stopped_by is not None:
             print(f"{self.tune_dir}: stopped; to go on: ddpg tune {quote(str(self.tune_dir))}")
             return 128 + tuning.stopped_by

@@ -8,8 +8,9 @@ study = ddpg.run_study(study_dir="studies/s1", seeds=10)    # and has five seeds
 
 import os
 from collections.abc import Collection, Mapping, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from signal import Signals
 from typing import Any
@@ -25,12 +26,11 @@ from ddpg.run.process import stop_on_signals
 from ddpg.run.progress import ProgressConsole
 from ddpg.spaces import Observations, action_bounds
 from ddpg.study import folder
-from ddpg.study.backend import Backend
+from ddpg.study.backend import Backend, new_backend
 from ddpg.study.command import command_of
 from ddpg.study.live import Board
 from ddpg.study.output import write_all
 from ddpg.study.plan import Asked, Member, Plan, Setting, extended, new_plan, product
-from ddpg.study.processes import Processes
 from ddpg.study.results import Result
 from ddpg.study.schedule import carry_out
 from ddpg.study.summary import Summary
@@ -62,6 +62,7 @@ def run_study(
     seeds: int | Sequence[int] | None = None,
     settings: Mapping[str, Sequence[Any]] | Sequence[Setting] | None = None,
     jobs: int | None = None,
+    ray: str | bool = False,
     preset: str | None = None,
     progress: bool = True,
     **fixed: Any,
@@ -80,6 +81,8 @@ def run_study(
     settings : values for each name, of which every combination is run; or the combinations
         themselves. `algorithm` names a set of settings, "ddpg" or "td3".
     jobs : runs at a time; by default as many as there are cores for.
+    ray : where runs take place: False is this machine, "host:port" the Ray cluster there, True the
+        one that runs on this machine or that RAY_ADDRESS names, or else a new one of its cores.
     preset : as `ddpg.train` takes it; each environment's own by default.
     progress : whether a table is shown, on standard error.
     **fixed : settings that all runs have: fields of `TrainConfig` and of `DDPGConfig`.
@@ -87,29 +90,35 @@ def run_study(
     Raises
     ------
     UsageError : before anything is run, for settings that are not allowed, an environment that
-        can't be made, a folder that holds another study.
+        can't be made, a folder that holds another study, a Ray cluster that doesn't answer or whose
+        nodes differ.
     OSError : if the study's folder can't be written to any more.
     """
     named = [env_ids] if isinstance(env_ids, str) else env_ids
     chosen = product(settings) if isinstance(settings, Mapping) else settings
     console = ProgressConsole() if progress else Console(quiet=True)
     asked = Asked(named, chosen, seeds, preset, fixed)
-    return go_on(Path(study_dir).absolute(), asked, jobs, console)
+    return go_on(Path(study_dir).absolute(), asked, jobs, console, ray)
 
 
-def go_on(study_dir: Path, asked: Asked, jobs: int | None, console: Console) -> Study:
+def go_on(
+    study_dir: Path, asked: Asked, jobs: int | None, console: Console, ray: str | bool
+) -> Study:
     """`run_study`, of what is asked in one object."""
-    plan = _planned(study_dir, asked)
-    backend = backend_for(plan, jobs)
+    plan = planned(study_dir, asked)
     check_runs(plan)
+    tell = partial(console.print, highlight=False, soft_wrap=True, markup=False)
+    with closing(new_backend(ray, jobs, threads_of(plan), study_dir, tell)) as backend:
+        return carried_out(study_dir, plan, backend, console)
+
+
+def carried_out(study_dir: Path, plan: Plan, backend: Backend, console: Console) -> Study:
+    """The study, with what is left of its runs carried out, and its tables and page written."""
     with folder.locked(study_dir):
         folder.write_plan(study_dir, plan)
         queue = Queue(study_dir, plan.members, console)
         with queue.board as board, stop_on_signals(console) as stop:
-            try:
-                carry_out(queue, backend, stop, board.say)
-            finally:
-                backend.close()
+            carry_out(queue, backend, stop, board.say)
         results = queue.results()
         summary = write_all(results, study_dir, command_of(plan), {})
         return Study(study_dir, results, summary, stop.signal)
@@ -167,7 +176,13 @@ class Queue:
         return [folder.result_of(m, path, name) for name, (m, path) in self._members.items()]
 
 
-def _planned(study_dir: Path, asked: Asked) -> Plan:
+def planned(study_dir: Path, asked: Asked) -> Plan:
+    """What the folder's study shall consist of; a new one, where it holds none.
+
+    Raises
+    ------
+    UsageError : if that is not allowed, or loses something that is there.
+    """
     if not (study_dir / folder.PLAN).exists():
         folder.check_new(study_dir)
         if asked.env_ids is None:
@@ -180,14 +195,9 @@ def _planned(study_dir: Path, asked: Asked) -> Plan:
         raise UsageError(f"{study_dir} holds another study: {error}") from error
 
 
-def backend_for(plan: Plan, jobs: int | None) -> Backend:
-    """Where the runs of a plan take place.
-
-    Raises
-    ------
-    UsageError : if there is no room for so many at a time.
-    """
-    return Processes(jobs, max(member.config.threads for member in plan.members))
+def threads_of(plan: Plan) -> int:
+    """Cores that each run of a plan takes."""
+    return max(member.config.threads for member in plan.members)
 
 
 def check_runs(plan: Plan) -> None:

@@ -1,7 +1,11 @@
 """What starts runs and hears of their ends: processes of this machine, or a cluster."""
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Protocol
 
+from ddpg.study.cluster import Cluster
+from ddpg.study.processes import Processes
 from ddpg.study.task import Ending, Task
 
 
@@ -22,3 +26,28 @@ class Backend(Protocol):
 
     def close(self) -> None:
         """End whatever goes on still, at once and without saving."""
+
+
+def new_backend(
+    ray: str | bool,
+    jobs: int | None,
+    threads: int,
+    study_dir: Path,
+    tell: Callable[[str], object],
+) -> Backend:
+    """Processes of this machine; a Ray cluster where `ray` is its address, or True.
+
+    Parameters
+    ----------
+    jobs : runs at a time; by default as many as there are cores for.
+    threads : cores of each.
+    study_dir : the study's folder.
+    tell : hears of what is odd.
+
+    Raises
+    ------
+    UsageError : if there are too few cores, or Ray is not to be had.
+    """
+    if ray is False:
+        return Processes(jobs, threads)
+    return Cluster(None if ray is True else ray, jobs, threads, study_dir, tell)

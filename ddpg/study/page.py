@@ -33,6 +33,7 @@ from ddpg.study.summary import Outcome, Pair, Summary
 from ddpg.study.words import (
     counted_states,
     letter,
+    numbers,
     of_how_many,
     percent,
     what_is_missing,
@@ -185,7 +186,7 @@ def _run(run: Result, what: str) -> list[str]:
         f'<a href="{escape(quote(run.run))}/">{name}</a>' if run.steps else name,
         run.state,
         f"{run.steps:,} of {run.total_timesteps:,}",
-        "" if reached is None else _html(f"{reached:,.1f}"),
+        "" if reached is None else _html(*numbers(reached)),
         f'<div class="said">{escape(run.message)}</div>' if run.message else "",
     ]
 
@@ -204,14 +205,15 @@ def _comparison(summary: Summary) -> str:
     pairs = partial(draw_improvements, summary=summary)
     height = max(_HEIGHT, 1.0 + 0.2 * len(shown_pairs(summary)))
     several = len(summary.env_ids) > 1
-    over = "over all environments" if several else f"on {summary.env_ids[0]}"
-    caption = f"How probable it is that a run of the row’s setting has the higher score, {over}"
+    caption = "All environments" if several else summary.env_ids[0]
     return f"""<h2>Which setting is better</h2>
 {_key(summary)}
 <div class="curves">
 {_figure(profiles, "profiles", "Performance profiles")}
 {_figure(pairs, "pairs", "Probabilities of improvement", height)}
 </div>
+<p>How probable it is that a run of the row’s setting has a higher score than one of the
+column’s:</p>
 {_pairs(summary.improvements, summary, escape(caption))}
 {_in_each_environment(summary) if several else ""}"""
 

@@ -8,21 +8,17 @@ backend.wait(1.0)                     # [("a", Ending("finished"))]
 import json
 import os
 import queue
-import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import IO
 
 from ddpg.errors import UsageError
 from ddpg.run.machine import available_cores
-from ddpg.study.task import Ending, Task, log_of
-
-_COMMAND = [sys.executable, "-P", "-m", "ddpg.study.worker"]
+from ddpg.study import child
+from ddpg.study.task import Ending, Task, ending_from, log_of
 
 
 class Processes:
@@ -62,18 +58,8 @@ class Processes:
     def start(self, name: str, task: Task) -> None:
         """As in `Backend`."""
         cores = self._free.pop(0)
-        with _on(cores), _log(Path(task.run_dir)) as log:
-            process = subprocess.Popen(
-                _COMMAND,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                env={
-                    **os.environ,
-                    "PYTHONPATH": os.pathsep.join(p or os.getcwd() for p in sys.path),
-                },
-                start_new_session=True,  # Ctrl-C on the terminal reaches the study, which stops it
-            )
+        with _on(cores):
+            process = child.begin(child.search_path(), log_of(Path(task.run_dir)))
         self._running[name] = process, cores
         threading.Thread(target=self._listen, args=(name, process, task), daemon=True).start()
 
@@ -85,7 +71,7 @@ class Processes:
                 name, answer = self._ended.get(timeout=0.0 if ended else seconds)
                 process, cores = self._running.pop(name)
                 self._free.append(cores)
-                ended.append((name, _ending(answer, process.wait())))
+                ended.append((name, ending_from(answer, process.wait())))
         return ended
 
     def stop(self, name: str) -> None:
@@ -101,35 +87,7 @@ class Processes:
             process.wait()
 
     def _listen(self, name: str, process: subprocess.Popen[bytes], task: Task) -> None:
-        assert process.stdin is not None and process.stdout is not None
-        with suppress(OSError):  # it may have been killed already
-            process.stdin.write(json.dumps(asdict(task)).encode() + b"\n")
-            process.stdin.flush()  # and stays open: its end would be the run's
-        answer = process.stdout.read()
-        process.stdout.close()
-        with suppress(OSError):
-            process.stdin.close()
-        self._ended.put((name, answer))
-
-
-def _ending(answer: bytes, status: int) -> Ending:
-    with suppress(ValueError, TypeError):
-        return Ending(**json.loads(answer))
-    if status < 0:
-        return Ending("lost", f"its process was ended by {signal.Signals(-status).name}")
-    return Ending("lost", f"its process ended with status {status}")
-
-
-@contextmanager
-def _log(run_dir: Path) -> Iterator[IO[bytes]]:
-    """Where a process says why it can't even begin."""
-    try:
-        run_dir.parent.mkdir(parents=True, exist_ok=True)
-        file: IO[bytes] = log_of(run_dir).open("ab")
-    except OSError:  # a full disk, of which the run itself will tell
-        file = open(os.devnull, "wb")  # noqa: SIM115
-    with file:
-        yield file
+        self._ended.put((name, child.answer(process, json.dumps(asdict(task)))))
 
 
 def _cores() -> list[int]:

@@ -5,10 +5,13 @@
 A process is handed a task as JSON and gives an ending as JSON, whoever started it.
 """
 
+import json
 import os
+import signal
 import sys
 import time
 import traceback
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -86,6 +89,15 @@ def carry_out(task: Task) -> Ending:
     if run.stopped_by is not None:
         return _said(Ending("stopped", f"by {run.stopped_by.name}"))
     return Ending("finished")
+
+
+def ending_from(said: bytes, status: int) -> Ending:
+    """How a run ended, by what its process said of it, and the exit status of that."""
+    with suppress(ValueError, TypeError):
+        return Ending(**json.loads(said))
+    if status < 0:
+        return Ending("lost", f"its process was ended by {signal.Signals(-status).name}")
+    return Ending("lost", f"its process ended with status {status}")
 
 
 def log_of(run_dir: Path) -> Path:

@@ -1,6 +1,6 @@
 """What a study comes to, in a terminal."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Sequence
 
 from rich import box
 from rich.console import Console
@@ -20,7 +20,9 @@ from ddpg.study.words import (
 
 MOST_NAMED = 10
 """Runs that went wrong which are named; study.csv has all of them."""
-_ALL = "all, from 0 (lowest run) to 1 (highest)"
+_ALL = "All environments, on a scale from 0 (lowest run) to 1 (highest)"
+
+Cells = tuple[str, ...]
 
 
 def print_summary(summary: Summary, console: Console) -> None:
@@ -43,37 +45,33 @@ def _table() -> Table:
 
 
 def _print_outcomes(summary: Summary, console: Console) -> None:
+    """One table, or one for each environment where there are settings to tell apart."""
+    head = ("finished", "IQM (95 % interval)", "mean (95 % interval)")
+    if len(summary.settings) == 1:
+        rows = [(env_id, *_cells(summary.outcomes[env_id, 0])) for env_id in summary.env_ids]
+        _print_rows("", ("environment", *head), rows, console)
+        return
+    names = [f"{letter(i)}  {label}" for i, label in enumerate(summary.labels)]
+    for env_id in summary.env_ids:
+        rows = [(n, *_cells(summary.outcomes[env_id, i])) for i, n in enumerate(names)]
+        _print_rows(env_id, ("setting", *head), rows, console)
+    if summary.overall:
+        overall = [
+            (n, with_interval(found)) for n, found in zip(names, summary.overall, strict=True)
+        ]
+        _print_rows(_ALL, ("setting", head[1]), overall, console)
+
+
+def _print_rows(title: str, head: Sequence[str], rows: Iterable[Cells], console: Console) -> None:
+    if title:
+        console.print(Text(title, "bold"))
     table = _table()
-    several = len(summary.settings) > 1
-    if several:
-        table.add_column("")
-    table.add_column("setting" if several else "environment", overflow="fold")
-    for header in ("finished", "IQM (95 % interval)", "mean (95 % interval)"):
+    table.add_column(head[0], overflow="fold")
+    for header in head[1:]:
         table.add_column(header, justify="right", no_wrap=True)
-    for row in _by_setting(summary) if several else _by_environment(summary):
+    for row in rows:
         table.add_row(*row)
     console.print(table)
-
-
-Cells = tuple[str | Text, ...]
-
-
-def _by_environment(summary: Summary) -> Iterator[Cells]:
-    for env_id in summary.env_ids:
-        yield env_id, *_cells(summary.outcomes[env_id, 0])
-
-
-def _by_setting(summary: Summary) -> Iterator[Cells]:
-    """Environments are headings of their settings."""
-    names = [(letter(i), label) for i, label in enumerate(summary.labels)]
-    for env_id in summary.env_ids:
-        yield "", Text(env_id, "bold")
-        for i, name in enumerate(names):
-            yield *name, *_cells(summary.outcomes[env_id, i])
-    if summary.overall:
-        yield "", Text(_ALL, "bold")
-        for name, overall in zip(names, summary.overall, strict=True):
-            yield *name, "", with_interval(overall), ""
 
 
 def _cells(outcome: Outcome) -> Cells:
@@ -83,7 +81,9 @@ def _cells(outcome: Outcome) -> Cells:
 def _print_improvements(summary: Summary, console: Console) -> None:
     over = "over all environments" if len(summary.env_ids) > 1 else summary.env_ids[0]
     console.print(
-        Text(f"Probability that a run of the row's setting beats one of the column's, {over}")
+        Text(
+            f"Probability that a run of the row's setting beats one of the column's, {over}", "bold"
+        )
     )
     table = _table()
     table.add_column("")

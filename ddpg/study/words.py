@@ -23,12 +23,17 @@ def with_interval(estimate: Estimate | None) -> str:
     """A score and its interval, to about three digits."""
     if estimate is None:
         return NOTHING
-    numbers = [x for x in (estimate.value, estimate.low, estimate.high) if x is not None]
-    size = max(map(abs, numbers))
+    ends = (x for x in (estimate.low, estimate.high) if x is not None)
+    value, *interval = numbers(estimate.value, *ends)
+    return f"{value} ({' to '.join(interval) or NOTHING})"
+
+
+def numbers(*values: float) -> list[str]:
+    """All of them as exact, the largest to about three digits."""
+    size = max(map(abs, values))
     digits = next((n for n, least in enumerate((100, 10, 0.1)) if size >= least), 3)
     shape = f"z,.{digits}f" if size < _HUGE else ".3g"
-    value, *interval = (format(x, shape) for x in numbers)
-    return f"{value} ({' to '.join(interval) or NOTHING})"
+    return [format(x, shape) for x in values]
 
 
 def percent(estimate: Estimate | None) -> str:

@@ -62,7 +62,7 @@ def test_map_names_every_room():
 
 def test_files_of_typical_changes_exist():
     changes = section("Where a change goes")
-    assert len(cells(changes, 0)) - 2 == 11
+    assert len(cells(changes, 0)) - 2 == 12
     for name in quoted("".join(cells(changes, 1))):
         places = (ROOT, ROOT / ENGINE)
         assert any((place / name).exists() for place in places), name

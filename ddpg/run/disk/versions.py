@@ -13,15 +13,22 @@ from llvmlite import binding
 from ddpg.spaces import Env
 
 _PACKAGES = ("tinygrad-rl", "numpy", "scipy", "numba", "llvmlite", "gymnasium")
+PROCESSOR = "processor"
+"""Its row: other ones run the same programs, and may round differently."""
 
 
 def installed(env: Env) -> dict[str, str]:
     """Versions of everything whose change may change a run's bits, the processor included."""
+    return of_this_machine(*_modules(env))
+
+
+def of_this_machine(*packages: str) -> dict[str, str]:
+    """Versions of what every run needs, the processor included, and of these packages."""
     versions = {
         "python": platform.python_version(),
-        "processor": f"{platform.machine()} {binding.get_host_cpu_name()}",
+        PROCESSOR: f"{platform.machine()} {binding.get_host_cpu_name()}",
     }
-    return versions | {name: _version(name) for name in (*_PACKAGES, *_modules(env))}
+    return versions | {name: _version(name) for name in (*_PACKAGES, *packages)}
 
 
 def _modules(env: Env) -> list[str]:

@@ -9,7 +9,9 @@ tuning = ddpg.tune(tune_dir="tunings/hopper", trials=60)     # and has twenty tr
 
 import os
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from signal import Signals
 from typing import Any
@@ -21,15 +23,23 @@ from ddpg.errors import TrainingError, UsageError
 from ddpg.run.process import stop_on_signals
 from ddpg.run.progress import ProgressConsole
 from ddpg.study import folder
-from ddpg.study.api import backend_for, check_runs
-from ddpg.study.backend import Backend
+from ddpg.study.api import check_runs, threads_of
+from ddpg.study.backend import Backend, new_backend
 from ddpg.study.plan import Asked
 from ddpg.study.schedule import carry_out
 from ddpg.study.tune.journal import Journal, check_optuna, quiet
 from ddpg.study.tune.outcome import BEST, JOURNAL, PAGE, Tuning
 from ddpg.study.tune.page import render
 from ddpg.study.tune.rerun import best_config, by_result, ranked, rerun, sum_up
-from ddpg.study.tune.search import NAME, Search, extended, new_search, read_search, write_search
+from ddpg.study.tune.search import (
+    NAME,
+    Search,
+    Wanted,
+    extended,
+    new_search,
+    read_search,
+    write_search,
+)
 from ddpg.study.tune.space import largest
 from ddpg.study.tune.tables import write_trials
 from ddpg.study.tune.trials import Trials
@@ -44,6 +54,7 @@ def tune(
     seeds: int | None = None,
     space: Sequence[str] | None = None,
     jobs: int | None = None,
+    ray: str | bool = False,
     preset: str | None = None,
     progress: bool = True,
     **fixed: Any,
@@ -63,6 +74,7 @@ def tune(
     seeds : runs of each setting in the end, 5 by default.
     space : names of the settings that are searched, of `ddpg.study.tune.space`; all by default.
     jobs : runs at a time; by default as many as there are cores for.
+    ray : where runs take place, as in `ddpg.run_study`.
     preset : whose settings are at hand, as `ddpg.train` takes it.
     progress : whether a table is shown, on standard error.
     **fixed : settings that all runs have, and that are not searched: fields of `TrainConfig` and of
@@ -77,55 +89,47 @@ def tune(
     """
     console = ProgressConsole() if progress else Console(quiet=True)
     asked = Asked(None if env_id is None else [env_id], None, None, preset, fixed)
-    return go_on(Path(tune_dir).absolute(), asked, trials, seeds, space, jobs, console)
+    wanted = Wanted(asked, trials, seeds, space)
+    return go_on(Path(tune_dir).absolute(), wanted, jobs, console, ray)
 
 
 def go_on(
-    tune_dir: Path,
-    asked: Asked,
-    trials: int | None,
-    seeds: int | None,
-    space: Sequence[str] | None,
-    jobs: int | None,
-    console: Console,
+    tune_dir: Path, wanted: Wanted, jobs: int | None, console: Console, ray: str | bool
 ) -> Tuning:
-    """`tune`, with the environment and what is fixed in one object."""
+    """`tune`, of what is wanted in one object."""
     check_optuna()
     is_new = not (tune_dir / NAME).exists()
-    search = _planned(tune_dir, asked, trials, seeds, space, is_new)
-    backend = backend_for(search.plan, jobs)
+    search = _planned(tune_dir, wanted, is_new)
     check_runs(replace(search.plan, settings=[largest(search.space)]))
-    if is_new:
-        search = search.for_jobs(backend.capacity())
-    with folder.locked(tune_dir), quiet():
+    tell = partial(console.print, highlight=False, soft_wrap=True, markup=False)
+    with (
+        closing(new_backend(ray, jobs, threads_of(search.plan), tune_dir, tell)) as backend,
+        folder.locked(tune_dir),
+        quiet(),
+    ):
+        if is_new:
+            search = search.for_jobs(backend.capacity())
         write_search(tune_dir, search)
         journal = Journal(tune_dir / JOURNAL, search)
         stopped_by = _try_out(tune_dir, search, journal, backend, console)
         tuning = Tuning(tune_dir, search, journal.trials(), stopped_by)
         write_trials(tuning)
         if stopped_by is None and ranked(tuning.trials):
-            tuning = _checked(tuning, jobs, console)
+            tuning = _checked(tuning, backend, console)
         page = render(tuning, journal.importance())
         files.write_atomically(tune_dir / PAGE, page.encode())
         return tuning
 
 
-def _planned(
-    tune_dir: Path,
-    asked: Asked,
-    trials: int | None,
-    seeds: int | None,
-    space: Sequence[str] | None,
-    is_new: bool,
-) -> Search:
+def _planned(tune_dir: Path, wanted: Wanted, is_new: bool) -> Search:
     if is_new:
         folder.check_new(tune_dir, "--tune-dir")
-        if asked.env_ids is None:
+        if wanted.asked.env_ids is None:
             raise UsageError(f"{tune_dir} holds no tuning: name the environment of a new one")
-        return new_search(asked, trials, seeds, space)
+        return new_search(wanted)
     search = read_search(tune_dir)
     try:
-        return extended(search, asked, trials, seeds, space)
+        return extended(search, wanted)
     except UsageError as error:
         raise UsageError(f"{tune_dir} holds another tuning: {error}") from error
 
@@ -133,21 +137,19 @@ def _planned(
 def _try_out(
     tune_dir: Path, search: Search, journal: Journal, backend: Backend, console: Console
 ) -> Signals | None:
+    """Carry out the trials; gives the signal that ended that early."""
     work = Trials(tune_dir, search, journal, console)
     with work.board as board, stop_on_signals(console) as stop:
-        try:
-            carry_out(work, backend, stop, board.say)
-        finally:
-            backend.close()
+        carry_out(work, backend, stop, board.say)
     if work.failure and stop.signal is None:
         raise TrainingError(f"{work.failure}; the same call tries that again, and goes on")
     return stop.signal
 
 
-def _checked(tuning: Tuning, jobs: int | None, console: Console) -> Tuning:
+def _checked(tuning: Tuning, backend: Backend, console: Console) -> Tuning:
     """With the runs on new seeds, and what came out best there written down."""
     search = tuning.search
-    study = rerun(tuning.tune_dir, search, tuning.trials, jobs, console)
+    study = rerun(tuning.tune_dir, search, tuning.trials, backend, console)
     if study.stopped_by is not None:
         return replace(tuning, stopped_by=study.stopped_by)
     summary = sum_up(search, tuning.trials, study.results)

@@ -1,6 +1,6 @@
 """The best trials again, on seeds that no trial had: the only numbers that a tuning reports.
 
-    study = rerun(tune_dir, search, journal.trials(), jobs=2, console=console)
+    study = rerun(tune_dir, search, journal.trials(), backend, console)
     summary = sum_up(search, trials, study.results)       # intervals by trial
     best_config(search, trials, by_result(summary)[0])
 
@@ -19,7 +19,8 @@ from rich.console import Console
 
 from ddpg.config import TrainConfig, config_to_dict
 from ddpg.study import folder
-from ddpg.study.api import Study, go_on
+from ddpg.study.api import Study, carried_out, planned
+from ddpg.study.backend import Backend
 from ddpg.study.plan import Asked, Setting
 from ddpg.study.results import Result
 from ddpg.study.summary import Summary, make_summary
@@ -42,7 +43,7 @@ def ranked(trials: Sequence[Trial]) -> list[Trial]:
 
 
 def rerun(
-    tune_dir: Path, search: Search, trials: Sequence[Trial], jobs: int | None, console: Console
+    tune_dir: Path, search: Search, trials: Sequence[Trial], backend: Backend, console: Console
 ) -> Study:
     """Run the best trials, and the settings that the search began with, as a study.
 
@@ -50,7 +51,7 @@ def rerun(
 
     Raises
     ------
-    UsageError, OSError : as `ddpg.run_study`.
+    OSError : as `ddpg.run_study`.
     """
     study_dir = tune_dir / RERUN
     there = folder.read_plan(study_dir).settings if (study_dir / folder.PLAN).exists() else [{}]
@@ -59,7 +60,7 @@ def rerun(
     seeds = [search.base.seed + i for i in range(search.seeds)]
     fixed = {k: v for k, v in config_to_dict(search.base).items() if k != "env_id"}
     asked = Asked([search.env_id], settings, seeds, "none", fixed)
-    return go_on(study_dir, asked, jobs, console)
+    return carried_out(study_dir, planned(study_dir, asked), backend, console)
 
 
 def changes(search: Search, setting: Setting) -> dict[str, Any]:

@@ -33,6 +33,22 @@ LEAST_LAG = 3
 
 
 @dataclass(frozen=True)
+class Wanted:
+    """What somebody asks of a tuning; what is left out is as it is there, or by default.
+
+    Attributes
+    ----------
+    asked : one environment, the preset, and what is fixed.
+    trials, seeds, space : as `ddpg.tune` takes them.
+    """
+
+    asked: Asked
+    trials: int | None = None
+    seeds: int | None = None
+    space: Sequence[str] | None = None
+
+
+@dataclass(frozen=True)
 class Search:
     """A tuning.
 
@@ -93,69 +109,51 @@ class Search:
         return {**vars(self), "plan": self.plan.to_dict(), "space": space}
 
 
-def new_search(
-    asked: Asked, trials: int | None, seeds: int | None, space: Sequence[str] | None
-) -> Search:
+def new_search(wanted: Wanted) -> Search:
     """A new tuning.
-
-    Parameters
-    ----------
-    asked : one environment, the preset, and what is fixed.
-    trials, seeds, space : as `ddpg.tune` takes them.
 
     Raises
     ------
     UsageError : for what is not allowed, and settings without evaluations.
     """
-    basis = new_plan(asked)
+    basis = new_plan(wanted.asked)
     base = basis.members[0].config
     if base.eval_every == 0 or base.eval_every > base.total_timesteps // 4:
         raise UsageError(
             f"eval_every {base.eval_every} is too seldom for {base.total_timesteps} steps: trials "
             "are judged by their evaluations, and need four or more"
         )
-    found = search_space(base, asked.fixed, space)
     return Search(
         basis,
-        found,
-        TRIALS if trials is None else trials,
-        SEEDS if seeds is None else seeds,
+        search_space(base, wanted.asked.fixed, wanted.space),
+        TRIALS if wanted.trials is None else wanted.trials,
+        SEEDS if wanted.seeds is None else wanted.seeds,
         LEAST_LAG,
     )
 
 
-def extended(
-    search: Search,
-    asked: Asked,
-    trials: int | None = None,
-    seeds: int | None = None,
-    space: Sequence[str] | None = None,
-) -> Search:
+def extended(search: Search, wanted: Wanted) -> Search:
     """The tuning with more trials or seeds, where everything else that is asked for is as it is.
 
     Raises
     ------
     UsageError : if it is not, or there would be fewer.
     """
-    if taken := sorted(locked(search.base, asked.fixed) & {*search.space}):
+    if taken := sorted(locked(search.base, wanted.asked.fixed) & {*search.space}):
         raise UsageError(f"{taken[0]} is searched there, and has a value here")
-    basis = plan.extended(search.plan, asked)
+    basis = plan.extended(search.plan, wanted.asked)
     before, after = search.base.total_timesteps, basis.members[0].config.total_timesteps
     if before != after:
         raise UsageError(f"total_timesteps is {before} there and {after} here")
-    if space is not None and {*space} != {*search.space}:
+    if wanted.space is not None and {*wanted.space} != {*search.space}:
         raise UsageError(f"it searches {', '.join(search.space)}")
-    now = replace(
-        search,
-        plan=basis,
-        trials=search.trials if trials is None else trials,
-        seeds=search.seeds if seeds is None else seeds,
-    )
+    counts = {}
     for name in ("trials", "seeds"):
-        has, wanted = getattr(search, name), getattr(now, name)
-        if wanted < has:
-            raise UsageError(f"it has {has} {name}, and {wanted} are fewer")
-    return now
+        has, asked_for = getattr(search, name), getattr(wanted, name)
+        counts[name] = has if asked_for is None else asked_for
+        if counts[name] < has:
+            raise UsageError(f"it has {has} {name}, and {asked_for} are fewer")
+    return replace(search, plan=basis, **counts)
 
 
 def read_search(tune_dir: Path) -> Search:

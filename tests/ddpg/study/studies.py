@@ -21,6 +21,16 @@ DEADLY, FAILING, EXPLOSIVE = (
     f"tests.ddpg.study.environments:{kind}-v0" for kind in ("Deadly", "Failing", "Explosive")
 )
 QUICKLY: dict[str, Any] = QUICK | {"total_timesteps": 300, "eval_every": 50, "eval_episodes": 2}
+FLAGS = [
+    word
+    for name, value in QUICKLY.items()
+    for word in (
+        ["--no-compile"]
+        if name == "compile"
+        else ["--" + name.replace("_", "-"), str(value[0] if name == "hidden" else value)]
+    )
+]
+"""`QUICKLY`, as words of a command line."""
 NO_WAIT = 120.0
 
 
@@ -39,10 +49,10 @@ def command(*arguments: object) -> list[str]:
     return [sys.executable, "-m", "ddpg", *map(str, arguments)]
 
 
-def begun(*arguments: object) -> subprocess.Popen[bytes]:
-    """`ddpg` with these words, in a process whose output is not read."""
-    nowhere = subprocess.DEVNULL
-    return subprocess.Popen(command(*arguments), stdout=nowhere, stderr=nowhere)
+def begun(*arguments: object, log: str | Path = os.devnull) -> subprocess.Popen[bytes]:
+    """`ddpg` with these words, in a process whose output goes to a file."""
+    with open(log, "ab") as file:
+        return subprocess.Popen(command(*arguments), stdout=file, stderr=file)
 
 
 def children(parent: int) -> list[int]:

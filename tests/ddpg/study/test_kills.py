@@ -11,7 +11,7 @@ from ddpg.study import folder
 from tests.ddpg.study.studies import (
     DEADLY,
     DOUBLE,
-    QUICKLY,
+    FLAGS,
     SMALL,
     as_single_runs,
     assert_same_study,
@@ -23,16 +23,6 @@ from tests.ddpg.study.studies import (
     quickly,
     until,
 )
-
-FLAGS = [
-    word
-    for name, value in QUICKLY.items()
-    for word in (
-        ["--no-compile"]
-        if name == "compile"
-        else ["--" + name.replace("_", "-"), str(value[0] if name == "hidden" else value)]
-    )
-]
 
 
 def more_checkpoints(study_dir, before):

@@ -17,14 +17,13 @@ import ddpg
 from ddpg.config import config_from_dict
 from ddpg.errors import DivergedError, in_one_line
 from ddpg.run.process import Stop
-from ddpg.study import api as study_api
 from ddpg.study.plan import Asked
 from ddpg.study.schedule import carry_out
 from ddpg.study.task import Ending, Task
 from ddpg.study.tune import api as tune_api
 from ddpg.study.tune.journal import Journal, Trial, quiet
 from ddpg.study.tune.outcome import Tuning
-from ddpg.study.tune.search import Search, new_search
+from ddpg.study.tune.search import Search, Wanted, new_search
 from ddpg.study.tune.trials import Trials
 from tests.ddpg.run.runs import go_on, without_drawing
 
@@ -38,7 +37,7 @@ class Killed(BaseException):
 def made_search(trials=20, space=None, seed=0, **fixed):
     run = {"total_timesteps": STEPS, "eval_every": EVERY, "warmup_steps": WARMUP}
     fixed = {**run, "seed": seed, **fixed}
-    return new_search(Asked(["Pendulum-v1"], fixed=fixed), trials, 2, space)
+    return new_search(Wanted(Asked(["Pendulum-v1"], fixed=fixed), trials, 2, space))
 
 
 def height(config, step):
@@ -190,6 +189,5 @@ class Inline:
 
 def tuned(tune_dir: Path, monkeypatch, jobs: int = 1, **asked) -> Tuning:
     """A tuning of short runs, all of them in this process."""
-    for module in (study_api, tune_api):
-        monkeypatch.setattr(module, "backend_for", lambda plan, given: Inline(given or 1))
+    monkeypatch.setattr(tune_api, "new_backend", lambda *how: Inline(jobs))
     return ddpg.tune(tune_dir=tune_dir, jobs=jobs, progress=False, **asked)

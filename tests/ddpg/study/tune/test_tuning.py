@@ -100,7 +100,7 @@ def test_a_tuning_gets_more_trials_and_more_seeds(tmp_path, monkeypatch):
     before = files_of(tmp_path / "t")
     tuned(tmp_path / "t", monkeypatch)
     assert files_of(tmp_path / "t") == before
-    monkeypatch.setattr(api, "_checked", lambda tuning, jobs, console: tuning)
+    monkeypatch.setattr(api, "_checked", lambda tuning, backend, console: tuning)
     at_once = tuned(tmp_path / "o", monkeypatch, trials=4, **made)
     assert more.trials == at_once.trials
 
@@ -116,7 +116,7 @@ def test_where_no_trial_comes_to_its_end_nothing_is_run_again(tmp_path, monkeypa
 
 def test_a_machine_that_fails_ends_the_tuning_and_says_so(tmp_path, monkeypatch):
     failing = Pretended(1, 0, lambda config: Ending("failed", "no space left on device"))
-    monkeypatch.setattr(api, "backend_for", lambda plan, jobs: failing)
+    monkeypatch.setattr(api, "new_backend", lambda *how: failing)
     with pytest.raises(TrainingError, match=r"trial-0: no space left on device; .* goes on"):
         ddpg.tune(SMALL, tune_dir=tmp_path / "t", progress=False, **SHORT)
     assert read_search(tmp_path / "t").trials == 40
@@ -206,9 +206,9 @@ def test_without_optuna_a_line_says_how_to_get_it(tmp_path, monkeypatch, capsys)
 
 def test_the_settings_at_hand_are_those_of_the_preset(tmp_path, monkeypatch):
     pretended = Pretended(2, 0)
-    monkeypatch.setattr(api, "backend_for", lambda plan, jobs: pretended)
+    monkeypatch.setattr(api, "new_backend", lambda *how: pretended)
     monkeypatch.setattr(api, "check_runs", lambda plan: None)  # MuJoCo is an extra
-    monkeypatch.setattr(api, "_checked", lambda tuning, jobs, console: tuning)
+    monkeypatch.setattr(api, "_checked", lambda tuning, backend, console: tuning)
     asked = {"trials": 6, "total_timesteps": 1000, "eval_every": 100}
     tuning = ddpg.tune("Hopper-v5", tune_dir=tmp_path / "t", progress=False, **asked)
     first = tuning.search.trial(0, tuning.trials[0].setting).config
