@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ddpg.agent import DDPG
     from ddpg.run.api import load, resume, train
     from ddpg.study.api import run_study
-    from ddpg.study.tune.api import tune
+    from ddpg.study.tuning.api import tune
 
     __version__: str
 
@@ -51,7 +51,7 @@ def __getattr__(name: str) -> Any:
 
         return run_study
     if name == "tune":
-        from ddpg.study.tune.api import tune
+        from ddpg.study.tuning.api import tune
 
         return tune
     if name == "__version__":

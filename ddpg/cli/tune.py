@@ -11,10 +11,10 @@ from ddpg.cli.flags import PERHAPS, absolute, named_as_flags
 from ddpg.config import TrainConfig
 from ddpg.errors import UsageError
 from ddpg.study.plan import Asked, folder_name
-from ddpg.study.tune.space import space_text
+from ddpg.study.tuning.space import space_text
 
 if TYPE_CHECKING:
-    from ddpg.study.tune.search import Wanted
+    from ddpg.study.tuning.search import Wanted
 
 Algorithm = Literal["ddpg", "td3"]
 OWN = ("tuning", "tune_dir", "env_id", "trials", "seeds", "space", "jobs", "ray", "preset")
@@ -80,8 +80,8 @@ class Tune:
         ------
         UsageError : for flags that do not go together, or no Optuna.
         """
-        from ddpg.study.tune.journal import check_optuna
-        from ddpg.study.tune.search import Wanted
+        from ddpg.study.tuning.journal import check_optuna
+        from ddpg.study.tuning.search import Wanted
 
         check_optuna()
         if "tuning" in given and "tune_dir" in given:
@@ -118,8 +118,8 @@ class TuningToRun:
         from rich.console import Console
 
         from ddpg.run.progress import ProgressConsole
-        from ddpg.study.tune.api import go_on
-        from ddpg.study.tune.terminal import print_tuning
+        from ddpg.study.tuning.api import go_on
+        from ddpg.study.tuning.terminal import print_tuning
 
         with named_as_flags(*self.names):
             tuning = go_on(self.tune_dir, self.wanted, self.jobs, ProgressConsole(), self.ray)

@@ -25,8 +25,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from ddpg import rng
 from ddpg.errors import UsageError
 from ddpg.study.plan import Setting, written
-from ddpg.study.tune.search import Search
-from ddpg.study.tune.space import Choices, Range, rounded
+from ddpg.study.tuning.search import Search
+from ddpg.study.tuning.space import Choices, Range, rounded
 
 if TYPE_CHECKING:
     from optuna import Study

@@ -24,8 +24,8 @@ from ddpg.study.backend import Backend
 from ddpg.study.plan import Asked, Setting
 from ddpg.study.results import Result
 from ddpg.study.summary import Summary, make_summary
-from ddpg.study.tune.journal import Trial
-from ddpg.study.tune.search import Search
+from ddpg.study.tuning.journal import Trial
+from ddpg.study.tuning.search import Search
 
 RERUN = "rerun"
 BEST = 3

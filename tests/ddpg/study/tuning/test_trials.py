@@ -6,9 +6,9 @@ import pytest
 
 from ddpg.config import config_to_dict
 from ddpg.study.task import Ending
-from ddpg.study.tune.journal import STARTUP
-from tests.ddpg.study.tune import made
-from tests.ddpg.study.tune.made import (
+from ddpg.study.tuning.journal import STARTUP
+from tests.ddpg.study.tuning import made
+from tests.ddpg.study.tuning.made import (
     EVERY,
     STEPS,
     WARMUP,

@@ -14,8 +14,8 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodF
 from ddpg.run.look.picture import tidy
 from ddpg.run.plots import BLUE, GREY, RED
 from ddpg.study.plan import written
-from ddpg.study.tune.journal import Trial
-from ddpg.study.tune.space import Choices, Range
+from ddpg.study.tuning.journal import Trial
+from ddpg.study.tuning.space import Choices, Range
 
 _MARKS: Mapping[str, tuple[str, str]] = {"pruned": ("|", GREY), "failed": ("x", RED)}
 _SPREAD = 0.25

@@ -1,8 +1,8 @@
 """A tuning's trials as a file."""
 
 from ddpg.study.tables import write_table
-from ddpg.study.tune.outcome import TABLE, Tuning
-from ddpg.study.tune.trials import RUNS
+from ddpg.study.tuning.outcome import TABLE, Tuning
+from ddpg.study.tuning.trials import RUNS
 
 _COLUMNS = ("trial", "state", "score", "step", "seed", "run")
 

@@ -16,11 +16,11 @@ from ddpg.run.look.html.parts import counted, fill, table
 from ddpg.run.look.html.svg import as_svg
 from ddpg.run.look.saved import in_words
 from ddpg.study.plan import written
-from ddpg.study.tune.journal import QUANTILE, STARTUP, Trial
-from ddpg.study.tune.outcome import BEST, Tuning
-from ddpg.study.tune.pictures import draw_history, draw_importance, draw_slice
-from ddpg.study.tune.rerun import changes
-from ddpg.study.tune.trials import RUNS
+from ddpg.study.tuning.journal import QUANTILE, STARTUP, Trial
+from ddpg.study.tuning.outcome import BEST, Tuning
+from ddpg.study.tuning.pictures import draw_history, draw_importance, draw_slice
+from ddpg.study.tuning.rerun import changes
+from ddpg.study.tuning.trials import RUNS
 from ddpg.study.words import of_how_many, percent, what_is_missing, with_interval
 
 _WIDE, _NARROW = (5.4, 2.8), (4.2, 2.4)
@@ -43,7 +43,7 @@ def render(tuning: Tuning, importance: Mapping[str, float]) -> str:
         for n, v in space.items()
     )
     return fill(
-        "ddpg.study.tune",
+        "ddpg.study.tuning",
         env_id=escape(tuning.search.env_id),
         counted=escape(tuning.counted),
         searched=escape(", ".join(space)),

@@ -8,9 +8,9 @@ from signal import Signals
 
 from ddpg.config import TrainConfig
 from ddpg.study.summary import Summary
-from ddpg.study.tune.journal import Trial
-from ddpg.study.tune.rerun import by_result
-from ddpg.study.tune.search import Search
+from ddpg.study.tuning.journal import Trial
+from ddpg.study.tuning.rerun import by_result
+from ddpg.study.tuning.search import Search
 
 JOURNAL, BEST, TABLE, PAGE = "journal.log", "best.json", "trials.csv", "tune.html"
 """Files of a tuning's folder, beside the one that says what it consists of."""

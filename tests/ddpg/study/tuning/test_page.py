@@ -11,13 +11,13 @@ from rich.console import Console
 
 from ddpg.study.results import Result
 from ddpg.study.task import Ending
-from ddpg.study.tune.journal import Journal, quiet
-from ddpg.study.tune.outcome import Tuning
-from ddpg.study.tune.page import render
-from ddpg.study.tune.rerun import by_result, changes, ranked, sum_up
-from ddpg.study.tune.tables import write_trials
-from ddpg.study.tune.terminal import print_tuning
-from tests.ddpg.study.tune.made import Pretended, made_search, searched
+from ddpg.study.tuning.journal import Journal, quiet
+from ddpg.study.tuning.outcome import Tuning
+from ddpg.study.tuning.page import render
+from ddpg.study.tuning.rerun import by_result, changes, ranked, sum_up
+from ddpg.study.tuning.tables import write_trials
+from ddpg.study.tuning.terminal import print_tuning
+from tests.ddpg.study.tuning.made import Pretended, made_search, searched
 
 pytest.importorskip("optuna")
 pytestmark = pytest.mark.usefixtures("no_disk")

@@ -9,8 +9,8 @@ from rich.text import Text
 
 from ddpg.run.look.saved import in_words
 from ddpg.study.terminal import print_summary
-from ddpg.study.tune.outcome import BEST, PAGE, Tuning
-from ddpg.study.tune.rerun import RERUN, changes
+from ddpg.study.tuning.outcome import BEST, PAGE, Tuning
+from ddpg.study.tuning.rerun import RERUN, changes
 
 NAMED = 10
 """Trials that failed which are named; trials.csv has all of them."""

@@ -20,11 +20,11 @@ from ddpg.run.process import Stop
 from ddpg.study.plan import Asked
 from ddpg.study.schedule import carry_out
 from ddpg.study.task import Ending, Task
-from ddpg.study.tune import api as tune_api
-from ddpg.study.tune.journal import Journal, Trial, quiet
-from ddpg.study.tune.outcome import Tuning
-from ddpg.study.tune.search import Search, Wanted, new_search
-from ddpg.study.tune.trials import Trials
+from ddpg.study.tuning import api as tune_api
+from ddpg.study.tuning.journal import Journal, Trial, quiet
+from ddpg.study.tuning.outcome import Tuning
+from ddpg.study.tuning.search import Search, Wanted, new_search
+from ddpg.study.tuning.trials import Trials
 from tests.ddpg.run.runs import go_on, without_drawing
 
 STEPS, EVERY, WARMUP = 1000, 100, 200

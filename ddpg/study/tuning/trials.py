@@ -21,8 +21,8 @@ from ddpg.study.plan import Member, Setting
 from ddpg.study.results import Rows
 from ddpg.study.scores import last_mean
 from ddpg.study.task import Ending, Task
-from ddpg.study.tune.journal import Journal, Judge
-from ddpg.study.tune.search import Search
+from ddpg.study.tuning.journal import Journal, Judge
+from ddpg.study.tuning.search import Search
 
 RUNS = "trials"
 

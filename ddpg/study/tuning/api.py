@@ -27,11 +27,11 @@ from ddpg.study.api import check_runs, threads_of
 from ddpg.study.backend import Backend, new_backend
 from ddpg.study.plan import Asked
 from ddpg.study.schedule import carry_out
-from ddpg.study.tune.journal import Journal, check_optuna, quiet
-from ddpg.study.tune.outcome import BEST, JOURNAL, PAGE, Tuning
-from ddpg.study.tune.page import render
-from ddpg.study.tune.rerun import best_config, by_result, ranked, rerun, sum_up
-from ddpg.study.tune.search import (
+from ddpg.study.tuning.journal import Journal, check_optuna, quiet
+from ddpg.study.tuning.outcome import BEST, JOURNAL, PAGE, Tuning
+from ddpg.study.tuning.page import render
+from ddpg.study.tuning.rerun import best_config, by_result, ranked, rerun, sum_up
+from ddpg.study.tuning.search import (
     NAME,
     Search,
     Wanted,
@@ -40,9 +40,9 @@ from ddpg.study.tune.search import (
     read_search,
     write_search,
 )
-from ddpg.study.tune.space import largest
-from ddpg.study.tune.tables import write_trials
-from ddpg.study.tune.trials import Trials
+from ddpg.study.tuning.space import largest
+from ddpg.study.tuning.tables import write_trials
+from ddpg.study.tuning.trials import Trials
 from tinygrad_rl import files
 
 
@@ -72,7 +72,7 @@ def tune(
     tune_dir : the tuning's folder; what it holds is gone on with.
     trials : how many, 40 by default; of a tuning that is there not fewer than it has.
     seeds : runs of each setting in the end, 5 by default.
-    space : names of the settings that are searched, of `ddpg.study.tune.space`; all by default.
+    space : names of the settings that are searched, of `ddpg.study.tuning.space`; all by default.
     jobs : runs at a time; by default as many as there are cores for.
     ray : where runs take place, as in `ddpg.run_study`.
     preset : whose settings are at hand, as `ddpg.train` takes it.

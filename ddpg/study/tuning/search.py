@@ -14,7 +14,7 @@ from ddpg.config import TrainConfig, read_json, sealed_text
 from ddpg.errors import UsageError, shown
 from ddpg.study import plan
 from ddpg.study.plan import Asked, Member, Plan, Setting, new_plan, plan_from_dict
-from ddpg.study.tune.space import (
+from ddpg.study.tuning.space import (
     Space,
     defaults,
     locked,
@@ -118,10 +118,11 @@ def new_search(wanted: Wanted) -> Search:
     """
     basis = new_plan(wanted.asked)
     base = basis.members[0].config
-    if base.eval_every == 0 or base.eval_every > base.total_timesteps // 4:
+    most = base.total_timesteps // 4
+    if not 1 <= base.eval_every <= most:
         raise UsageError(
-            f"eval_every {base.eval_every} is too seldom for {base.total_timesteps} steps: trials "
-            "are judged by their evaluations, and need four or more"
+            f"eval_every must be from 1 to {most:,}, got {base.eval_every}: trials are judged by "
+            f"their evaluations, and shall have four or more in {base.total_timesteps:,} steps"
         )
     return Search(
         basis,

@@ -12,12 +12,12 @@ from ddpg import cli
 from ddpg.config import config_to_dict, read_config
 from ddpg.errors import TrainingError, UsageError
 from ddpg.study.task import Ending
-from ddpg.study.tune import api
-from ddpg.study.tune.search import read_search
+from ddpg.study.tuning import api
+from ddpg.study.tuning.search import read_search
 from tests.ddpg.run.runs import begin, files_of, without_drawing
 from tests.ddpg.study.studies import QUICKLY, SMALL, begun, kill_all, until
 from tests.ddpg.study.test_kills import FLAGS
-from tests.ddpg.study.tune.made import Pretended, tuned
+from tests.ddpg.study.tuning.made import Pretended, tuned
 
 pytest.importorskip("optuna")
 SHORT = QUICKLY | {"total_timesteps": 160, "eval_every": 20, "eval_episodes": 1}
@@ -133,8 +133,8 @@ REFUSED = [
     ({"jobs": 0}, "jobs must be 1 or more"),
     ({"jobs": 10_000}, "more than this machine's"),
     ({"env_id": "Nothing-v0"}, "unknown environment 'Nothing-v0'"),
-    ({"eval_every": 0}, "eval_every 0 is too seldom for 160 steps"),
-    ({"eval_every": 41}, "eval_every 41 is too seldom for 160 steps"),
+    ({"eval_every": 0}, "eval_every must be from 1 to 40, got 0"),
+    ({"eval_every": 41}, "eval_every must be from 1 to 40, got 41"),
     ({"gamma": 2}, "gamma must be"),
     ({"gama": 0.9}, "unknown setting 'gama'"),
     ({"preset": "Nothing-v0"}, "preset must be none or an id"),
@@ -196,7 +196,7 @@ def test_the_command_line_says_no_in_one_line(tmp_path, monkeypatch, capsys, wor
 
 
 def test_without_optuna_a_line_says_how_to_get_it(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("ddpg.study.tune.journal.find_spec", lambda name: None)
+    monkeypatch.setattr("ddpg.study.tuning.journal.find_spec", lambda name: None)
     with pytest.raises(SystemExit) as ended:
         cli.main(["tune", "--env-id", SMALL, "--tune-dir", str(tmp_path / "t")])
     assert ended.value.code == 2
