@@ -7,6 +7,7 @@ import pytest
 from ddpg.config import config_to_dict
 from ddpg.study.task import Ending
 from ddpg.study.tuning.journal import STARTUP
+from ddpg.study.tuning.rerun import ranked
 from tests.ddpg.study.tuning import made
 from tests.ddpg.study.tuning.made import (
     EVERY,
@@ -81,6 +82,23 @@ def test_a_trial_below_the_median_is_pruned_by_the_first_row_that_says_so(tmp_pa
                 break
         assert (trial.state, trial.value) == (expected[0], pytest.approx(expected[1]))
         assert trial.step == (step if trial.state == "pruned" else STEPS)
+
+
+def test_a_trial_at_its_end_is_not_pruned(tmp_path, monkeypatch):
+    def height(config, step):
+        return 100.0 if step == STEPS and config["seed"] % 3 else 1.0
+
+    monkeypatch.setattr(made, "height", height)
+    trials = searched(tmp_path, made_search(trials=14, space=["tau"]), Pretended(1, 0))
+    assert {trial.state for trial in trials} == {"complete"}
+
+
+def test_a_setting_that_two_trials_have_is_ranked_once(tmp_path):
+    search = made_search(trials=9, space=["critic_layer_norm"])
+    trials = searched(tmp_path, search, Pretended(1, 0))
+    found = [(trial.setting["critic_layer_norm"], trial.number) for trial in ranked(trials)]
+    first = next(t.number for t in trials if t.setting["critic_layer_norm"])
+    assert sorted(found) == [(False, 0), (True, first)]
 
 
 def test_the_search_gets_better(tmp_path):
