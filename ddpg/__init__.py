@@ -6,6 +6,7 @@
     agent = ddpg.load("runs/p1")
     action = agent.act(obs)
     study = ddpg.run_study(["Hopper-v5", "Ant-v5"], seeds=5, study_dir="studies/s1")
+    best = ddpg.tune("Hopper-v5", trials=40, tune_dir="tunings/hopper").best
 
 Start reading at `ddpg.losses` (three equations), then `ddpg.agent` (their order).
 """
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from ddpg.agent import DDPG
     from ddpg.run.api import load, resume, train
     from ddpg.study.api import run_study
+    from ddpg.study.tuning.api import tune
 
     __version__: str
 
@@ -29,6 +31,7 @@ __all__ = [
     "resume",
     "run_study",
     "train",
+    "tune",
     "__version__",
 ]
 
@@ -47,6 +50,10 @@ def __getattr__(name: str) -> Any:
         from ddpg.study.api import run_study
 
         return run_study
+    if name == "tune":
+        from ddpg.study.tuning.api import tune
+
+        return tune
     if name == "__version__":
         from importlib import metadata
 

@@ -22,6 +22,7 @@ from ddpg.cli.output import steady_output
 from ddpg.cli.plot import Plot
 from ddpg.cli.study import Study
 from ddpg.cli.train import Train
+from ddpg.cli.tune import Tune
 from ddpg.cli.video import Video
 from ddpg.cli.watch import Watch
 from ddpg.errors import TrainingError, UsageError, in_one_line, shown
@@ -36,6 +37,7 @@ COMMANDS: dict[str, Any] = {
     "watch": Watch,
     "export": Export,
     "study": Study,
+    "tune": Tune,
     "compare": Compare,
 }
 

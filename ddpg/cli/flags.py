@@ -29,7 +29,7 @@ from ddpg.errors import UsageError, shown
 HELP = ("-h", "--help")
 ALSO = {"output": ("-o",), "video_every_eval": ("--every-eval",)}
 """Field -> what else its flag is called."""
-MAY_LACK = ("study",)
+MAY_LACK = ("study", "tuning")
 """Fields that stand without their names, although they have a default."""
 SEVERAL = {"env_id": "env_ids"}
 """Field of the settings -> what takes its place where a command has that."""

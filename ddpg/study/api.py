@@ -26,7 +26,7 @@ from ddpg.run.process import stop_on_signals
 from ddpg.run.progress import ProgressConsole
 from ddpg.spaces import Observations, action_bounds
 from ddpg.study import folder
-from ddpg.study.backend import new_backend
+from ddpg.study.backend import Backend, new_backend
 from ddpg.study.command import command_of
 from ddpg.study.live import Board
 from ddpg.study.output import write_all
@@ -105,11 +105,16 @@ def go_on(
     study_dir: Path, asked: Asked, jobs: int | None, console: Console, ray: str | bool
 ) -> Study:
     """`run_study`, of what is asked in one object."""
-    plan = _planned(study_dir, asked)
-    _check_runs(plan)
+    plan = planned(study_dir, asked)
+    check_runs(plan)
     tell = partial(console.print, highlight=False, soft_wrap=True, markup=False)
-    backend = new_backend(ray, jobs, _threads(plan), study_dir, tell)
-    with closing(backend), folder.locked(study_dir):
+    with closing(new_backend(ray, jobs, threads_of(plan), study_dir, tell)) as backend:
+        return carried_out(study_dir, plan, backend, console)
+
+
+def carried_out(study_dir: Path, plan: Plan, backend: Backend, console: Console) -> Study:
+    """The study, with what is left of its runs carried out, and its tables and page written."""
+    with folder.locked(study_dir):
         folder.write_plan(study_dir, plan)
         queue = Queue(study_dir, plan.members, console)
         with queue.board as board, stop_on_signals(console) as stop:
@@ -159,7 +164,7 @@ class Queue:
         if ending.kind in ("finished", "diverged", "failed"):
             with suppress(OSError):  # a full disk: the run counts as one that can go on
                 folder.write_ending(run_dir, ending)
-        self.board.ended(name, ending)
+        self.board.ended(name, ending.kind, ending.message)
 
     def look(self, running: Collection[str]) -> Collection[str]:
         """As in `Work`: none shall be stopped."""
@@ -171,7 +176,13 @@ class Queue:
         return [folder.result_of(m, path, name) for name, (m, path) in self._members.items()]
 
 
-def _planned(study_dir: Path, asked: Asked) -> Plan:
+def planned(study_dir: Path, asked: Asked) -> Plan:
+    """What the folder's study shall consist of; a new one, where it holds none.
+
+    Raises
+    ------
+    UsageError : if that is not allowed, or loses something that is there.
+    """
     if not (study_dir / folder.PLAN).exists():
         folder.check_new(study_dir)
         if asked.env_ids is None:
@@ -184,12 +195,18 @@ def _planned(study_dir: Path, asked: Asked) -> Plan:
         raise UsageError(f"{study_dir} holds another study: {error}") from error
 
 
-def _threads(plan: Plan) -> int:
+def threads_of(plan: Plan) -> int:
+    """Cores that each run of a plan takes."""
     return max(member.config.threads for member in plan.members)
 
 
-def _check_runs(plan: Plan) -> None:
-    """See that each environment can be made, and each run fits into memory."""
+def check_runs(plan: Plan) -> None:
+    """See that each environment can be made, and each run fits into memory.
+
+    Raises
+    ------
+    UsageError : naming what cannot.
+    """
     for env_id, base in plan.bases.items():
         members = [m for m in plan.members if m.env_id == env_id and m.seed == plan.seeds[0]]
         with one(base) as env:

@@ -47,8 +47,12 @@ def read_plan(study_dir: Path) -> Plan:
     return read_json(path, plan_from_dict, sealed=True, largest=LARGEST)
 
 
-def check_new(study_dir: Path) -> None:
+def check_new(study_dir: Path, named_by: str = "--study-dir") -> None:
     """Refuse a folder that can't be that of a new study.
+
+    Parameters
+    ----------
+    named_by : the flag that names it, for the message.
 
     Raises
     ------
@@ -62,7 +66,7 @@ def check_new(study_dir: Path) -> None:
         raise UsageError(f"the folder {shown(str(study_dir))}: {error.strerror}") from error
     if others := sorted({*others} - {RUNS, LOCK}):
         raise UsageError(
-            f"{study_dir} holds something else ({others[0]}): name another folder with --study-dir"
+            f"{study_dir} holds something else ({others[0]}): name another folder with {named_by}"
         )
 
 

@@ -16,7 +16,6 @@ from ddpg.run.disk import folder as run_folder
 from ddpg.run.disk.tables import read_last
 from ddpg.study.folder import steps_of
 from ddpg.study.plan import Member, written
-from ddpg.study.task import Ending
 
 _SHOWN = 20
 """Runs in the table at most; a cluster may have more of them going on."""
@@ -91,18 +90,19 @@ class Board:
         """A line that stays."""
         self._console.print(text, highlight=False, soft_wrap=True, markup=False)
 
-    def ended(self, name: str, ending: Ending) -> None:
-        """A run has come to an end."""
+    def ended(self, name: str, how: str, message: str = "") -> None:
+        """A run has come to an end; unless it was stopped, it will not go on from there."""
         row = self._row(name)
         row.look()
         self._rows.pop(name)
         self._done += row.steps - (row.first or 0)
-        self._ended += ending.kind in ("finished", "diverged", "failed")
+        if how != "stopped":
+            self._ended += 1
+            self._left -= row.member.config.total_timesteps - row.steps
         value = "" if row.value is None else f", return {row.value:,.1f}"
-        why = f": {ending.message}" if ending.message else ""
+        why = f": {message}" if message else ""
         self.say(
-            f"{self._ended}/{len(self._members)} {name}: {ending.kind} at step {row.steps:,}"
-            f"{value}{why}"
+            f"{self._ended}/{len(self._members)} {name}: {how} at step {row.steps:,}{value}{why}"
         )
 
     def show(self, running: Collection[str]) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ddpg.study.results import Result
+from ddpg.study.results import Result, Rows
 
 LAST, PART = 10, 4
 """Evaluations that a score is the mean of, and of how many in all it takes one at most."""
@@ -20,8 +20,13 @@ def score(result: Result) -> float | None:
     """Mean return of a run's last evaluations; None for one that has none, or did not finish."""
     if result.state != "finished" or not result.evaluations:
         return None
-    count = min(LAST, math.ceil(len(result.evaluations) / PART))
-    return math.fsum(row["mean"] for row in result.evaluations[-count:]) / count
+    return last_mean(result.evaluations)
+
+
+def last_mean(evaluations: Rows) -> float:
+    """Mean return of the last evaluations of a run that finished, of one or more."""
+    count = min(LAST, math.ceil(len(evaluations) / PART))
+    return math.fsum(row["mean"] for row in evaluations[-count:]) / count
 
 
 def on_common_scale(scores: Sequence[np.ndarray]) -> list[np.ndarray]:

@@ -33,7 +33,7 @@ def write_tables(summary: Summary, folder: Path) -> None:
         [result.env_id, *_values(result.setting, summary.axes), *_of_run(result)]
         for result in summary.results
     )
-    _write(folder / RUNS_TABLE, ("env_id", *summary.axes, *_OF_A_RUN), runs)
+    write_table(folder / RUNS_TABLE, ("env_id", *summary.axes, *_OF_A_RUN), runs)
     outcomes = (
         [
             *(env_id, *_values(summary.settings[setting], summary.axes)),
@@ -42,7 +42,7 @@ def write_tables(summary: Summary, folder: Path) -> None:
         ]
         for (env_id, setting), outcome in summary.outcomes.items()
     )
-    _write(folder / SUMMARY_TABLE, ("env_id", *summary.axes, *_OF_A_SETTING), outcomes)
+    write_table(folder / SUMMARY_TABLE, ("env_id", *summary.axes, *_OF_A_SETTING), outcomes)
 
 
 def _values(setting: Mapping[str, Any], axes: Sequence[str]) -> list[Any]:
@@ -62,7 +62,8 @@ def _ends(estimate: Estimate | None) -> tuple[float | None, ...]:
     return (None,) * 3 if estimate is None else (estimate.value, estimate.low, estimate.high)
 
 
-def _write(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+def write_table(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Write a CSV file: numbers to eight digits, nothing for None."""
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerow(columns)

@@ -54,10 +54,12 @@ class Ending:
     kind : "finished" and "diverged" runs are at their end, "failed" ones may be tried again;
         "stopped" ones were told to save and end, "lost" ones had no time to.
     message : why, in one line; "" for a finished one.
+    again : whether a failed one would fail again: its environment did, not the machine.
     """
 
     kind: Kind
     message: str = ""
+    again: bool = False
 
 
 def carry_out(task: Task) -> Ending:
@@ -72,7 +74,9 @@ def carry_out(task: Task) -> Ending:
         run = _run(run_dir, config_from_dict(task.config), ProgressConsole())
     except DivergedError as error:
         return _said(Ending("diverged", in_one_line(error)))
-    except (UsageError, TrainingError) as error:
+    except TrainingError as error:
+        return _said(Ending("failed", in_one_line(error), again=True))
+    except UsageError as error:
         return _said(Ending("failed", in_one_line(error)))
     except OSError as error:  # of the system: a full disk, a quota
         where = error.filename or run_dir

@@ -227,7 +227,7 @@ def test_version_is_that_of_the_installed_distribution(run):
     assert ddpg.__version__ == metadata.version("tinygrad-rl")
     assert run("--version") == (0, f"ddpg {ddpg.__version__}\n", "")
     public = {"DDPG", "DDPGConfig", "TrainConfig", "load", "resume"}
-    public |= {"run_study", "train", "__version__"}
+    public |= {"run_study", "train", "tune", "__version__"}
     assert public == set(dir(ddpg))
 
 
