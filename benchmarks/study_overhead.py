@@ -24,9 +24,10 @@ from rich.console import Console
 from rich.table import Table
 
 from ddpg.config import config_to_dict
-from ddpg.study import api, child
+from ddpg.study import api
 from ddpg.study.plan import Asked, new_plan
-from ddpg.study.task import Task, ending_from, log_of
+from ddpg.study.work import child
+from ddpg.study.work.task import Task, ending_from, log_of
 
 SHORT: dict[str, Any] = {
     "total_timesteps": 50,

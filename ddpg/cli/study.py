@@ -107,8 +107,8 @@ class StudyToRun:
 
         from ddpg.run.progress import ProgressConsole
         from ddpg.study.api import go_on
-        from ddpg.study.page import PAGE
-        from ddpg.study.terminal import print_summary
+        from ddpg.study.outcome.page import PAGE
+        from ddpg.study.outcome.terminal import print_summary
 
         with named_as_flags(*self.names):
             study = go_on(self.study_dir, self.asked, self.jobs, ProgressConsole(), self.ray)

@@ -26,15 +26,15 @@ from ddpg.run.process import stop_on_signals
 from ddpg.run.progress import ProgressConsole
 from ddpg.spaces import Observations, action_bounds
 from ddpg.study import folder
-from ddpg.study.backend import Backend, new_backend
 from ddpg.study.command import command_of
 from ddpg.study.live import Board
-from ddpg.study.output import write_all
+from ddpg.study.outcome.output import write_all
+from ddpg.study.outcome.summary import Summary
 from ddpg.study.plan import Asked, Member, Plan, Setting, extended, new_plan, product
 from ddpg.study.results import Result
-from ddpg.study.schedule import carry_out
-from ddpg.study.summary import Summary
-from ddpg.study.task import Ending, Task
+from ddpg.study.work.backend import Backend, new_backend
+from ddpg.study.work.schedule import carry_out
+from ddpg.study.work.task import Ending, Task
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from ddpg.run.look.saved import find_runs
 from ddpg.run.machine import check_writable
 from ddpg.study.plan import Member, Plan, identity, plan_from_dict
 from ddpg.study.results import Result, State
-from ddpg.study.task import Ending
+from ddpg.study.work.task import Ending
 from tinygrad_rl import files
 
 PLAN, RUNS, LOCK = "study.json", "runs", "lock"

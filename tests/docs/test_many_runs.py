@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ddpg import cli
-from ddpg.study import scores
+from ddpg.study.outcome import scores
 from tests.docs.test_readme import fenced_blocks
 
 PAGE = (Path(__file__).parents[2] / "docs" / "many-runs.md").read_text("utf-8")

@@ -24,9 +24,7 @@ from ddpg.run.process import stop_on_signals
 from ddpg.run.progress import ProgressConsole
 from ddpg.study import folder
 from ddpg.study.api import check_runs, threads_of
-from ddpg.study.backend import Backend, new_backend
 from ddpg.study.plan import Asked
-from ddpg.study.schedule import carry_out
 from ddpg.study.tuning.journal import Journal, check_optuna, quiet
 from ddpg.study.tuning.outcome import BEST, JOURNAL, PAGE, Tuning
 from ddpg.study.tuning.page import render
@@ -43,6 +41,8 @@ from ddpg.study.tuning.search import (
 from ddpg.study.tuning.space import largest
 from ddpg.study.tuning.tables import write_trials
 from ddpg.study.tuning.trials import Trials
+from ddpg.study.work.backend import Backend, new_backend
+from ddpg.study.work.schedule import carry_out
 from tinygrad_rl import files
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from signal import Signals
 
 from ddpg.config import TrainConfig
-from ddpg.study.summary import Summary
+from ddpg.study.outcome.summary import Summary
 from ddpg.study.tuning.journal import Trial
 from ddpg.study.tuning.rerun import by_result
 from ddpg.study.tuning.search import Search

@@ -15,13 +15,13 @@ from matplotlib.figure import Figure
 from ddpg.run.look.html.parts import counted, fill, table
 from ddpg.run.look.html.svg import as_svg
 from ddpg.run.look.saved import in_words
+from ddpg.study.outcome.words import of_how_many, percent, what_is_missing, with_interval
 from ddpg.study.plan import written
 from ddpg.study.tuning.journal import QUANTILE, STARTUP, Trial
 from ddpg.study.tuning.outcome import BEST, Tuning
 from ddpg.study.tuning.pictures import draw_history, draw_importance, draw_slice
 from ddpg.study.tuning.rerun import changes
 from ddpg.study.tuning.trials import RUNS
-from ddpg.study.words import of_how_many, percent, what_is_missing, with_interval
 
 _WIDE, _NARROW = (5.4, 2.8), (4.2, 2.4)
 """Sizes of a picture, in inches."""

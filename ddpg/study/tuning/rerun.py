@@ -20,12 +20,12 @@ from rich.console import Console
 from ddpg.config import TrainConfig, config_to_dict
 from ddpg.study import folder
 from ddpg.study.api import Study, carried_out, planned
-from ddpg.study.backend import Backend
+from ddpg.study.outcome.summary import Summary, make_summary
 from ddpg.study.plan import Asked, Setting
 from ddpg.study.results import Result
-from ddpg.study.summary import Summary, make_summary
 from ddpg.study.tuning.journal import Trial
 from ddpg.study.tuning.search import Search
+from ddpg.study.work.backend import Backend
 
 RERUN = "rerun"
 BEST = 3

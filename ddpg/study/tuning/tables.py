@@ -1,6 +1,6 @@
 """A tuning's trials as a file."""
 
-from ddpg.study.tables import write_table
+from ddpg.study.outcome.tables import write_table
 from ddpg.study.tuning.outcome import TABLE, Tuning
 from ddpg.study.tuning.trials import RUNS
 

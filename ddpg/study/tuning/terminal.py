@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ddpg.run.look.saved import in_words
-from ddpg.study.terminal import print_summary
+from ddpg.study.outcome.terminal import print_summary
 from ddpg.study.tuning.outcome import BEST, PAGE, Tuning
 from ddpg.study.tuning.rerun import RERUN, changes
 

@@ -17,12 +17,12 @@ from ddpg.config import config_to_dict
 from ddpg.run.disk import folder as run_folder
 from ddpg.run.disk.tables import read_table
 from ddpg.study.live import Board
+from ddpg.study.outcome.scores import last_mean
 from ddpg.study.plan import Member, Setting
 from ddpg.study.results import Rows
-from ddpg.study.scores import last_mean
-from ddpg.study.task import Ending, Task
 from ddpg.study.tuning.journal import Journal, Judge
 from ddpg.study.tuning.search import Search
+from ddpg.study.work.task import Ending, Task
 
 RUNS = "trials"
 

@@ -13,7 +13,7 @@ from typing import Any
 from ddpg.study import folder
 from ddpg.study.api import Study, run_study
 from ddpg.study.plan import Asked, new_plan, product
-from ddpg.study.task import Ending
+from ddpg.study.work.task import Ending
 from tests.ddpg.run.runs import HERE, QUICK, begin, files_of, without_drawing
 
 SMALL, DOUBLE = f"{HERE}:Small-v0", f"{HERE}:Double-v0"

@@ -12,7 +12,7 @@ import pytest
 
 from ddpg.errors import UsageError
 from ddpg.run.machine import available_cores
-from ddpg.study import nodes
+from ddpg.study.cluster import nodes
 from tests.ddpg.study.studies import (
     FLAGS,
     SMALL,

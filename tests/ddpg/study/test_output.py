@@ -9,10 +9,10 @@ import matplotlib.image
 import pytest
 
 from ddpg.run.look.picture import COLORS
-from ddpg.study.output import write_all
-from ddpg.study.page import MOST_LISTED, render
-from ddpg.study.picture import save_picture
-from ddpg.study.summary import make_summary
+from ddpg.study.outcome.output import write_all
+from ddpg.study.outcome.page import MOST_LISTED, render
+from ddpg.study.outcome.picture import save_picture
+from ddpg.study.outcome.summary import make_summary
 from tests.ddpg.pages import Page
 from tests.ddpg.study.made import made_result, made_results
 

@@ -8,7 +8,7 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from ddpg.run.look.picture import COLORS
-from ddpg.study.panels import (
+from ddpg.study.outcome.panels import (
     MOST_DRAWN,
     draw_environment,
     draw_improvements,
@@ -17,7 +17,7 @@ from ddpg.study.panels import (
     is_compared,
     said_of_curves,
 )
-from ddpg.study.summary import make_summary
+from ddpg.study.outcome.summary import make_summary
 from tests.ddpg.study.made import made_result, made_results
 
 

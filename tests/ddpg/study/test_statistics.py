@@ -3,7 +3,7 @@ import itertools
 import numpy as np
 import pytest
 
-from ddpg.study.statistics import estimate, improvement, profile
+from ddpg.study.outcome.statistics import estimate, improvement, profile
 
 # What rliable's own tests compute with, runs by tasks (tests/rliable/metrics_test.py, library_test)
 X = np.array([[1, 2], [2, 2], [1, 1], [2, 1]], float)

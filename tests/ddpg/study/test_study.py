@@ -9,8 +9,8 @@ import pytest
 import ddpg
 from ddpg.errors import UsageError
 from ddpg.study import folder
-from ddpg.study.processes import Processes
-from ddpg.study.task import Task
+from ddpg.study.work.processes import Processes
+from ddpg.study.work.task import Task
 from tests.ddpg.run.runs import files_of
 from tests.ddpg.study.studies import (
     EXPLOSIVE,

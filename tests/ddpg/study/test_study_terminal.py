@@ -4,8 +4,8 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from ddpg.study.summary import make_summary
-from ddpg.study.terminal import MOST_NAMED, print_summary
+from ddpg.study.outcome.summary import make_summary
+from ddpg.study.outcome.terminal import MOST_NAMED, print_summary
 from tests.ddpg.study.made import made_result, made_results
 
 

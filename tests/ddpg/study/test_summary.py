@@ -3,9 +3,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ddpg.study.scores import on_common_scale, score
-from ddpg.study.statistics import Estimate, estimate, improvement, profile
-from ddpg.study.summary import MOST_PAIRED, make_summary
+from ddpg.study.outcome.scores import on_common_scale, score
+from ddpg.study.outcome.statistics import Estimate, estimate, improvement, profile
+from ddpg.study.outcome.summary import MOST_PAIRED, make_summary
 from tests.ddpg.study.made import made_result, made_results
 
 SCORES = {"A-v0": [[1.0, 3.0, 2.0], [4.0, 5.0, 9.0]], "B-v0": [[70.0, 20.0], [30.0, 120.0, 50.0]]}

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from ddpg.study.summary import make_summary
-from ddpg.study.tables import write_tables
+from ddpg.study.outcome.summary import make_summary
+from ddpg.study.outcome.tables import write_tables
 from tests.ddpg.study.made import made_result, made_results
 
 

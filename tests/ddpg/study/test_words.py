@@ -1,7 +1,7 @@
 import pytest
 
-from ddpg.study.statistics import Estimate
-from ddpg.study.words import letter, percent, with_interval
+from ddpg.study.outcome.statistics import Estimate
+from ddpg.study.outcome.words import letter, percent, with_interval
 
 
 @pytest.mark.parametrize(

@@ -18,13 +18,13 @@ from ddpg.config import config_from_dict
 from ddpg.errors import DivergedError, in_one_line
 from ddpg.run.process import Stop
 from ddpg.study.plan import Asked
-from ddpg.study.schedule import carry_out
-from ddpg.study.task import Ending, Task
 from ddpg.study.tuning import api as tune_api
 from ddpg.study.tuning.journal import Journal, Trial, quiet
 from ddpg.study.tuning.outcome import Tuning
 from ddpg.study.tuning.search import Search, Wanted, new_search
 from ddpg.study.tuning.trials import Trials
+from ddpg.study.work.schedule import carry_out
+from ddpg.study.work.task import Ending, Task
 from tests.ddpg.run.runs import go_on, without_drawing
 
 STEPS, EVERY, WARMUP = 1000, 100, 200

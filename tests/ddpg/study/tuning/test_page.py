@@ -10,13 +10,13 @@ import pytest
 from rich.console import Console
 
 from ddpg.study.results import Result
-from ddpg.study.task import Ending
 from ddpg.study.tuning.journal import Journal, quiet
 from ddpg.study.tuning.outcome import Tuning
 from ddpg.study.tuning.page import render
 from ddpg.study.tuning.rerun import by_result, changes, ranked, sum_up
 from ddpg.study.tuning.tables import write_trials
 from ddpg.study.tuning.terminal import print_tuning
+from ddpg.study.work.task import Ending
 from tests.ddpg.study.tuning.made import Pretended, made_search, searched
 
 pytest.importorskip("optuna")

@@ -5,9 +5,9 @@ import statistics
 import pytest
 
 from ddpg.config import config_to_dict
-from ddpg.study.task import Ending
 from ddpg.study.tuning.journal import STARTUP
 from ddpg.study.tuning.rerun import ranked
+from ddpg.study.work.task import Ending
 from tests.ddpg.study.tuning import made
 from tests.ddpg.study.tuning.made import (
     EVERY,

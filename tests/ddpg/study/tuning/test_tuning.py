@@ -11,9 +11,9 @@ import ddpg
 from ddpg import cli
 from ddpg.config import config_to_dict, read_config
 from ddpg.errors import TrainingError, UsageError
-from ddpg.study.task import Ending
 from ddpg.study.tuning import api
 from ddpg.study.tuning.search import read_search
+from ddpg.study.work.task import Ending
 from tests.ddpg.run.runs import begin, files_of, without_drawing
 from tests.ddpg.study.studies import QUICKLY, SMALL, begun, kill_all, until
 from tests.ddpg.study.test_kills import FLAGS

@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 
 from ddpg.run.look.picture import look
 from ddpg.run.plots import save
-from ddpg.study.panels import (
+from ddpg.study.outcome.panels import (
     draw_environment,
     draw_improvements,
     draw_profiles,
@@ -22,8 +22,8 @@ from ddpg.study.panels import (
     said_of_curves,
     shown_pairs,
 )
-from ddpg.study.summary import Summary
-from ddpg.study.words import letter
+from ddpg.study.outcome.summary import Summary
+from ddpg.study.outcome.words import letter
 
 PICTURE = "study.png"
 

@@ -17,7 +17,7 @@ from ddpg.run.look.html.parts import counted, fill, table
 from ddpg.run.look.html.svg import as_svg
 from ddpg.run.look.interval import RESAMPLES
 from ddpg.run.look.picture import COLORS
-from ddpg.study.panels import (
+from ddpg.study.outcome.panels import (
     draw_environment,
     draw_improvements,
     draw_profiles,
@@ -26,11 +26,10 @@ from ddpg.study.panels import (
     said_of_curves,
     shown_pairs,
 )
-from ddpg.study.results import Result, State
-from ddpg.study.scores import LAST, score
-from ddpg.study.statistics import Estimate
-from ddpg.study.summary import Outcome, Pair, Summary
-from ddpg.study.words import (
+from ddpg.study.outcome.scores import LAST, score
+from ddpg.study.outcome.statistics import Estimate
+from ddpg.study.outcome.summary import Outcome, Pair, Summary
+from ddpg.study.outcome.words import (
     counted_states,
     letter,
     numbers,
@@ -39,6 +38,7 @@ from ddpg.study.words import (
     what_is_missing,
     with_interval,
 )
+from ddpg.study.results import Result, State
 
 PAGE = "study.html"
 MOST_LISTED = 2000
@@ -59,7 +59,7 @@ def render(summary: Summary, command: str, versions: Mapping[str, str]) -> str:
     versions : of what it was made with, by name.
     """
     return fill(
-        "ddpg.study",
+        "ddpg.study.outcome",
         title=escape(_title(summary)),
         counted=escape(counted_states(summary.results)),
         made=_made(command, versions),

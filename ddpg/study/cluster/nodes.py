@@ -14,8 +14,8 @@ from typing import Any
 
 from ddpg.errors import UsageError, in_one_line
 from ddpg.run.disk.versions import PROCESSOR, differences, of_this_machine
-from ddpg.study import on_node
-from ddpg.study.connection import Connection
+from ddpg.study.cluster import on_node
+from ddpg.study.cluster.connection import Connection
 
 
 class Nodes:

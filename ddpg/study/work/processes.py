@@ -17,8 +17,8 @@ from pathlib import Path
 
 from ddpg.errors import UsageError
 from ddpg.run.machine import available_cores
-from ddpg.study import child
-from ddpg.study.task import Ending, Task, ending_from, log_of
+from ddpg.study.work import child
+from ddpg.study.work.task import Ending, Task, ending_from, log_of
 
 
 class Processes:

@@ -2,7 +2,7 @@
 
     process = child.begin(child.search_path(), log)
     answer = child.answer(process, json.dumps(asdict(task)))    # when the run has ended
-    ending = ending_from(answer, process.wait())                # of ddpg.study.task
+    ending = ending_from(answer, process.wait())                # of ddpg.study.work.task
 
 It is sent SIGTERM to make it save and end, and does so by itself when this process is no more.
 A node needs no more than this, so it loads the standard library alone.
@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-_COMMAND = [sys.executable, "-P", "-m", "ddpg.study.worker"]
+_COMMAND = [sys.executable, "-P", "-m", "ddpg.study.work.worker"]
 
 
 def search_path() -> str:

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
-from ddpg.study.cluster import Cluster
-from ddpg.study.processes import Processes
-from ddpg.study.task import Ending, Task
+from ddpg.study.cluster.cluster import Cluster
+from ddpg.study.work.processes import Processes
+from ddpg.study.work.task import Ending, Task
 
 
 class Backend(Protocol):

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ddpg.study.outcome.scores import score
+from ddpg.study.outcome.statistics import Estimate
+from ddpg.study.outcome.summary import Summary
 from ddpg.study.results import Result
-from ddpg.study.scores import score
-from ddpg.study.statistics import Estimate
-from ddpg.study.summary import Summary
 from tinygrad_rl import files
 
 RUNS_TABLE, SUMMARY_TABLE = "study.csv", "summary.csv"

@@ -8,7 +8,7 @@ import signal
 import threading
 from pathlib import Path
 
-from ddpg.study import child
+from ddpg.study.work import child
 
 _LOOK = 0.1
 """Seconds between two looks whether it was told to stop: Ray interrupts between instructions of

@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from ddpg.errors import UsageError, in_one_line
-from ddpg.study import child, on_node
-from ddpg.study.connection import Connection
-from ddpg.study.nodes import Nodes
-from ddpg.study.task import Ending, Task, ending_from, log_of
+from ddpg.study.cluster import on_node
+from ddpg.study.cluster.connection import Connection
+from ddpg.study.cluster.nodes import Nodes
+from ddpg.study.work import child
+from ddpg.study.work.task import Ending, Task, ending_from, log_of
 
 _ANSWERS = 60.0
 """Seconds in which a node says what it is like: its first process has to be started."""

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 
 from ddpg.run.look.saved import in_words
+from ddpg.study.outcome.scores import on_common_scale, score
+from ddpg.study.outcome.statistics import Estimate, Profile, Scores, estimate, improvement, profile
 from ddpg.study.results import Result
-from ddpg.study.scores import on_common_scale, score
-from ddpg.study.statistics import Estimate, Profile, Scores, estimate, improvement, profile
 
 MOST_PAIRED = 8
 """Of more settings each is compared with the best alone: a table of all pairs has no reader."""

@@ -14,10 +14,10 @@ from ddpg.errors import UsageError
 from ddpg.run.look.curves import LearningCurve, make_curves
 from ddpg.run.look.picture import COLORS, draw_band, draw_curve, tidy, what
 from ddpg.run.look.saved import SavedRun
+from ddpg.study.outcome.statistics import Estimate
+from ddpg.study.outcome.summary import Summary
+from ddpg.study.outcome.words import letter
 from ddpg.study.results import Result
-from ddpg.study.statistics import Estimate
-from ddpg.study.summary import Summary
-from ddpg.study.words import letter
 
 MOST_DRAWN = len(COLORS)
 """Of more settings the best are drawn, as many as there are colors."""

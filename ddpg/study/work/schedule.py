@@ -13,8 +13,8 @@ from typing import Protocol
 
 from ddpg.run.disk import folder as run_folder
 from ddpg.run.process import Stop
-from ddpg.study.backend import Backend
-from ddpg.study.task import Ending, Task
+from ddpg.study.work.backend import Backend
+from ddpg.study.work.task import Ending, Task
 
 PATIENCE = 3
 """Times that a run may be lost without a new checkpoint."""

@@ -7,9 +7,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ddpg.study.statistics import Estimate
-from ddpg.study.summary import Outcome, Summary
-from ddpg.study.words import (
+from ddpg.study.outcome.statistics import Estimate
+from ddpg.study.outcome.summary import Outcome, Summary
+from ddpg.study.outcome.words import (
     counted_states,
     letter,
     of_how_many,

@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ddpg.study.page import PAGE, render
-from ddpg.study.picture import PICTURE, save_picture
+from ddpg.study.outcome.page import PAGE, render
+from ddpg.study.outcome.picture import PICTURE, save_picture
+from ddpg.study.outcome.summary import Summary, make_summary
+from ddpg.study.outcome.tables import write_tables
 from ddpg.study.results import Result
-from ddpg.study.summary import Summary, make_summary
-from ddpg.study.tables import write_tables
 from tinygrad_rl import files
 
 

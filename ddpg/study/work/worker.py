@@ -1,4 +1,4 @@
-"""A process that carries out one task: `python -m ddpg.study.worker`, the task on standard input.
+"""A process that carries out one task: `python -m ddpg.study.work.worker`, told on standard input.
 
 Its answer goes to standard output. It saves and ends when standard input does: nobody waits for it
 any more, for the process that started it was killed.
@@ -11,7 +11,7 @@ import threading
 from contextlib import suppress
 from dataclasses import asdict
 
-from ddpg.study.task import Task, carry_out
+from ddpg.study.work.task import Task, carry_out
 
 
 def main() -> None:

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from string import ascii_uppercase
 from typing import get_args
 
+from ddpg.study.outcome.statistics import Estimate
+from ddpg.study.outcome.summary import Outcome, Summary
 from ddpg.study.results import Result, State
-from ddpg.study.statistics import Estimate
-from ddpg.study.summary import Outcome, Summary
 
 NOTHING = "-"
 _HUGE = 1e6

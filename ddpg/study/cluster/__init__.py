@@ -1,0 +1,1 @@
+"""Runs on a Ray cluster: the connection, its nodes, and what each of them does."""

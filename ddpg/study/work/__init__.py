@@ -1,0 +1,1 @@
+"""Carrying out many runs: some at a time, in processes of this machine or on a cluster."""
