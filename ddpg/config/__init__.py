@@ -21,6 +21,7 @@ from ddpg.config.settings import (
     changed,
     config_from_dict,
     config_to_dict,
+    written,
 )
 
 __all__ = [
@@ -41,4 +42,5 @@ __all__ = [
     "read_config",
     "read_json",
     "sealed_text",
+    "written",
 ]

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal, get_args
 
 from ddpg.config.elsewhere import hint
-from ddpg.errors import UsageError, shown
+from ddpg.errors import UsageError, in_one_line, shown
 
 NoiseName = Literal["gaussian", "ou"]
 Vectorization = Literal["sync", "async"]
@@ -184,6 +184,15 @@ def changed(config: TrainConfig, changes: Mapping[str, Any]) -> TrainConfig:
     UsageError : as `config_from_dict`.
     """
     return config_from_dict({**config_to_dict(config), **changes})
+
+
+def written(value: Any) -> str:
+    """The value of a setting in few characters: `64x64`, `0.001`, `on`."""
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, list | tuple):
+        return "x".join(map(str, value))
+    return f"{value:g}" if isinstance(value, float) else in_one_line(value, longest=40)
 
 
 Rule = tuple[str, Callable[[Any], bool], Callable[[Any], Any] | None]

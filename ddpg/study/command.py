@@ -4,7 +4,8 @@ import shlex
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from ddpg.study.plan import Plan, Setting, product, written
+from ddpg.config import written
+from ddpg.study.plan import Plan, Setting, product
 
 
 def command_of(plan: Plan) -> str:

@@ -12,10 +12,11 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from ddpg.config import written
 from ddpg.run.disk import folder as run_folder
 from ddpg.run.disk.tables import read_last
 from ddpg.study.folder import steps_of
-from ddpg.study.plan import Member, written
+from ddpg.study.plan import Member
 
 _SHOWN = 20
 """Runs in the table at most; a cluster may have more of them going on."""

@@ -24,6 +24,7 @@ from ddpg.config import (
     config_from_dict,
     config_to_dict,
     preset_for,
+    written,
 )
 from ddpg.errors import UsageError, shown
 
@@ -212,15 +213,6 @@ def identity(config: TrainConfig) -> str:
     """What tells a run from all others: the settings that its bits depend on."""
     decisive = {k: v for k, v in config_to_dict(config).items() if k not in RESUMABLE}
     return json.dumps(decisive, sort_keys=True)
-
-
-def written(value: Any) -> str:
-    """A value in few characters: `64x64`, `0.001`, `on`."""
-    if isinstance(value, bool):
-        return "on" if value else "off"
-    if isinstance(value, (list, tuple)):
-        return "x".join(map(str, value))
-    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def folder_name(text: str) -> str:

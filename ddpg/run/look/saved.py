@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ddpg.config import RESUMABLE, config_to_dict, read_config
-from ddpg.errors import UsageError, in_one_line
+from ddpg.config import RESUMABLE, config_to_dict, read_config, written
+from ddpg.errors import UsageError
 from ddpg.run.disk import folder
 from ddpg.run.disk.tables import read_table
 
@@ -149,12 +149,4 @@ def _decisive(run: SavedRun) -> dict[str, Any]:
 
 def in_words(settings: Mapping[str, Any]) -> str:
     """Settings as a label: `critics 2, hidden 64x64`; empty if there are none."""
-    return ", ".join(f"{name} {_text(value)}" for name, value in settings.items())
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, bool):
-        return "on" if value else "off"
-    if isinstance(value, list | tuple):
-        return "x".join(map(str, value))
-    return f"{value:g}" if isinstance(value, float) else in_one_line(value, longest=40)
+    return ", ".join(f"{name} {written(value)}" for name, value in settings.items())

@@ -23,8 +23,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from ddpg import rng
+from ddpg.config import written
 from ddpg.errors import UsageError
-from ddpg.study.plan import Setting, written
+from ddpg.study.plan import Setting
 from ddpg.study.tuning.search import Search
 from ddpg.study.tuning.space import Choices, Range, rounded
 

@@ -11,9 +11,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
 
+from ddpg.config import written
 from ddpg.run.look.picture import tidy
 from ddpg.run.plots import BLUE, GREY, RED
-from ddpg.study.plan import written
 from ddpg.study.tuning.journal import Trial
 from ddpg.study.tuning.space import Choices, Range
 

@@ -12,9 +12,9 @@ from collections.abc import Collection, Mapping, Sequence
 from textwrap import wrap
 from typing import Any, NamedTuple
 
-from ddpg.config import ALGORITHMS, TrainConfig, config_to_dict, hint
+from ddpg.config import ALGORITHMS, TrainConfig, config_to_dict, hint, written
 from ddpg.errors import UsageError, shown
-from ddpg.study.plan import ALGORITHM, written
+from ddpg.study.plan import ALGORITHM
 
 DIGITS = 3
 """Of a number that is drawn from a range: more say nothing, and nobody wants to type them."""
