@@ -16,7 +16,6 @@ _ANSWERS = 5.0
 """Seconds in which the address must answer."""
 _MEMORY = 100_000_000
 """Bytes for objects that tasks share; a study's have none."""
-_ADVICE = "; one that asks for a token needs RAY_AUTH_MODE=token here"
 _HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes((0, 0, 0, 4, 0, 0, 0, 0, 0))
 """What a client of gRPC says first (RFC 9113, 3.4)."""
 
@@ -51,8 +50,11 @@ class Connection:
                 self._connect(address)
         except ConnectionError as error:
             self.ray.shutdown()
-            raise UsageError(f"no Ray cluster answers at {address}{_ADVICE}") from error
-        except (RuntimeError, ValueError) as error:  # another version; no node on this machine
+            raise UsageError(
+                f"Ray {self.ray.__version__} cannot join what answers at {address}: it may be of "
+                "another version, or ask for a token, which RAY_AUTH_MODE=token brings"
+            ) from error
+        except (RuntimeError, ValueError) as error:  # of Python; no node on this machine
             self.ray.shutdown()
             raise UsageError(f"Ray at {address}: {in_one_line(error)}") from error
 

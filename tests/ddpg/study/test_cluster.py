@@ -7,6 +7,7 @@ import sys
 import threading
 from contextlib import contextmanager
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -29,6 +30,9 @@ os.environ["RAY_AUTH_MODE"] = "disabled"  # before it is imported: a token would
 pytest.importorskip("ray")
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed file.*/dev/null:ResourceWarning")  # 2.45
 WORDS = ("--env-ids", SMALL, *FLAGS, "--checkpoint-every", 20)
+
+SETTINGS = bytes((0, 0, 0, 4, 0, 0, 0, 0, 0))
+"""What a server of gRPC says first (RFC 9113, 6.5)."""
 
 
 @pytest.fixture(scope="module")
@@ -163,7 +167,7 @@ def answering(said):
         thread.join()
 
 
-def test_an_address_that_is_none_of_ray_is_said_before_anything_is_written(tmp_path):
+def test_an_address_that_is_none_of_ray_is_said_before_anything_is_written(tmp_path, monkeypatch):
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
     for address, said in (
@@ -178,6 +182,13 @@ def test_an_address_that_is_none_of_ray_is_said_before_anything_is_written(tmp_p
         pytest.raises(UsageError, match=f"what answers at {address} is no Ray cluster"),
     ):
         quickly(tmp_path / "s", ray=address)
+    for raised, said in (
+        (ConnectionError("?"), "cannot join what answers at .* it may be of another version"),
+        (RuntimeError("Version mismatch:\n  Python: 3.11.7\n"), "mismatch: Python: 3.11.7$"),
+    ):
+        monkeypatch.setattr("ray.init", Mock(side_effect=raised))
+        with answering(SETTINGS) as address, pytest.raises(UsageError, match=said):
+            quickly(tmp_path / "s", ray=address)
     with pytest.raises(UsageError, match="jobs must be 1 or more, got 0"):
         quickly(tmp_path / "s", ray=True, jobs=0)
     assert list(tmp_path.iterdir()) == []
