@@ -28,4 +28,6 @@ def test_every_run_is_finished_and_has_its_tables(name):
 @pytest.mark.parametrize("name", COLLECTED)
 def test_every_row_stands_beside_a_published_one(name):
     for row in summary(name):
-        assert row.get("algorithm") == "ddpg" or (row["env_id"], row.get("algorithm", "")) in PUBLISHED
+        assert (
+            row.get("algorithm") == "ddpg" or (row["env_id"], row.get("algorithm", "")) in PUBLISHED
+        )
