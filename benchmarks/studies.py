@@ -38,9 +38,9 @@ STUDIES = {
         " --actor-lr 1e-3 --critic-lr 1e-3 --tau 0.005 --warmup-steps 10_000 --eval-every 5_000"
     ),
 }
-"""The first three begin with the presets; Pendulum's return depends much on where an episode begins.
-The last one has the settings of Fujimoto et al. 2018 for "Our DDPG" and TD3 alike, but for the
-warm-up: theirs is 10,000 for HalfCheetah and Ant, 1,000 elsewhere.
+"""The first three begin with the presets; of Pendulum it matters much where an episode begins. The
+last one has the settings of Fujimoto et al. 2018 for "Our DDPG" and TD3 alike, but for the warm-up:
+theirs is 10,000 for HalfCheetah and Ant, 1,000 elsewhere.
 """
 
 

@@ -126,13 +126,13 @@ def test_a_run_on_the_cluster_that_ray_names_finds_the_modules_that_are_found_he
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "my_small.py").write_text(
         "import gymnasium\nfrom tests.ddpg.run.environments import Small\n"
-        "gymnasium.register('MineOnANode-v0', Small, max_episode_steps=25, disable_env_checker=True)\n"
+        "gymnasium.register('OnANode-v0', Small, max_episode_steps=25, disable_env_checker=True)\n"
     )
     monkeypatch.setattr(sys, "path", [*sys.path, str(tmp_path / "mine")])
     monkeypatch.setenv("RAY_ADDRESS", cluster.address)
     before = signal.getsignal(signal.SIGTERM)
     (result,) = quickly(
-        tmp_path / "s", "my_small:MineOnANode-v0", ray=True, total_timesteps=100
+        tmp_path / "s", "my_small:OnANode-v0", ray=True, total_timesteps=100
     ).results
     assert (result.state, result.steps) == ("finished", 100)
     assert signal.getsignal(signal.SIGTERM) == before
