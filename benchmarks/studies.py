@@ -18,9 +18,9 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import tinygrad_rl as tg
+from ddpg.study.folder import made_with
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "studies"
@@ -84,17 +84,14 @@ def collect(name: str, study_dir: Path) -> None:
     """Keep what a study came to: its tables and picture, and the tables of each of its runs."""
     target = RESULTS / name
     shutil.rmtree(target, ignore_errors=True)
-    versions: dict[str, Any] = {}
     for run in sorted(path.parent for path in study_dir.rglob("config.json")):
         to = target / run.relative_to(study_dir)
         to.mkdir(parents=True)
         for table in ("evaluations.csv", "metrics.csv"):
             shutil.copyfile(run / table, to / table)
-        state = run / "checkpoint" / "state.safetensors"
-        if state.exists():
-            versions |= tg.load(state)["versions"]
     for file in ("study.csv", "summary.csv", "study.png"):
         shutil.copyfile(study_dir / file, target / file)
+    versions = made_with(path.parent for path in study_dir.rglob("config.json"))
     (target / "versions.json").write_text(json.dumps(versions, indent=1) + "\n")
 
 

@@ -1,10 +1,10 @@
 """What a study costs beside its runs, and how that grows with their number.
 
     python benchmarks/study_overhead.py --counts 10 100
-    python benchmarks/study_overhead.py --counts 1000 --backends ray      # adds to the table
+    python benchmarks/study_overhead.py --counts 1000 --jobs 2            # adds to the table
 
 Each study is one process, which gives runs of 50 steps to processes of this machine or to a Ray
-cluster of it, one at a time. The control are the same processes, begun one after the other without
+cluster of it, --jobs at a time. The control are the same processes, one after the other without
 a study. What has been measured before stays in the JSON file until it is measured again.
 """
 
@@ -52,7 +52,7 @@ def used() -> dict[str, float]:
     }
 
 
-def measure(backend: str, count: int, folder: Path) -> dict[str, float]:
+def measure(backend: str, count: int, jobs: int, folder: Path) -> dict[str, float]:
     """Of a study of `count` runs: seconds of its parts, CPU and memory of its own process."""
     imported = used()
     new_plan(Asked([ENV_ID], None, count, "none", SHORT))
@@ -67,12 +67,13 @@ def measure(backend: str, count: int, folder: Path) -> dict[str, float]:
         return write_all(*everything)
 
     api.write_all = write_and_tell
-    asked = {"seeds": count, "jobs": 1, "preset": "none", "progress": False, **SHORT}
+    asked = {"seeds": count, "jobs": jobs, "preset": "none", "progress": False, **SHORT}
     study = api.run_study(ENV_ID, study_dir=folder, ray=backend == "ray", **asked)
     assert {result.state for result in study.results} == {"finished"}
     written = used()
     api.run_study(study_dir=folder, progress=False)
     return {
+        "jobs": jobs,
         "plan": planned["wall"] - imported["wall"],
         "wall_per_run": (worked[0]["wall"] - begun["wall"]) / count,
         "cpu_per_run": (worked[0]["cpu"] - begun["cpu"]) / count,
@@ -102,9 +103,9 @@ def control(folder: Path) -> float:
     return (time.perf_counter() - start) / CONTROL
 
 
-def in_a_process(backend: str, count: int) -> dict[str, float]:
+def in_a_process(backend: str, count: int, jobs: int) -> dict[str, float]:
     """`measure` or `control`, in a process that has done nothing else."""
-    command = [sys.executable, __file__, "--one", backend, str(count)]
+    command = [sys.executable, __file__, "--one", backend, str(count), str(jobs)]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     result: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
     return result
@@ -114,12 +115,16 @@ def table(results: dict[str, dict[str, float]]) -> Table:
     """A row for each number of runs and backend."""
     shown = Table("runs", "on", *(text for text, _ in COLUMNS.values()), box=None)
     for name, row in sorted(results.items(), key=lambda item: int(item[0].split()[0])):
-        cells = (f"{row[k] * scale:,.3g}" for k, (_, scale) in COLUMNS.items() if k in row)
+        cells = (
+            f"{row[name] * scale:,.3g}" if name in row else ""
+            for name, (_, scale) in COLUMNS.items()
+        )
         shown.add_row(*name.split(), *cells)
     return shown
 
 
 COLUMNS = {
+    "jobs": ("jobs", 1.0),
     "wall_per_run": ("s a run", 1.0),
     "cpu_per_run": ("ms CPU", 1e3),
     "megabytes_before": ("MB at first", 1.0),
@@ -135,24 +140,27 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--counts", nargs="+", type=int, default=[10, 100])
     parser.add_argument("--backends", nargs="+", default=["processes", "ray"])
+    parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--json", type=Path, default=RESULTS)
-    parser.add_argument("--one", nargs=2, help=argparse.SUPPRESS)
+    parser.add_argument("--one", nargs=3, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.one:
-        backend, count = arguments.one
+        backend, count, jobs = arguments.one
         with tempfile.TemporaryDirectory() as folder:
             inside = Path(folder) / "s"
             if backend == "control":
                 print(json.dumps({"wall_per_run": control(inside)}))
             else:
-                print(json.dumps(measure(backend, int(count), inside)))
+                print(json.dumps(measure(backend, int(count), int(jobs), inside)))
         return
     content = json.loads(arguments.json.read_text()) if arguments.json.exists() else {"runs": {}}
     cases = [("control", CONTROL)]
     cases += [(b, count) for count in arguments.counts for b in arguments.backends]
     for backend, count in cases:
         about = machine()
-        row = in_a_process(backend, count) | {"load_before": about["load_average_before"]}
+        row = in_a_process(backend, count, arguments.jobs) | {
+            "load_before": about["load_average_before"]
+        }
         content = {"machine": about, "runs": content["runs"] | {f"{count} {backend}": row}}
         write_json(arguments.json, content)
     Console().print(table(content["runs"]))

@@ -120,7 +120,7 @@ def carried_out(study_dir: Path, plan: Plan, backend: Backend, console: Console)
         with queue.board as board, stop_on_signals(console) as stop:
             carry_out(queue, backend, stop, board.say)
         results = queue.results()
-        summary = write_all(results, study_dir, command_of(plan), {})
+        summary = write_all(results, study_dir, command_of(plan), queue.made_with())
         return Study(study_dir, results, summary, stop.signal)
 
 
@@ -170,6 +170,10 @@ class Queue:
         """As in `Work`: none shall be stopped."""
         self.board.show(running)
         return ()
+
+    def made_with(self) -> dict[str, str]:
+        """The versions of what all runs were made with."""
+        return folder.made_with(run_dir for _, run_dir in self._members.values())
 
     def results(self) -> list[Result]:
         """What all runs have come to so far."""

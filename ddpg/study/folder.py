@@ -12,7 +12,7 @@ A run belongs to the study by its settings, whatever its folder is called: one t
 `ddpg train` counts, and goes on, where it is put below `runs/`.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -21,6 +21,7 @@ from ddpg.config import read_config, read_json, sealed_text
 from ddpg.errors import UsageError, shown
 from ddpg.run.disk import folder as run_folder
 from ddpg.run.disk import lock
+from ddpg.run.disk.agents import load_state
 from ddpg.run.disk.tables import read_last, read_table
 from ddpg.run.look.saved import find_runs
 from ddpg.run.machine import check_writable
@@ -221,3 +222,14 @@ def result_of(member: Member, run_dir: Path, name: str) -> Result:
         [] if evaluations else read_table(run_dir / run_folder.METRICS_TABLE),
         evaluations,
     )
+
+
+def made_with(run_dirs: Iterable[Path]) -> dict[str, str]:
+    """The versions that made these runs, by name: `3.12.1`, or `3.11.7 and 3.12.1`."""
+    found: dict[str, dict[str, None]] = {}
+    for run_dir in run_dirs:
+        with suppress(UsageError):  # there is none of a run that was not saved yet
+            state = load_state(run_dir / run_folder.STATE, "")
+            for name, version in state["versions"].items():
+                found.setdefault(name, {})[version] = None
+    return {name: " and ".join(versions) for name, versions in found.items()}

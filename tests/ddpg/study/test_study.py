@@ -1,12 +1,15 @@
 """Many runs as one call: what each is, what becomes of one that fails, how a study grows."""
 
 import os
+import platform
 import shutil
 import sys
 
+import numpy as np
 import pytest
 
 import ddpg
+import tinygrad_rl as tg
 from ddpg.errors import UsageError
 from ddpg.study import folder
 from ddpg.study.work.processes import Processes
@@ -61,6 +64,16 @@ def test_runs_that_fail_and_diverge_are_reported_and_take_no_other_along(tmp_pat
     assert log.splitlines()[-1] == f"failed: {failed.message}"
     again = go_on(tmp_path / "s")
     assert states(again) == states(study)
+
+
+def test_the_page_says_with_which_versions_the_runs_were_made(tmp_path):
+    study = quickly(tmp_path / "s", seeds=2)
+    state = tmp_path / "s" / study.results[0].run / "checkpoint" / "state.safetensors"
+    tg.save(state, tg.load(state) | {"versions": {"python": "3.9.1"}})
+    go_on(tmp_path / "s")
+    page = (tmp_path / "s" / "study.html").read_text()
+    assert f"python 3.9.1 and {platform.python_version()}, " in page
+    assert f"numpy {np.__version__}" in page
 
 
 def test_a_damaged_run_is_reported_and_named(tmp_path):
