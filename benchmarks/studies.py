@@ -147,7 +147,7 @@ def main() -> None:
             collect(name, study_dir)
     for name in STUDIES:
         if (RESULTS / name).exists():
-            print(command(name), *table(name), "", sep="\n")
+            print("```bash", command(name), "```", "", *table(name), "", sep="\n")
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ Runs are told apart by their configurations alone, not by the names of their fol
 be extended along a new axis, and what is there already is found again.
 """
 
+import hashlib
 import itertools
 import json
 import re
@@ -32,6 +33,8 @@ Setting = Mapping[str, Any]
 ALGORITHM = "algorithm"
 """Beside the names of settings, that of a set of them."""
 MOST_RUNS = 100_000
+LONGEST = 60
+"""Letters of a setting in the name of a folder; more are for study.csv."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,11 @@ class Member(NamedTuple):
     @property
     def name(self) -> str:
         """Its folder in a new study, below the one for all runs: `Hopper-v5/tau=0.01/seed-0`."""
-        parts = [self.env_id, ",".join(f"{k}={written(v)}" for k, v in self.setting.items())]
+        setting = ",".join(f"{k}={written(v)}" for k, v in self.setting.items())
+        if len(setting) > LONGEST:
+            digest = hashlib.sha256(setting.encode()).hexdigest()
+            setting = f"{setting[: LONGEST - 9]}-{digest[:8]}"
+        parts = [self.env_id, setting]
         return "/".join([*(folder_name(part) for part in parts if part), f"seed-{self.seed}"])
 
 

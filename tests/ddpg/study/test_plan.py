@@ -49,6 +49,9 @@ def test_names_tell_runs_apart():
     assert [m.name for m in made.members] == [
         f"Pendulum-v1/critic_lr=0.001,hidden=8x8,critic_layer_norm=on/seed-{i}" for i in (0, 1)
     ]
+    long = {"critic_layer_norm": True, "normalize_observations": True, "actor_every": 2}
+    one, other = (plan(settings=[long | {"n_step": n}]).members[0].name for n in (1, 2))
+    assert one != other and len(one) == len(other) == len("Pendulum-v1/") + 60 + len("/seed-0")
     assert plan(env_ids=["a/b:C d-v0"]).members[0].name == "a-b-C-d-v0/seed-0"
 
 
