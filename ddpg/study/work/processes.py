@@ -9,13 +9,15 @@ import json
 import os
 import queue
 import subprocess
+import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 
 from ddpg.errors import UsageError
+from ddpg.run.disk import lock
 from ddpg.run.machine import available_cores
 from ddpg.study.work import child
 from ddpg.study.work.task import Ending, Task, ending_from, log_of
@@ -46,7 +48,8 @@ class Processes:
                 f"--jobs {jobs}{each} is more than this machine's {machine}: a core runs one at a "
                 "time"
             )
-        self._jobs = jobs
+        self._jobs, self._claims = jobs, ExitStack()
+        cores = _claimed(jobs * threads, cores, self._claims)
         self._free = [cores[i * threads : (i + 1) * threads] for i in range(jobs)]
         self._running: dict[str, tuple[subprocess.Popen[bytes], list[int]]] = {}
         self._ended: queue.SimpleQueue[tuple[str, bytes]] = queue.SimpleQueue()
@@ -85,6 +88,7 @@ class Processes:
             process.kill()
         for process, _ in self._running.values():
             process.wait()
+        self._claims.close()
 
     def _listen(self, name: str, process: subprocess.Popen[bytes], task: Task) -> None:
         self._ended.put((name, child.answer(process, json.dumps(asdict(task)))))
@@ -94,6 +98,33 @@ def _cores() -> list[int]:
     if hasattr(os, "sched_getaffinity"):
         return sorted(os.sched_getaffinity(0))
     return list(range(os.cpu_count() or 1))
+
+
+def _claimed(count: int, cores: list[int], claims: ExitStack) -> list[int]:
+    """So many of these cores, first of all those that no other study of this user is at work on."""
+    free: list[int] = []
+    for core in cores:
+        if len(free) < count and _claim(core, claims):
+            free.append(core)
+    return [*free, *(core for core in cores if core not in free)][:count]
+
+
+def _claim(core: int, claims: ExitStack) -> bool:
+    """Hold it until `claims` is closed, or this process ends; False if another process does."""
+    if not hasattr(os, "sched_setaffinity"):
+        return True
+    path = Path(tempfile.gettempdir()) / f"ddpg-{os.getuid()}-core-{core}"
+    try:
+        # Not through a link: the folder is everybody's.
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except OSError:  # no place for it
+        return True
+    claims.callback(os.close, file)
+    try:
+        lock.take(file, "")
+    except lock.LockedError:
+        return False
+    return True
 
 
 @contextmanager

@@ -4,6 +4,7 @@ import os
 import platform
 import shutil
 import sys
+import tempfile
 
 import numpy as np
 import pytest
@@ -162,6 +163,21 @@ def test_a_run_has_a_core_of_its_own(tmp_path):
         backend.close()
     assert sorted(map(min, found)) == cores and set(map(len, found)) == {1}
     assert sorted(os.sched_getaffinity(0)) == cores
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="the system knows no cores")
+def test_two_studies_take_different_cores_while_there_are_some(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))  # other tests have claims of their own
+    cores = sorted(os.sched_getaffinity(0))
+    backends = [Processes(1, 1) for _ in (*cores, "one that has to share")]
+    try:
+        for i, backend in enumerate(backends):
+            backend.start(str(i), Task(str(tmp_path / str(i)), {}))
+        found = [min(os.sched_getaffinity(pid)) for pid in children(os.getpid())]
+    finally:
+        for backend in backends:
+            backend.close()
+    assert sorted(found) == sorted([*cores, cores[0]])
 
 
 def test_modules_that_are_found_here_are_found_in_runs(tmp_path, monkeypatch):
