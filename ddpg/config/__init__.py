@@ -21,6 +21,7 @@ from ddpg.config.settings import (
     changed,
     config_from_dict,
     config_to_dict,
+    in_words,
     written,
 )
 
@@ -38,6 +39,7 @@ __all__ = [
     "config_text",
     "config_to_dict",
     "hint",
+    "in_words",
     "preset_for",
     "read_config",
     "read_json",

@@ -186,6 +186,11 @@ def changed(config: TrainConfig, changes: Mapping[str, Any]) -> TrainConfig:
     return config_from_dict({**config_to_dict(config), **changes})
 
 
+def in_words(settings: Mapping[str, Any]) -> str:
+    """Settings as a label: `critics 2, hidden 64x64`; empty if there are none."""
+    return ", ".join(f"{name} {written(value)}" for name, value in settings.items())
+
+
 def written(value: Any) -> str:
     """The value of a setting in few characters: `64x64`, `0.001`, `on`."""
     if isinstance(value, bool):

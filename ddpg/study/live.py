@@ -12,7 +12,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from ddpg.config import written
+from ddpg.config import in_words
 from ddpg.run.disk import folder as run_folder
 from ddpg.run.disk.tables import read_last
 from ddpg.study.folder import steps_of
@@ -152,8 +152,8 @@ class Board:
 
 
 def _title(member: Member) -> str:
-    setting = [f"{name} {written(value)}" for name, value in member.setting.items()]
-    return ", ".join([member.env_id, *setting, f"seed {member.seed}"])
+    parts = (member.env_id, in_words(member.setting), f"seed {member.seed}")
+    return ", ".join(part for part in parts if part)
 
 
 def _time(seconds: float | None) -> str:

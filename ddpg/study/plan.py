@@ -24,6 +24,7 @@ from ddpg.config import (
     changed,
     config_from_dict,
     config_to_dict,
+    in_words,
     preset_for,
     written,
 )
@@ -292,5 +293,4 @@ def _check_that_nothing_is_lost(before: Plan, now: Plan) -> None:
 
 
 def _said(setting: Setting) -> str:
-    said = ", ".join(f"{name} {written(value)}" for name, value in setting.items())
-    return said or "the settings as they are"
+    return in_words(setting) or "the settings as they are"

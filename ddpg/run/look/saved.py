@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ddpg.config import RESUMABLE, config_to_dict, read_config, written
+from ddpg.config import RESUMABLE, config_to_dict, in_words, read_config
 from ddpg.errors import UsageError
 from ddpg.run.disk import folder
 from ddpg.run.disk.tables import read_table
@@ -145,8 +145,3 @@ def grouped(runs: Sequence[SavedRun], tell: Tell) -> dict[str, list[SavedRun]]:
 def _decisive(run: SavedRun) -> dict[str, Any]:
     """The settings that a run's curve depends on, but for the seed."""
     return {k: v for k, v in run.settings.items() if k not in (*RESUMABLE, "seed")}
-
-
-def in_words(settings: Mapping[str, Any]) -> str:
-    """Settings as a label: `critics 2, hidden 64x64`; empty if there are none."""
-    return ", ".join(f"{name} {written(value)}" for name, value in settings.items())

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from ddpg.run.look.saved import in_words
+from ddpg.config import in_words
 from ddpg.study.outcome.scores import on_common_scale, score
 from ddpg.study.outcome.statistics import Estimate, Profile, Scores, estimate, improvement, profile
 from ddpg.study.results import Result

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ddpg.run.look.saved import in_words
+from ddpg.config import in_words
 from ddpg.study.outcome.terminal import print_summary
 from ddpg.study.tuning.outcome import BEST, PAGE, Tuning
 from ddpg.study.tuning.rerun import RERUN, changes
