@@ -1,16 +1,19 @@
 """Matrix products at the speed of the processor: `out = a @ b` for matrices with any strides.
 
 BLAS libraries are made for large matrices: for a small network's they spend much of the time on
-choosing a method, copying, and waking threads. Here a product is one loop nest around a block of
-`out` that stays in registers while its sums run over all terms. Columns of `b` are first copied
-into a panel, where what is read together lies together. (Goto and van de Geijn, "Anatomy of
-high-performance matrix multiplication", 2008, without the outer loops that only matrices beyond
-the caches need.)
+choosing a method, copying, and waking threads. Here a product is a loop nest around blocks of `out`
+that stay in registers while their sums run over the terms (`blocks.py`), in one of three ways:
 
-Each element of `out` is summed in the order of its terms, a multiply-add each, wherever it lies
-in a block; thin products go by inner products in vectors instead. Rows may be divided among
-threads: which of the two it is depends on the shape of the whole product only, so that the result
-is the same to the last bit.
+* By panels: vectors lie along the columns. What a block reads of `b` is first copied to where it
+  lies together, unless few rows would use the copy; so is `a` where its rows are far apart. The
+  loops around it keep both in the caches (Goto and van de Geijn, "Anatomy of high-performance
+  matrix multiplication", 2008).
+* Transposed: `out.T = b.T @ a.T` by panels, where columns are too few to fill vectors.
+* By inner products: vectors lie along the terms, where rows or columns are few.
+
+In the first two, each element of `out` is summed in the order of its terms, a multiply-add each, up
+to `_DEPTH` of them in one go. Rows may be divided among threads: whether a product goes by inner
+products depends on the shape of the whole only, so that the result is the same to the last bit.
 """
 
 from functools import cache
@@ -18,320 +21,296 @@ from typing import Any
 
 import llvmlite.binding
 import numpy as np
-from llvmlite import ir
-from numba import njit, types
-from numba.core import cgutils
-from numba.extending import intrinsic
+from numba import njit
+from numba.core import config
 
+from tinygrad_rl.kernels.blocks import (
+    allocate,
+    copy_rows,
+    free,
+    get,
+    inner_sweep,
+    itemsize,
+    lanes,
+    on_stack,
+    part,
+    put,
+    sweep,
+    transpose,
+)
 from tinygrad_rl.kernels.cache import load
-from tinygrad_rl.kernels.vector import BYTES, Vectors, size
+from tinygrad_rl.kernels.vector import BYTES
 
-# Registers decide: AVX-512 has 32 of a vector each, AVX2 has 16 of half a vector.
-_WIDE = bool(llvmlite.binding.get_host_cpu_features().get("avx512f"))
-_PANEL = 2 if _WIDE else 1
-"""Vectors in a row of a panel."""
-_ROWS, _ROWS_LEFT = (8, 4) if _WIDE else (6, 3)
-"""Rows of a block, and of the smaller one for what is left."""
-_DEPTH = 256
-"""Terms that are added in one go: with more, a panel would not fit into the caches."""
-FEW = 8
-"""Rows or columns up to which a product goes by inner products."""
+_FEATURES = config.CPU_FEATURES or llvmlite.binding.get_host_cpu_features().flatten()
+# Registers decide how large a block is: AVX-512 has 32 of a vector each, AVX2 16 of half a vector.
+# Fewer rows than the largest block's are divided among smaller ones.
+if "+avx512f" in _FEATURES:
+    _PANEL, _BROAD, _GROUP = 2, 4, 8
+    _panel, _broad = sweep(_PANEL, (8, 4, 2, 1)), sweep(_BROAD, (6, 4, 2, 1))
+    _edge, _narrow = (sweep(1, (8, 6, 4, 2, 1), n, masked=True) for n in (BYTES, BYTES // 2))
+    _inner_4, _inner_2 = inner_sweep(4, (4, 2, 1)), inner_sweep(2, (4, 2, 1))
+    _inner_1 = inner_sweep(1, (8, 4, 2, 1))
+else:
+    _PANEL, _BROAD, _GROUP = 1, 1, 12
+    _panel = _broad = sweep(_PANEL, (6, 4, 2, 1))
+    _edge, _narrow = (sweep(1, (4, 2, 1), n, masked=True) for n in (BYTES, BYTES // 2))
+    _inner_4, _inner_2 = inner_sweep(4, (1,)), inner_sweep(2, (2, 1))
+    _inner_1 = inner_sweep(1, (4, 1))
+"""`_PANEL` and `_BROAD`: vectors in a row of a panel, and of one for few rows. `_GROUP`: rows of
+`a` whose copy has the numbers of a term together."""
 
+# Measured, see "Record" in benchmarks/README.md.
+_DEPTH = 512
+"""Terms that are added in one go: more of a panel would not stay in the second cache."""
+_TALL = 512
+"""Rows that are worked on in one go: so much of `a` stays there too."""
+_COPY_B = 256
+"""Rows from which panels of `b` are copied even if their rows are contiguous."""
+_COPY_A = 4096
+"""Bytes between rows from which `a` is copied: rows of as many bytes share few lines of a cache."""
+_SHORT = 24
+"""Terms up to which a product is mostly writing: rows are finished one block after the other."""
+_BROAD_ROWS = 7
+"""Rows up to which panels are broad: nothing is read twice then, and more of it at a time."""
+_THIN, _VERY_THIN = 24, 8
+"""Rows or columns up to which a product goes by inner products, with many terms and with few."""
+_THIN_DEPTH = 256
+"""Terms of which few columns are copied for inner products."""
 
-# -- inside the innermost loops --------------------------------------------------------------------
-
-
-def _block(rows: int) -> Any:
-    """`out[:rows, :columns] (+)= a @ panel`, its sums in registers."""
-
-    def typing(tc, kind, out, a, panel, terms, out_row, a_row, a_term, panel_row, columns, more):
-        def codegen(context, builder, signature, arguments):
-            _, out, a, panel, terms, out_row, a_row, a_term, panel_row, columns, more = arguments
-            code = Vectors(builder, signature.args[0].dtype)
-            out, panel = code.pointer(out), code.pointer(panel)
-            starts = [code.row(code.pointer(a), a_row, i) for i in range(rows)]
-            places = [(i, j * code.width) for i in range(rows) for j in range(_PANEL)]
-
-            def add(k, sums):
-                at = code.at(panel, builder.mul(k, panel_row))
-                b = [code.load(code.at(at, j * code.width)) for j in range(_PANEL)]
-                at = builder.mul(k, a_term)
-                x = [code.splat(builder.load(code.at(start, at))) for start in starts]
-                return [
-                    code.fma(x[i], b[j], sums[i * _PANEL + j])
-                    for i in range(rows)
-                    for j in range(_PANEL)
-                ]
-
-            sums = code.loop(terms, [code.zero] * len(places), add)
-            targets = [code.at(code.row(out, out_row, i), j) for i, j in places]
-            full = builder.icmp_signed("==", columns, size(_PANEL * code.width))
-            again = builder.icmp_signed("!=", more, size(0))
-            with builder.if_else(builder.and_(full, builder.not_(again))) as (plainly, carefully):
-                with plainly:
-                    for value, target in zip(sums, targets, strict=True):
-                        code.store(value, target)
-                with carefully:
-                    masks = [
-                        code.first(builder.sub(columns, size(j * code.width)))
-                        for j in range(_PANEL)
-                    ] * rows
-                    for value, target, mask in zip(sums, targets, masks, strict=True):
-                        old = code.load(target, code.masked_if(again, mask))
-                        code.store(builder.fadd(value, old), target, mask)
-            return context.get_dummy_value()
-
-        return types.void(kind, *[types.int64] * 10), codegen
-
-    return intrinsic(typing)
+_panel_memory = on_stack(max(_DEPTH * _PANEL * BYTES, _THIN * _THIN_DEPTH * 8))
+_tile_memory = on_stack(_PANEL * _BROAD * BYTES * BYTES // 4)  # of three quarters as many rows
 
 
-_block_of_many, _block_of_few, _block_of_one = (_block(rows) for rows in (_ROWS, _ROWS_LEFT, 1))
+# -- copies: addresses in bytes, strides in numbers ------------------------------------------------
 
 
-def _inner(rows: int) -> Any:
-    """`out[:rows] (+)= a @ b` for one vector b; rows of a and b are contiguous."""
-
-    def typing(tc, kind, out, a, b, terms, out_row, a_row, more):
-        def codegen(context, builder, signature, arguments):
-            _, out, a, b, terms, out_row, a_row, more = arguments
-            code = Vectors(builder, signature.args[0].dtype)
-            out, a, b = code.pointer(out), code.pointer(a), code.pointer(b)
-            starts = [code.row(a, a_row, i) for i in range(rows)]
-
-            def add(at, sums, mask=None):
-                y = code.load(code.at(b, at), mask)
-                x = [code.load(code.at(start, at), mask) for start in starts]
-                return [code.fma(x[i], y, sums[i]) for i in range(rows)]
-
-            # The last vector may be a part of one only; the first ones are whole.
-            width = size(code.width)
-            whole = builder.sdiv(builder.sub(terms, size(1)), width)
-            kept = [cgutils.alloca_once_value(builder, code.zero) for _ in range(rows)]
-            for place in kept:
-                builder.store(code.zero, place)
-            with builder.if_then(builder.icmp_signed(">", whole, size(0))):
-                start = [code.zero] * rows
-                sums = code.loop(whole, start, lambda k, s: add(builder.mul(k, width), s))
-                for value, place in zip(sums, kept, strict=True):
-                    builder.store(value, place)
-            at = builder.mul(whole, width)
-            mask = code.first(builder.sub(terms, at))
-            sums = add(at, [builder.load(place) for place in kept], mask)
-            for i, value in enumerate(sums):
-                target = code.row(out, out_row, i)
-                again = builder.icmp_signed("!=", more, size(0))
-                old = builder.select(again, builder.load(target), ir.Constant(code.number, 0.0))
-                builder.store(builder.fadd(code.total(value), old), target)
-            return context.get_dummy_value()
-
-        return types.void(kind, *[types.int64] * 7), codegen
-
-    return intrinsic(typing)
+@part
+def _transpose_all(kind, target, source, target_row, source_row, rows, columns, width):
+    """`target[k, j] = source[j, k]`; rows of the target may be written up to `width`."""
+    s, vector = itemsize(kind), lanes(kind)
+    for j in range(0, columns, vector):
+        for k in range(0, rows, vector):
+            to, at = target + s * (k * target_row + j), source + s * (j * source_row + k)
+            if columns - j > 2:
+                transpose(kind, to, at, target_row, source_row, rows - k, columns - j, width - j)
+                continue
+            for i in range(min(vector, rows - k)):
+                for n in range(columns - j):
+                    value = get(kind, at + s * (n * source_row + i))
+                    put(kind, to + s * (i * target_row + n), value)
 
 
-_inner_of_four, _inner_of_one = _inner(4), _inner(1)
-
-
-@intrinsic
-def _copy_row(typing_context, kind, target, source, columns):
-    """One row of a panel, zeros behind its columns."""
-
-    def codegen(context, builder, signature, arguments):
-        code = Vectors(builder, signature.args[0].dtype)
-        target, source = code.pointer(arguments[1]), code.pointer(arguments[2])
-        for j in range(0, _PANEL * code.width, code.width):
-            left = builder.sub(arguments[3], size(j))
-            # With no lane set the address does not matter, but to look at a wrong one is slow.
-            offset = builder.select(builder.icmp_signed(">", left, size(0)), size(j), size(0))
-            value = code.load(code.at(source, offset), code.first(left))
-            code.store(value, code.at(target, j))
-        return context.get_dummy_value()
-
-    return types.void(kind, *[types.int64] * 3), codegen
-
-
-@intrinsic
-def _transpose(typing_context, kind, target, source, target_row, source_row, terms, columns):
-    """`target[k, j] = source[j, k]` for a vector's width of both, zeros behind the columns."""
-
-    def codegen(context, builder, signature, arguments):
-        _, target, source, target_row, source_row, terms, columns = arguments
-        code = Vectors(builder, signature.args[0].dtype)
-        target, source = code.pointer(target), code.pointer(source)
-        mask, rows = code.first(terms), []
-        for j in range(code.width):
-            there = builder.icmp_signed("<", size(j), columns)
-            step = builder.select(there, source_row, size(0))
-            rows.append(code.load(code.row(source, step, j), code.masked_if(there, mask)))
-        for k, value in enumerate(code.transposed(rows)):
-            with builder.if_then(builder.icmp_signed("<", size(k), terms)):
-                code.store(value, code.row(target, target_row, k))
-        return context.get_dummy_value()
-
-    return types.void(kind, *[types.int64] * 6), codegen
-
-
-def _memory(vectors: int) -> Any:
-    @intrinsic
-    def allocate(typing_context, kind):
-        """The address of memory on the stack."""
-
-        def codegen(context, builder, signature, arguments):
-            code = Vectors(builder, signature.args[0].dtype)
-            with builder.goto_entry_block():
-                memory = builder.alloca(ir.ArrayType(code.type, vectors))
-                memory.align = BYTES
-            return builder.ptrtoint(memory, size(0).type)
-
-        return types.int64(kind), codegen
-
-    return allocate
-
-
-_panel_memory = _memory(_DEPTH * _PANEL)
-_tile_memory = _memory(BYTES // 4 * _PANEL**2)  # as many rows as a panel has columns
-
-
-@intrinsic
-def _get(typing_context, kind, address):
-    def codegen(context, builder, signature, arguments):
-        code = Vectors(builder, signature.args[0].dtype)
-        return builder.load(code.pointer(arguments[1]))
-
-    return kind.dtype(kind, types.int64), codegen
-
-
-@intrinsic
-def _put(typing_context, kind, address, value):
-    def codegen(context, builder, signature, arguments):
-        code = Vectors(builder, signature.args[0].dtype)
-        builder.store(arguments[2], code.pointer(arguments[1]))
-        return context.get_dummy_value()
-
-    return types.void(kind, types.int64, kind.dtype), codegen
-
-
-# -- around them: addresses in bytes, strides in numbers of `s` bytes ------------------------------
-
-_part = njit(inline="always")  # compiled once, inside the function below that calls it
-
-
-@_part
-def _pack(kind, s, panel, b, terms, columns, b_term, b_column):
-    """Copy columns of b so that a term's numbers lie beside each other."""
-    vector = BYTES // s
-    width = _PANEL * vector
+@part
+def _copy(kind, target, b, width, terms, columns, b_term, b_column):
+    """Copy columns of b so that a term's numbers lie beside each other, `width` after `width`."""
+    s, vector = itemsize(kind), lanes(kind)
     if b_column == 1:
-        for k in range(terms):
-            _copy_row(kind, panel + s * k * width, b + s * k * b_term, columns)
+        for j in range(0, columns, vector):
+            copy_rows(kind, target + s * j, b + s * j, width, b_term, terms, columns - j)
     elif b_term == 1:
-        for j in range(0, width, vector):
-            start = b + s * j * b_column if j < columns else b
-            for k in range(0, terms, vector):
-                target = panel + s * (k * width + j)
-                _transpose(kind, target, start + s * k, width, b_column, terms - k, columns - j)
+        _transpose_all(kind, target, b, width, b_column, terms, columns, width)
     else:
         for k in range(terms):
-            for j in range(width):
-                value = _get(kind, b + s * (k * b_term + j * b_column)) if j < columns else kind(0)
-                _put(kind, panel + s * (k * width + j), value)
+            for j in range(columns):
+                value = get(kind, b + s * (k * b_term + j * b_column))
+                put(kind, target + s * (k * width + j), value)
 
 
-@_part
-def _blocks(kind, s, out, a, panel, rows, terms, out_row, a_row, a_term, panel_row, columns, more):
-    """All rows of out, for the columns of one panel."""
-    i = 0
-    while i < rows:
-        to, x = out + s * i * out_row, a + s * i * a_row
-        if rows - i >= _ROWS:
-            _block_of_many(
-                kind, to, x, panel, terms, out_row, a_row, a_term, panel_row, columns, more
-            )
-            i += _ROWS
-        elif rows - i >= _ROWS_LEFT:
-            _block_of_few(
-                kind, to, x, panel, terms, out_row, a_row, a_term, panel_row, columns, more
-            )
-            i += _ROWS_LEFT
+# -- the ways: rows have `out_row` numbers between them, and so on ---------------------------------
+
+
+@part
+def _by_inner_products(
+    kind, out, a, b, rows, columns, terms, out_row, out_column, a_row, b_term, b_column
+):
+    """Every row of a, which are contiguous, with every one of few columns of b."""
+    s, memory, room = itemsize(kind), _panel_memory(), 1024 if b_term == 1 else _THIN_DEPTH
+    for done in range(0, terms, room):
+        depth = min(room, terms - done)
+        y, y_column = b + s * done * b_term, b_column
+        if b_term != 1:
+            _copy(kind, memory, y, room, columns, depth, b_column, b_term)
+            y, y_column = memory, room
+        for i in range(0, rows, 32):  # which stay in the first cache for all columns
+            x, n = a + s * (i * a_row + done), min(32, rows - i)
+            j = 0
+            while j < columns:
+                v, z = out + s * (i * out_row + j * out_column), y + s * j * y_column
+                if columns - j >= 4:
+                    _inner_4(kind, v, x, z, n, depth, out_row, out_column, a_row, y_column, done)
+                    j += 4
+                elif columns - j >= 2:
+                    _inner_2(kind, v, x, z, n, depth, out_row, out_column, a_row, y_column, done)
+                    j += 2
+                else:
+                    _inner_1(kind, v, x, z, n, depth, out_row, out_column, a_row, y_column, done)
+                    j += 1
+
+
+@part
+def _sweeps(kind, out, a, b, rows, columns, terms, out_row, a_row, a_term, b_row, broad_rows, more):
+    """All columns of out, some together, where rows of b are contiguous."""
+    s, vector = itemsize(kind), lanes(kind)
+    width, broad = _PANEL * vector, _BROAD * vector
+    j = 0
+    while j < columns:
+        v, z, left = out + s * j, b + s * j, columns - j
+        if left >= broad and rows <= broad_rows:
+            some = left // broad * broad
+            _broad(kind, v, a, z, rows, terms, out_row, a_row, a_term, b_row, some, more)
+        elif left >= width:
+            some = left // width * width
+            _panel(kind, v, a, z, rows, terms, out_row, a_row, a_term, b_row, some, more)
+        elif 2 * left > vector:
+            some = min(left, vector)
+            _edge(kind, v, a, z, rows, terms, out_row, a_row, a_term, b_row, some, more)
         else:
-            _block_of_one(
-                kind, to, x, panel, terms, out_row, a_row, a_term, panel_row, columns, more
+            some = left
+            _narrow(kind, v, a, z, rows, terms, out_row, a_row, a_term, b_row, some, more)
+        j += some
+
+
+@part
+def _by_panels(
+    kind, out, a, b, rows, columns, terms, out_row, a_row, a_term, b_term, b_column, copy
+):
+    """All columns of out, a copied panel of b after the other.
+
+    `copy` is memory for a copy of `a`, 0 where it is read as it is.
+    """
+    s, memory, width = itemsize(kind), _panel_memory(), _PANEL * lanes(kind)
+    for top in range(0, rows, _TALL):
+        tall = min(_TALL, rows - top)
+        for done in range(0, terms, _DEPTH):
+            depth = min(_DEPTH, terms - done)
+            x, x_row, x_term = a + s * (top * a_row + done * a_term), a_row, a_term
+            group, x_group = tall, 0
+            if copy:
+                for i in range(0, tall, _GROUP):
+                    to, some = copy + s * i * depth, min(_GROUP, tall - i)
+                    _copy(kind, to, x + s * i * a_row, _GROUP, depth, some, a_term, a_row)
+                x, x_row, x_term, group, x_group = copy, 1, _GROUP, _GROUP, s * _GROUP * depth
+            for j in range(0, columns, width):
+                some, z = min(width, columns - j), x
+                y = b + s * (done * b_term + j * b_column)
+                _copy(kind, memory, y, width, depth, some, b_term, b_column)
+                for i in range(0, tall, group):
+                    to, n = out + s * ((top + i) * out_row + j), min(group, tall - i)
+                    if some == width:
+                        _panel(
+                            kind,
+                            to,
+                            z,
+                            memory,
+                            n,
+                            depth,
+                            out_row,
+                            x_row,
+                            x_term,
+                            width,
+                            width,
+                            done,
+                        )
+                    else:
+                        _sweeps(
+                            kind,
+                            to,
+                            z,
+                            memory,
+                            n,
+                            some,
+                            depth,
+                            out_row,
+                            x_row,
+                            x_term,
+                            width,
+                            0,
+                            done,
+                        )
+                    z += x_group
+
+
+@part
+def _transposed(kind, out, a, b, rows, columns, terms, out_column, a_row, a_term, b_term):
+    """Few rows, whose numbers are not beside each other in out, by way of a tile where they are."""
+    s, tile, broad = itemsize(kind), _tile_memory(), _BROAD * lanes(kind)
+    for done in range(0, terms, _DEPTH):
+        x, depth = a + s * done * a_term, min(_DEPTH, terms - done)
+        for j in range(0, columns, broad):
+            to, y, some = (
+                out + s * j * out_column,
+                b + s * (done * b_term + j),
+                min(broad, columns - j),
             )
-            i += 1
+            if done:
+                _transpose_all(kind, tile, to, broad, out_column, rows, some, some)
+            _sweeps(kind, tile, x, y, rows, some, depth, broad, a_row, a_term, b_term, rows, done)
+            _transpose_all(kind, to, tile, out_column, broad, some, rows, rows)
 
 
-@_part
-def _inners(kind, s, out, a, b, rows, columns, terms, out_row, out_column, a_row, b_column, more):
-    """Every row of a with every column of b, both contiguous."""
+@part
+def _in_place(kind, out, a, b, rows, columns, terms, out_row, a_row, a_term, b_term):
+    """Nothing is copied."""
+    s = itemsize(kind)
+    tall = 8 if terms <= _SHORT and columns >= 256 else rows
     i = 0
     while i < rows:
-        count = 4 if rows - i >= 4 else 1
-        for j in range(columns):
-            to = out + s * (i * out_row + j * out_column)
-            x, y = a + s * i * a_row, b + s * j * b_column
-            if count == 4:
-                _inner_of_four(kind, to, x, y, terms, out_row, a_row, more)
-            else:
-                _inner_of_one(kind, to, x, y, terms, out_row, a_row, more)
-        i += count
+        n = min(tall, rows - i)
+        for done in range(0, terms, _DEPTH):
+            to, x = out + s * i * out_row, a + s * (i * a_row + done * a_term)
+            y, depth = b + s * done * b_term, min(_DEPTH, terms - done)
+            _sweeps(
+                kind, to, x, y, n, columns, depth, out_row, a_row, a_term, b_term, _BROAD_ROWS, done
+            )
+        i += n
 
 
-@_part
-def _put_transposed(kind, s, out, tile, rows, columns, out_row, tile_row, more):
-    """`out[i, j] (+)= tile[j, i]`."""
-    for i in range(rows):
-        for j in range(columns):
-            value, to = _get(kind, tile + s * (j * tile_row + i)), out + s * (i * out_row + j)
-            _put(kind, to, value + _get(kind, to) if more else value)
-
-
-@njit(error_model="numpy")
+@njit(inline="always")
 def product(
-    kind, s, out, a, b, rows, columns, terms, out_row, a_row, a_term, b_term, b_column, all_rows
+    kind, out, a, b, rows, columns, terms, out_row, a_row, a_term, b_term, b_column, all_rows
 ):
     """`out[rows, columns] = a[rows, terms] @ b[terms, columns]`; columns of out are contiguous.
 
     The rows may be some of those of a larger product, which has `all_rows`.
     """
-    width = _PANEL * BYTES // s
-    panel, tile = _panel_memory(kind), _tile_memory(kind)
-    out_column = 1
-    thin = a_term == 1 and (columns <= FEW or (all_rows <= FEW and b_term == 1))
-    # A few columns leave a panel half empty: better compute out.T, whose panels are full.
-    transposed = a_row == 1 and 4 * columns <= 3 * width and columns < rows and not thin
-    if transposed or (thin and columns > FEW):
+    s, width, out_column = itemsize(kind), _PANEL * lanes(kind), 1
+    thin = min(all_rows, columns)
+    if b_term == 1:
+        inner = (thin <= _VERY_THIN and terms >= 16) or (thin <= _THIN and terms >= 64)
+    else:  # the columns would have to be copied
+        inner = columns <= _THIN and all_rows >= 16 and terms >= 128
+    inner = inner and a_term == 1
+    if inner:
+        swapped = b_term == 1 and all_rows < columns
+    elif columns == 1 and out_row == 1:
+        swapped = a_row == 1
+    else:
+        swapped = a_row == 1 and 4 * columns <= 3 * width and columns < rows and terms >= 16
+    if swapped:
         a, b, rows, columns = b, a, columns, rows
         a_row, a_term, b_term, b_column = b_column, b_term, a_term, a_row
         out_row, out_column = out_column, out_row
-    for done in range(0, terms, _DEPTH):
-        depth = min(_DEPTH, terms - done)
-        a_, b_ = a + s * done * a_term, b + s * done * b_term
-        if thin:
-            step = b_column
-            if b_term != 1:
-                for j in range(columns):
-                    for k in range(depth):
-                        value = _get(kind, b_ + s * (k * b_term + j * b_column))
-                        _put(kind, panel + s * (j * _DEPTH + k), value)
-                b_, step = panel, _DEPTH
-            _inners(
-                kind, s, out, a_, b_, rows, columns, depth, out_row, out_column, a_row, step, done
-            )
-            continue
-        for j in range(0, columns, width):
-            some = min(width, columns - j)
-            source, step = b_ + s * j * b_column, b_term
-            if rows > FEW or b_column != 1 or some != width:
-                _pack(kind, s, panel, source, depth, some, b_term, b_column)
-                source, step = panel, width
-            to, to_row, more = out + s * j * out_column, out_row, done
-            if transposed:
-                to, to_row, more = tile, width, 0
-            _blocks(kind, s, to, a_, source, rows, depth, to_row, a_row, a_term, step, some, more)
-            if transposed:
-                to = out + s * j * out_column
-                _put_transposed(kind, s, to, tile, some, rows, out_column, width, done)
+    if inner:
+        _by_inner_products(
+            kind, out, a, b, rows, columns, terms, out_row, out_column, a_row, b_term, b_column
+        )
+        return
+    if out_column != 1:
+        _transposed(kind, out, a, b, rows, columns, terms, out_column, a_row, a_term, b_term)
+        return
+    far = columns >= 4 * width and rows >= 32 and s * max(a_row, a_term) >= _COPY_A
+    if b_column == 1 and ((rows < _COPY_B and not far) or terms <= _SHORT):
+        _in_place(kind, out, a, b, rows, columns, terms, out_row, a_row, a_term, b_term)
+        return
+    memory = 0
+    if far:
+        memory = allocate(s * (min(rows, _TALL) + _GROUP) * min(terms, _DEPTH) + BYTES)
+    start = (memory + BYTES - 1) // BYTES * BYTES
+    _by_panels(
+        kind, out, a, b, rows, columns, terms, out_row, a_row, a_term, b_term, b_column, start
+    )
+    if memory:
+        free(memory)
 
 
 # -- what compiled functions call ------------------------------------------------------------------
@@ -346,8 +325,7 @@ from tinygrad_rl.kernels.gemm import product
 @cfunc(void({arguments}), cache=True, nopython=True, error_model="numpy")
 def gemm(out, a, b, rows, columns, terms, out_row, a_row, a_term, b_term, b_column, all_rows):
     product(
-        {kind}, {itemsize}, out, a, b, rows, columns, terms, out_row, a_row, a_term, b_term,
-        b_column, all_rows,
+        {kind}, out, a, b, rows, columns, terms, out_row, a_row, a_term, b_term, b_column, all_rows
     )
 """
 ARGUMENTS = 12
@@ -361,8 +339,6 @@ def symbol(dtype: np.dtype[Any]) -> str:
 @cache
 def install(dtype: np.dtype[Any]) -> None:
     """Compile the product of float32 or float64 matrices, or load it; machine code may call it."""
-    source = _SOURCE.format(
-        kind=dtype.name, itemsize=dtype.itemsize, arguments=", ".join(["int64"] * ARGUMENTS)
-    )
+    source = _SOURCE.format(kind=dtype.name, arguments=", ".join(["int64"] * ARGUMENTS))
     address = load(source, f"gemm_{dtype.name}").gemm.address
     llvmlite.binding.add_symbol(symbol(dtype), address)

@@ -12,43 +12,14 @@ import numpy as np
 from llvmlite import ir
 from numba import njit, types
 from numba.core import cgutils
-from numba.core.compiler import CompilerBase, DefaultPassBuilder
 from numba.extending import intrinsic
 from numba.np.arrayobj import make_array, populate_array
 
 from tinygrad_rl.kernels.gemm import ARGUMENTS, symbol
+from tinygrad_rl.kernels.straight import Straight as Straight
 
 _SIZE = ir.IntType(64)
 _BYTES = cgutils.voidptr_t
-_NOT_NEEDED = {
-    "DeadBranchPrune",  # branches on the types of arguments
-    "FindLiterally",
-    "IRLegalization",  # refuses what is not Numba's Python
-    "InlineClosureLikes",  # closures and comprehensions
-    "InlineInlinables",
-    "InlineOverloads",
-    "LiteralPropagationSubPipelinePass",
-    "LiteralUnroll",
-    "MakeFunctionToJitFunction",
-    "NopythonRewrites",  # expressions of whole arrays
-    "RewriteSemanticConstants",
-    "WithLift",
-}
-
-
-class Straight(CompilerBase):
-    """Numba's way to machine code, without the stops that generated functions don't need.
-
-    They have loops and arithmetic on single numbers. Numba's passes look through every line for
-    closures, array expressions and the like, which is a third of the time to compile.
-    """
-
-    def define_pipelines(self) -> list[Any]:
-        """Numba's own passes, but for those above."""
-        manager = DefaultPassBuilder.define_nopython_pipeline(self.state)
-        manager.passes = [(p, text) for p, text in manager.passes if p.__name__ not in _NOT_NEEDED]
-        manager.finalize()
-        return [manager]
 
 
 def _fill(context: Any, builder: Any, kind: Any, data: Any, shape: Any, strides: Any = None) -> Any:

@@ -26,10 +26,10 @@ def size(number: int) -> ir.Constant:
 class Vectors:
     """Appends instructions to a function under construction."""
 
-    def __init__(self, builder: ir.IRBuilder, kind: types.Float) -> None:
+    def __init__(self, builder: ir.IRBuilder, kind: types.Float, bytes: int = BYTES) -> None:
         self.builder = builder
         self.itemsize = kind.bitwidth // 8
-        self.width = BYTES // self.itemsize
+        self.width = bytes // self.itemsize
         self.number = ir.FloatType() if self.itemsize == 4 else ir.DoubleType()
         self.type = ir.VectorType(self.number, self.width)
         self.mask_type = ir.VectorType(ir.IntType(1), self.width)
@@ -71,6 +71,14 @@ class Vectors:
             align = ir.Constant(_INT, self.itemsize)
             self._call("masked.store", ir.VoidType(), [value, pointer, align, mask], ".p0")
 
+    def prefetch(self, pointer: ir.Value) -> None:
+        """Say that a place will be written to soon."""
+        flags = [ir.Constant(_INT, n) for n in (1, 3, 1)]  # to write, in the first cache, data
+        pointer = self.builder.bitcast(pointer, cgutils.voidptr_t)
+        kind = ir.FunctionType(ir.VoidType(), [pointer.type, *(flag.type for flag in flags)])
+        function = cgutils.get_or_insert_function(self.builder.module, kind, "llvm.prefetch.p0")
+        self.builder.call(function, [pointer, *flags])
+
     def splat(self, number: ir.Value) -> ir.Value:
         """The same number in every lane."""
         nothing = ir.Constant(ir.VectorType(number.type, self.width), ir.Undefined)
@@ -95,14 +103,31 @@ class Vectors:
         """`a * b + c`: with one rounding where the processor can, else with two."""
         return self._call("fmuladd", self.type, [a, b, c])
 
-    def total(self, vector: ir.Value) -> ir.Value:
-        """The sum of the lanes, neighbours in halves: always in the same order."""
-        half = self.width // 2
-        while half:
-            lanes = [*range(half, self.width), *range(half)]
-            vector = self.builder.fadd(vector, self.shuffle(vector, vector, lanes))
-            half //= 2
-        return self.builder.extract_element(vector, ir.Constant(_INT, 0))
+    def totals(self, vectors: Sequence[ir.Value]) -> list[ir.Value]:
+        """The sum of each vector's lanes, neighbours in halves: always in the same order.
+
+        Two vectors become one, the half sums of each in half of its lanes, and so on. Their number
+        is a power of two.
+        """
+        sums, w, h = list(vectors), self.width, self.width // 2
+        if len(sums) > w:
+            return [total for i in range(0, len(sums), w) for total in self.totals(sums[i : i + w])]
+        while h:
+            if len(sums) == 1:
+                swapped = self.shuffle(sums[0], sums[0], [lane ^ h for lane in range(w)])
+                sums = [self.builder.fadd(sums[0], swapped)]
+            else:
+                kept = [lane + (w if lane & h else 0) for lane in range(w)]
+                moved = [(lane ^ h) + (w if lane & h else 0) for lane in range(w)]
+                count = len(sums) // 2
+                sums = [
+                    self.builder.fadd(self.shuffle(a, b, kept), self.shuffle(a, b, moved))
+                    for a, b in zip(sums[:count], sums[count:], strict=True)
+                ]
+            h //= 2
+        step = w // len(vectors)
+        lanes = [ir.Constant(_INT, step * i) for i in range(len(vectors))]
+        return [self.builder.extract_element(sums[0], lane) for lane in lanes]
 
     def transposed(self, rows: list[ir.Value]) -> list[ir.Value]:
         """A square of numbers: swap blocks of half the size across the diagonal, and so on."""
@@ -139,9 +164,18 @@ class Vectors:
         for phi, start, end in zip([k, *phis], starts, ends, strict=True):
             phi.add_incoming(start, before)
             phi.add_incoming(end, builder.basic_block)
-        builder.cbranch(builder.icmp_signed("<", next_k, count), inside, after)
+        again = builder.cbranch(builder.icmp_signed("<", next_k, count), inside, after)
+        again.set_metadata("llvm.loop", self._rolled())
         builder.position_at_end(after)
         return results
+
+    def _rolled(self) -> ir.MDValue:
+        """Says of a loop that it stays one: unrolled it is no faster, but three times the code."""
+        module = self.builder.module
+        disabled = module.add_metadata(["llvm.loop.unroll.disable"])
+        loop = ir.MDValue(module, [], name=str(len(module.metadata)))
+        loop.operands = (loop, disabled)  # that it names itself makes it different from all others
+        return loop
 
     def _call(
         self, name: str, result: ir.Type, arguments: Sequence[ir.Value], ending: str = ""

@@ -1,6 +1,9 @@
 """The matrix product: every shape, stride and dtype against float64, and nothing else touched."""
 
 import ctypes
+import os
+import subprocess
+import sys
 
 import llvmlite.binding
 import numpy as np
@@ -71,6 +74,45 @@ def test_any_small_product(sizes, dtype, layouts, seed):
 @pytest.mark.parametrize("layout_b", ["plain", "transposed"])
 def test_more_terms_than_are_added_in_one_go(dtype, sizes, layout_a, layout_b):
     check(np.random.default_rng(0), *sizes, dtype, (layout_a, layout_b))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("layout_a", ["plain", "transposed", "spread"])
+@pytest.mark.parametrize("layout_b", ["plain", "transposed", "spread"])
+def test_rows_so_far_apart_that_a_is_copied(dtype, layout_a, layout_b):
+    check(np.random.default_rng(0), 1030, 270, 1030, dtype, (layout_a, layout_b))
+
+
+@pytest.mark.parametrize("layout_a", ["plain", "transposed"])
+def test_long_rows_of_few_terms(layout_a):
+    check(np.random.default_rng(0), 37, 300, 3, np.float32, (layout_a, "plain"))
+
+
+def test_the_same_on_a_processor_without_avx512():
+    features = "+sse2,+ssse3,+sse4.1,+sse4.2,+popcnt,+avx,+avx2,+fma,+bmi,+bmi2"
+    environment = os.environ | {"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": features}
+    if "+avx512f" not in llvmlite.binding.get_host_cpu_features().flatten():
+        pytest.skip("this is one")
+    tests = ["-k", "small or more_terms or few_terms or same_bits"]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__, *tests]
+    run = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stdout
+
+
+@pytest.mark.parametrize("sizes", [(1030, 1100, 300), (64, 1100, 40), (40, 64, 10), (600, 6, 300)])
+@pytest.mark.parametrize("layout_a", ["plain", "transposed"])
+@pytest.mark.parametrize("layout_b", ["plain", "transposed"])
+def test_halves_computed_apart_are_the_same_bits(sizes, layout_a, layout_b):
+    rng = np.random.default_rng(0)
+    rows, terms, columns = sizes
+    a = matrix(rng, rows, terms, np.float32, layout_a)
+    b = matrix(rng, terms, columns, np.float32, layout_b)
+    whole, parts = np.empty((2, rows, columns), np.float32)
+    product(a, b, whole)
+    half = rows // 16 * 8
+    for share in (slice(0, half), slice(half, rows)):
+        product(a[share], b, parts[share], rows)
+    assert np.array_equal(whole, parts)
 
 
 @pytest.mark.parametrize("layout_a", ["plain", "transposed"])
