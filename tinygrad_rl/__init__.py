@@ -32,7 +32,7 @@ from tinygrad_rl.io import load, save
 from tinygrad_rl.kernels.pool import get_num_threads, set_num_threads
 from tinygrad_rl.nn.functional import binary_cross_entropy_with_logits, cross_entropy, huber_loss
 from tinygrad_rl.nn.functional import l1_loss, mse_loss, smooth_l1_loss
-from tinygrad_rl.ops.define import elementwise
+from tinygrad_rl.ops.define import elementwise, rowwise
 from tinygrad_rl.ops.contraction import einsum
 from tinygrad_rl.ops.activations import celu, elu, gelu, hardswish, hardtanh, leaky_relu, logsigmoid
 from tinygrad_rl.ops.activations import mish, relu, selu, sigmoid, silu, softplus, softsign
@@ -76,7 +76,8 @@ __all__ += ["jit", "TraceError", "get_num_threads", "set_num_threads"]
 __all__ += ["explain", "Explanation", "trace_backward", "BackwardTrace", "gradient_contract"]
 __all__ += ["GradientContractError", "detect_anomaly", "count_flops", "gradcheck", "gradgradcheck"]
 # Declaring ops
-__all__ += ["Op", "elementwise", "View", "Reduction", "Product", "Gather", "Scatter", "Kernel"]
+__all__ += ["Op", "elementwise", "rowwise", "View", "Reduction", "Product", "Gather", "Scatter"]
+__all__ += ["Kernel"]
 __all__ += ["Composite", "DeriveError", "check_op"]
 # Files
 __all__ += ["save", "load", "files"]

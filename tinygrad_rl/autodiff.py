@@ -37,6 +37,7 @@ from tinygrad_rl.core import (
     set_grad,
     storage_of,
     touch_grad,
+    watched_anywhere,
     with_node,
     wrap,
 )
@@ -73,11 +74,16 @@ def sweep(
     hooks : whether the hooks of nodes see, and may replace, the gradients.
     """
     queue: list[tuple[int, Node]] = []
+    sums: set[Parent] = set()  # those whose gradient was added up here, in memory of its own
 
     def hand_on(parent: Parent, g: Tensor) -> None:
         known = gradients.get(parent)
         if known is not None:
-            gradients[parent] = add(known, g)
+            if parent in sums and not watched_anywhere and not mode.grad:
+                add.into(known._array, known._array, g._array)
+            else:
+                gradients[parent] = add(known, g)
+                sums.add(parent)
             return
         gradients[parent] = g
         if type(parent) is Node:
@@ -89,10 +95,11 @@ def sweep(
     while queue:
         node = heapq.heappop(queue)[1]
         g = gradients.pop(node)
-        if hooks and node.hooks:
+        if node.hooks and hooks:
             g = _run_hooks(node.hooks, g)
-        for observer in mode.observers:
-            observer.on_step(node, g)
+        if watched_anywhere:
+            for observer in mode.observers:
+                observer.on_step(node, g)
         plan, parents = node.plan, node.parents
         made: list[tuple[int, Parent, Tensor]] = []
         if useful is None or any([p in useful for p in parents]):  # noqa: C419 (faster)
@@ -102,7 +109,7 @@ def sweep(
                     continue
                 out = rule(*[values[n] for n in names])
                 like = parent._array if type(parent) is Tensor else parent
-                if out._array.shape != like.shape or out._array.dtype != like.dtype:
+                if out._array.shape != like.shape or out._array.dtype is not like.dtype:
                     out = _fitted(node, out, like.shape, like.dtype)
                 made.append((i, parent, out))
                 hand_on(parent, out)
@@ -151,22 +158,25 @@ def _values(node: Node, g: Tensor) -> dict[str, Any]:
     """What the rules of a node can ask for, checked to be what it was at the call."""
     if node.released is not None:
         raise refusals.used_up(node)
-    values: dict[str, Any] = {"g": g, **node.params}
-    plan, saved = node.plan, node.saved
+    values: dict[str, Any] = {"g": g, **node.params} if node.params else {"g": g}
+    saved, versions = node.saved, node.versions
     assert saved is not None
-    for (name, _), fixed, tensor, version in zip(
-        plan.saves, plan.constant, saved, node.versions, strict=True
-    ):
-        storage = tensor.storage
-        if storage is not None and storage.version != version and changed_since(tensor, version):
-            raise refusals.changed_in_place(node, f"its input {name!r}", storage.changed)
+    for k, (name, _) in enumerate(node.plan.saves):
+        tensor = values[name] = saved[k]
+        if (storage := tensor.storage) is not None:
+            version = versions[k] if versions else 0
+            if storage.version != version and changed_since(tensor, version):
+                raise refusals.changed_in_place(node, f"its input {name!r}", storage.changed)
+    for name in node.plan.constants:
         # Frozen at the call, unfrozen now: in gradients of gradients it counts as frozen, too.
-        values[name] = alias(tensor) if fixed and tensor.requires_grad else tensor
+        if values[name].requires_grad:
+            values[name] = alias(values[name])
     if node.output is not None:
         array, storage, version = node.output
         if storage.version != version:
             raise refusals.changed_in_place(node, "its output", storage.changed)
-        values["y"] = with_node(node, array, storage)
+        # The rules are recorded only where their gradients are: only then it needs its history.
+        values["y"] = with_node(node, array, storage) if mode.grad else wrap(array, storage)
     if node.shapes:
         values.update(node.shapes)
     return values
@@ -216,8 +226,9 @@ def backward(
         paths were cut), for a graph that was used up, and for a saved tensor that was changed in
         place (with both places).
     """
-    for observer in mode.observers:
-        observer.on_backward([output], None, [gradient])
+    if watched_anywhere:
+        for observer in mode.observers:
+            observer.on_backward([output], None, [gradient])
     check_root(output)
     roots = [(output, initial_gradient(output, gradient))]
     with GradMode(create_graph, backward):
@@ -251,7 +262,7 @@ def _carry_out(
     before, mode.records_cuts = mode.records_cuts, mode.grad
     try:
         for node, g, made in sweep(roots, gradients, useful):
-            if node in targets:
+            if targets and node in targets:
                 caught[node] = g
             if node.retained is not None and (result := node.retained()) is not None:
                 retained.append((result, g))
@@ -267,16 +278,17 @@ def _carry_out(
         mode.records_cuts = before
         for observer in mode.observers:
             observer.on_step(None, None)
-    return gradients | caught, retained
+    return gradients | caught if caught else gradients, retained
 
 
 def _accumulate(tensor: Tensor, g: Tensor, create_graph: bool) -> None:
     """The first gradient makes a new tensor; later ones are added to that very tensor."""
     if not tensor.requires_grad:
         return
-    for observer in mode.observers:
-        observer.on_gradient(tensor, g)
-    touch_grad(tensor, writing=False)
+    if watched_anywhere:
+        for observer in mode.observers:
+            observer.on_gradient(tensor, g)
+        touch_grad(tensor, writing=False)
     if tensor.accumulated is not None:
         if create_graph:
             set_grad(tensor, add(tensor.accumulated, g))
@@ -397,4 +409,4 @@ def initial_gradient(output: Tensor, gradient: Any) -> Tensor:
         raise ValueError(
             f"the gradient to start from has shape {gradient.shape}, its tensor {output.shape}"
         )
-    return astype(gradient, output.dtype)
+    return gradient if gradient.dtype is output.dtype else astype(gradient, output.dtype)

@@ -409,3 +409,20 @@ def test_observers_hear_that_a_sweep_is_over_even_when_it_fails() -> None:
         (loss * 2).backward()
     assert [n is None for n in watched.nodes] == [False, False, True]
     assert core.mode.records_cuts
+
+
+def test_gradients_that_add_up_leave_others_alone():
+    """The first is handed on as it is, to several; from the second on it is written into."""
+    x, y, z = (tg.Tensor(np.full(3, v), requires_grad=True) for v in (1.0, 2.0, 3.0))
+    g = tg.Tensor(np.ones(3))
+    (x + y + z + x + x + y * 1.0 + x).backward(g)
+    assert (x.grad.tolist(), y.grad.tolist(), z.grad.tolist()) == ([4.0] * 3, [2.0] * 3, [1.0] * 3)
+    assert g.tolist() == [1.0] * 3
+
+
+def test_gradients_that_overflow_while_they_add_up_warn_of_nothing():
+    x = tg.Tensor(np.full(2, 3e38, np.float32), requires_grad=True)
+    g = tg.Tensor(np.full(2, 3e38, np.float32))
+    with np.errstate(all="raise"):
+        (x + x + x + x).backward(g)
+    assert np.isinf(x.grad.numpy()).all()

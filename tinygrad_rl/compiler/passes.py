@@ -26,7 +26,18 @@ from tinygrad_rl.compiler.views import (
     root,
     source_index,
 )
-from tinygrad_rl.core import Composite, Copy, Elementwise, Kernel, Op, Product, View, Where, wrap
+from tinygrad_rl.core import (
+    Composite,
+    Copy,
+    Elementwise,
+    Kernel,
+    Op,
+    Product,
+    Rowwise,
+    View,
+    Where,
+    wrap,
+)
 from tinygrad_rl.ops.arithmetic import mul
 from tinygrad_rl.ops.index import slice_
 from tinygrad_rl.ops.products import matmul_
@@ -110,7 +121,7 @@ def lower(program: Program) -> Program:
     for i in program.instructions:
         if isinstance(i.op, View):
             i.op.check_index(i.inputs[0].shape, i.params)
-        if isinstance(i.op, Composite):
+        if isinstance(i.op, Composite | Rowwise):
             out += lower(_composed(i, i.op)).instructions
         elif isinstance(i.op, Product) and any(i.op.flips):
             build = _Builder(i)
@@ -124,14 +135,18 @@ def lower(program: Program) -> Program:
     return program.but(out)
 
 
-def _composed(i: Instruction, op: Composite) -> Program:
+def _composed(i: Instruction, op: Composite | Rowwise) -> Program:
     """What a composite does with inputs like these, from its inputs to its output."""
     stand_ins = [wrap(np.broadcast_to(np.zeros((), v.dtype), v.shape)) for v in i.inputs]
     inner = record(partial(op.composition, **i.params), *stand_ins)
     build = _Builder(i)
     for k, made in enumerate(inner.instructions):
         made.where, made.out.name = i.where, build.name(k)
-    values = dict(zip(inner.inputs, i.inputs, strict=True)) | {inner.outputs[0]: i.out}
+    values = dict(zip(inner.inputs, i.inputs, strict=True))
+    if inner.outputs[0] in values:  # nothing was to be done
+        build.add(copy_op, (values[inner.outputs[0]],), i.out.shape, i.out)
+        return inner.but(build.out)
+    values[inner.outputs[0]] = i.out
     replaced = _substitute(inner, values, inner.instructions)
     for made in replaced.instructions:
         made.out = values.get(made.out, made.out)

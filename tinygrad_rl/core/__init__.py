@@ -18,18 +18,19 @@ Read `tensor.py`, then `node.py`, `op.py` and the kinds of op in `kinds.py` and 
 from tinygrad_rl.core import refusals
 from tinygrad_rl.core.context import Changes, Observer, Where, at, caller, frames, frozen_anywhere
 from tinygrad_rl.core.context import is_inside, mode, next_in_sequence, place, user_frame, warn
-from tinygrad_rl.core.context import watching
+from tinygrad_rl.core.context import watched_anywhere, watching
 from tinygrad_rl.core.cuts import Cut, CutKind, Line
 from tinygrad_rl.core.dtypes import DTYPES, NUMBA, Size
 from tinygrad_rl.core.elements import Elementwise, weak, zero
 from tinygrad_rl.core.freezing import Frozen, freeze, frozen_here, unfreeze
 from tinygrad_rl.core.hooks import register_hook, retain_grad
 from tinygrad_rl.core.index import Index
-from tinygrad_rl.core.kinds import Composite, Copy, Kernel, Product, Reduction, normalize_axes
+from tinygrad_rl.core.kinds import Composite, Copy, Kernel, Product, Reduction
 from tinygrad_rl.core.moves import Gather, Scatter, View
 from tinygrad_rl.core.node import LOST, GradPlan, Node, Rule, changed_since, end_of_history, record
 from tinygrad_rl.core.op import REGISTRY, Op
 from tinygrad_rl.core.operands import as_tensor, constant, from_numpy
+from tinygrad_rl.core.rows import FUNCTIONS, Rowwise, normalize_axes
 from tinygrad_rl.core.storage import common_writer
 from tinygrad_rl.core.tensor import REFLECTED, History, Tensor, alias, as_array
 from tinygrad_rl.core.tensor import history_of, method, set_grad, set_history

@@ -40,6 +40,10 @@ frozen_anywhere: dict[int, "Frozen"] = {}
 """The leaves that any thread has frozen: while there are none, nobody has to ask his thread."""
 
 
+watched_anywhere: list[object] = []
+"""The `watching` blocks that any thread has open: while there are none, nobody has to ask his."""
+
+
 class Changes:
     """Counts settings of flags, hooks, and attributes of modules and optimizers.
 
@@ -105,11 +109,13 @@ def watching(*observers: Observer, alone: bool = False) -> Iterator[None]:
 
     Those who watch already go on doing so, unless these shall be `alone`.
     """
-    before = mode.observers
+    before, block = mode.observers, object()
     mode.observers = observers if alone else (*before, *observers)
+    watched_anywhere.append(block)
     try:
         yield
     finally:
+        watched_anywhere.remove(block)
         mode.observers = before
 
 

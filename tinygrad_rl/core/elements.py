@@ -1,19 +1,18 @@
 """Elementwise: the kind of op that applies one scalar function to every element.
 
-The function is an expression (see `derive/`): a Numba loop computes it eagerly, the compiler puts
-it into its fused loops, and the derivatives, found by calculus, are elementwise ops themselves and
-so can be differentiated again. Broadcasting and dtypes are handled here; nobody who declares an op
-thinks of them.
+The function is an expression (see `derive/`): eagerly a NumPy ufunc made of it computes it, the
+compiler puts it into its fused loops, and the derivatives, found by calculus, are elementwise ops
+themselves and so can be differentiated again. The ufunc broadcasts; dtypes are handled here; nobody
+who declares an op thinks of them.
 """
 
-import math
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from tinygrad_rl.core.context import mode
+from tinygrad_rl.core.context import mode, watched_anywhere
 from tinygrad_rl.core.dtypes import NUMBA, Size
 from tinygrad_rl.core.node import Rule, record
 from tinygrad_rl.core.op import Array, Op
@@ -42,8 +41,10 @@ class Elementwise(Op):
         self.given = rules or {}  # rules that were written by hand
         self._defaults = dict(zip(args[len(args) - len(defaults) :], defaults, strict=True))
         self._rule_ops: dict[str, tuple[Rule, tuple[str, ...]]] = {}
-        self._loops: dict[Any, Any] = {}
-        self._known: dict[tuple[str, Any], Any] = {}  # (loop, dtype of the output), see `_alike`
+        self._ufuncs: dict[Any, Callable[..., Any]] = {}  # by the dtypes, the output's last
+        # Those of calls in which nothing has to be cast, by the dtypes of the inputs, or by the one
+        # that they have in common.
+        self._known: dict[Any, Callable[..., Any]] = {}
         super().__init__(name, (args, (), False))
 
     @cached_property
@@ -72,7 +73,7 @@ class Elementwise(Op):
         if arg not in self._rule_ops:
             scalar = self.rule_scalar(arg)
             if scalar.text == "g":
-                self._rule_ops[arg] = _identity, ("g",)
+                self._rule_ops[arg] = identity, ("g",)
             elif scalar.text == "0":
                 self._rule_ops[arg] = zero, ("g",)
             else:
@@ -81,11 +82,51 @@ class Elementwise(Op):
                 self._rule_ops[arg] = op, scalar.args
         return self._rule_ops[arg]
 
+    def formula(self, position: int) -> str:  # noqa: D102
+        return self.rule_scalar(self.args[position]).text
+
     def __call__(self, *inputs: Any, **named: Any) -> Tensor:  # noqa: D102
         if named or len(inputs) != len(self.args):
             inputs = self._bound(inputs, named)
-        if not mode.interpret and (out := self._alike(inputs)) is not None:
-            return out
+        tensors = inputs
+        for x in inputs:
+            if type(x) is not Tensor:
+                tensors = self._with_constants(inputs)
+                break
+        arrays: list[Array] = []
+        dtypes: Any = None
+        for t in tensors:
+            array = t._array
+            arrays.append(array)
+            if array.dtype is not dtypes:
+                dtypes = array.dtype if dtypes is None else _MIXED
+        if dtypes is _MIXED:
+            dtypes = tuple([a.dtype for a in arrays])
+        ufunc = self._known.get(dtypes)
+        if ufunc is None or (watched_anywhere and mode.interpret):
+            return self._promoted(inputs)
+        try:
+            array = ufunc(*arrays)
+        except ValueError:
+            raise self._misfit(arrays) from None
+        if type(array) is not np.ndarray:  # of 0-d arrays NumPy makes none
+            array = np.asarray(array)
+        return record(self, tensors, _NO_PARAMS, array)
+
+    def _with_constants(self, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Python numbers as constants of the tensors' dtype; empty where it is not that simple."""
+        dtype: Any = None
+        for x in inputs:
+            if type(x) is Tensor:
+                dtype = dtype or x._array.dtype
+            elif type(x) not in _NUMBERS:
+                return ()
+        if dtype is None or dtype.kind != "f":
+            return ()
+        return tuple([x if type(x) is Tensor else weak(x, dtype) for x in inputs])
+
+    def _promoted(self, inputs: tuple[Any, ...]) -> Tensor:
+        """The call in full: any dtypes, arrays and numbers. What needs no cast is remembered."""
         boolean, floating, conditions = self._traits
         tensors = [x if type(x) is Tensor else _pending(x) for x in inputs]
         dtype = _common_dtype(tensors, floating, conditions)
@@ -99,57 +140,12 @@ class Elementwise(Op):
             wanted = _BOOL if i in conditions else dtype
             if a.dtype != wanted:
                 arrays[i] = a.astype(wanted)
-        array = self.compute(arrays, {"dtype": _BOOL if boolean else dtype})
-        if not mode.interpret:
-            self._learn(inputs, tensors, arrays, array.dtype)
+        out_dtype = _BOOL if boolean else dtype
+        array = self.compute(arrays, {"dtype": out_dtype})
+        if not mode.interpret and all(t._array is a for t, a in zip(tensors, arrays, strict=True)):
+            kinds = tuple([a.dtype for a in arrays])
+            self._known[kinds[0] if len({*kinds}) == 1 else kinds] = self._ufunc(kinds, out_dtype)
         return record(self, tensors, _NO_PARAMS, array)
-
-    def _alike(self, inputs: tuple[Any, ...]) -> Tensor | None:
-        """The short way for arrays of one dtype and shape, and numbers; None for anything else."""
-        shape: Any = None
-        dtype: Any = None
-        pattern = ""
-        for x in inputs:
-            if type(x) is Tensor:
-                a = x._array
-                if shape is None:
-                    shape, dtype = a.shape, a.dtype
-                elif a.shape != shape or a.dtype is not dtype:
-                    return None
-                if not a.flags.c_contiguous:
-                    return None
-                pattern += "v"
-            elif type(x) in _WEAK:
-                pattern += "s"
-            else:
-                return None
-        known = self._known.get((pattern, dtype))
-        if known is None:
-            return None
-        loop, out_dtype = known
-        tensors = inputs
-        if "s" in pattern:
-            tensors = tuple([x if type(x) is Tensor else weak(x, dtype) for x in inputs])
-        array = np.empty(shape, out_dtype)
-        if len(shape) == 1 and "s" not in pattern:
-            loop(array, *[t._array for t in tensors])
-        else:
-            loop(array.reshape(-1), *[t._array.reshape(-1) for t in tensors])
-        return record(self, tensors, _NO_PARAMS, array)
-
-    def _learn(
-        self, inputs: tuple[Any, ...], tensors: list[Any], arrays: list[Array], dtype: np.dtype[Any]
-    ) -> None:
-        """Keep the loop of a call in which nothing was promoted or broadcast, for `_alike`."""
-        given = [a for x, a in zip(inputs, arrays, strict=True) if type(x) is Tensor]
-        if any(t._array is not a for t, a in zip(tensors, arrays, strict=True)) or not given:
-            return
-        shape, own = given[0].shape, given[0].dtype
-        if any(a.shape != shape or a.dtype != own for a in given):
-            return
-        pattern = "".join("v" if type(x) is Tensor else "s" for x in inputs)
-        if "s" not in pattern or (shape and own.kind == "f"):
-            self._known[pattern, own] = self._loop(pattern, arrays, dtype), dtype
 
     def _bound(self, inputs: tuple[Any, ...], named: dict[str, Any]) -> tuple[Any, ...]:
         """The inputs in order, with those given by name and the function's defaults filled in."""
@@ -180,68 +176,48 @@ class Elementwise(Op):
 
     def compute(self, arrays: list[Array], params: dict[str, Any]) -> Array:
         """The output in the given dtype, from arrays that are cast to one already."""
-        dtype = params["dtype"]
-        if mode.interpret:
-            out = np.broadcast_to(self.scalar.evaluate(arrays), self._shape(arrays))
-            return np.array(out, dtype)  # the compiled form will compute it
-        shape, pattern = None, ""
-        for a in arrays:
-            if not a.ndim:
-                pattern += "s"
-            elif shape is None or a.shape == shape:
-                shape, pattern = a.shape, pattern + "v"
-            else:
-                return self._broadcast(arrays, dtype)
-        if shape is None:  # all are one number: no reason for another loop than that of arrays
-            shape, pattern = (), "v" * len(pattern)
-        out = np.empty(shape, dtype)
-        # `ravel` copies what is not contiguous; `out` is, so it only gets another shape.
-        self._loop(pattern, arrays, dtype)(out.reshape(-1), *[a.ravel() for a in arrays])
-        return out
+        if mode.interpret:  # the compiled form will compute it
+            shape = self._shape(arrays)
+            return np.array(np.broadcast_to(self.scalar.evaluate(arrays), shape), params["dtype"])
+        try:
+            return np.asarray(self._ufunc([a.dtype for a in arrays], params["dtype"])(*arrays))
+        except ValueError:
+            raise self._misfit(arrays) from None
 
-    def _shape(self, arrays: list[Array]) -> tuple[int, ...]:
+    def into(self, out: Array, *arrays: Array) -> None:
+        """Compute into an array that is there, from arrays of its dtype; nothing is recorded."""
+        ufunc = self._known.get(out.dtype) or self._ufunc([out.dtype] * len(arrays), out.dtype)
+        ufunc(*arrays, out)
+
+    def _shape(self, arrays: Sequence[Array]) -> tuple[int, ...]:
         try:
             return np.broadcast_shapes(*[a.shape for a in arrays])
         except ValueError:
-            shapes = ", ".join(f"{n} {a.shape}" for n, a in zip(self.args, arrays, strict=True))
-            raise ValueError(f"{self.name}: shapes don't broadcast: {shapes}") from None
+            raise self._misfit(arrays) from None
 
-    def _broadcast(self, arrays: list[Array], dtype: np.dtype[Any]) -> Array:
-        shape = self._shape(arrays)
-        out = np.empty(shape, dtype)
-        if not out.size:
-            return out
-        pattern, columns = _pattern([a.shape for a in arrays], shape)
-        full = (out.size // columns, columns) if columns else (-1,)
-        views = [
-            np.ascontiguousarray(
-                np.broadcast_to(a, shape).reshape(full) if k == "v" else a.reshape(-1)
-            )
-            for k, a in zip(pattern, arrays, strict=True)
-        ]
-        self._loop(pattern, arrays, dtype)(out.reshape(full), *views)
-        return out
+    def _misfit(self, arrays: Sequence[Array]) -> ValueError:
+        shapes = ", ".join(f"{n} {a.shape}" for n, a in zip(self.args, arrays, strict=True))
+        return ValueError(f"{self.name}: shapes don't broadcast: {shapes}")
 
-    def _loop(self, pattern: str, arrays: Sequence[Array], dtype: np.dtype[Any]) -> Any:
-        key = (pattern, dtype, *[a.dtype for a in arrays])
-        loop = self._loops.get(key)
-        if loop is None:
-            loop = self._loops[key] = self._build(pattern, arrays, dtype)
-        return loop
-
-    def _build(self, pattern: str, arrays: Sequence[Array], dtype: np.dtype[Any]) -> Any:
-        types = [NUMBA[a.dtype] for a in arrays]
-        compute = next((t for t in types if t != "boolean"), "boolean")
-        expression = self.scalar.render(compute)
-        stem = self.name.replace(".", "_")
-        return loops.elementwise(stem, expression, self.args, NUMBA[dtype], tuple(types), pattern)
+    def _ufunc(self, dtypes: Sequence[np.dtype[Any]], out: np.dtype[Any]) -> Callable[..., Any]:
+        key = (*dtypes, out)
+        if key not in self._ufuncs:
+            types = tuple([NUMBA[d] for d in dtypes])
+            compute = next((t for t in types if t != "boolean"), "boolean")
+            args = loops.local_names(self.args)
+            expression = self.scalar.render(compute, dict(zip(self.args, args, strict=True)))
+            stem = self.name.replace(".", "_")
+            self._ufuncs[key] = loops.elementwise(stem, expression, args, NUMBA[out], types)
+        return self._ufuncs[key]
 
 
 _NO_PARAMS: dict[str, Any] = {}
-_WEAK = {float, int, bool}
+_NUMBERS = {float, int, bool}
+_MIXED = "several"
 
 
-def _identity(g: Tensor) -> Tensor:
+def identity(g: Tensor) -> Tensor:
+    """The rule of an input that gets what comes in."""
     return g
 
 
@@ -270,6 +246,8 @@ def weak(value: Any, dtype: np.dtype[Any]) -> Tensor:
     ------
     OverflowError : for an integer that the dtype can't hold.
     """
+    if dtype.kind == "f":
+        return constant(value, dtype)
     if dtype.kind in "iu":
         dtype.type(value)  # NumPy's own error; a cast would wrap around silently
     return constant(int(value) if type(value) is bool and dtype.kind != "b" else value, dtype)
@@ -295,34 +273,3 @@ def _common_dtype(
     elif scalar_kinds and dtype.kind != "f":
         dtype = np.result_type(dtype, *(k(0) for k in scalar_kinds))
     return _FLOAT64 if floating and dtype.kind != "f" else dtype
-
-
-def _pattern(shapes: Sequence[tuple[int, ...]], shape: tuple[int, ...]) -> tuple[str, int]:
-    """A letter for each input (see `kernels/loops.py`), and the number of columns."""
-    columns = 0
-    letters = []
-    for s in shapes:
-        if s == shape:
-            letters.append("v")
-        elif math.prod(s) == 1:
-            letters.append("s")
-        else:
-            kind, width = _row_or_column(s, shape)
-            if kind != "v" and columns in (0, width):
-                columns = width
-                letters.append(kind)
-            else:
-                letters.append("v")
-    return "".join(letters), columns
-
-
-def _row_or_column(s: tuple[int, ...], shape: tuple[int, ...]) -> tuple[str, int]:
-    s = (1,) * (len(shape) - len(s)) + s
-    same = [a == b for a, b in zip(s, shape, strict=True)]
-    first = next((i for i, ok in enumerate(same) if ok and shape[i] != 1), 0)
-    if all(same[first:]) and all(d == 1 for d in s[:first]):
-        return "r", math.prod(shape[first:])
-    last = next((i for i in reversed(range(len(shape))) if same[i] and shape[i] != 1), 0) + 1
-    if all(same[:last]) and all(d == 1 for d in s[last:]):
-        return "c", math.prod(shape[last:])
-    return "v", 0

@@ -26,30 +26,10 @@ from tinygrad_rl.core.context import mode
 from tinygrad_rl.core.dtypes import NUMBA
 from tinygrad_rl.core.node import Rule
 from tinygrad_rl.core.op import Array, Op, parameters, shape_of
+from tinygrad_rl.core.rows import Axis, normalize_axes, row_rule
 from tinygrad_rl.core.tensor import Tensor, wrap
-from tinygrad_rl.derive import Scalar, parse_text
+from tinygrad_rl.derive import Scalar, parse_rows, parse_text
 from tinygrad_rl.kernels import loops
-
-Axis = int | Sequence[int] | None
-
-
-def normalize_axes(axis: Axis, ndim: int) -> tuple[int, ...]:
-    """Sorted non-negative axes; None means all.
-
-    Raises
-    ------
-    ValueError : for an axis out of range or given twice.
-    """
-    if axis is None:
-        return tuple(range(ndim))
-    given = (axis,) if isinstance(axis, (int, np.integer)) else tuple(axis)
-    for a in given:
-        if not -ndim <= a < ndim:
-            raise ValueError(f"axis {a} is out of range for a tensor with {ndim} axes")
-    axes = sorted(int(a) % ndim for a in given)
-    if len(set(axes)) != len(axes):
-        raise ValueError(f"an axis is given twice in {axis}")
-    return tuple(axes)
 
 
 class Kernel(Op):
@@ -184,8 +164,10 @@ class Composite(NumpyOp):
 class Reduction(Op):
     """Elements along some axes combined into one.
 
-    `op(x, axis=None, keepdims=False)`, NumPy's arguments. The rule gets the gradient `g` and the
-    output `y` with the reduced axes kept, of size 1, so that they broadcast against `x`.
+    `op(x, axis=None, keepdims=False)`, NumPy's arguments. The rule is an expression of `g`, `x`,
+    `y` and `n`, the number of elements that are combined, as in `vjp={"x": "g / n"}`; or a function
+    of tensors, which gets the gradient `g` and the output `y` with the reduced axes kept, of size
+    1, so that they broadcast against `x`.
 
     Parameters
     ----------
@@ -209,9 +191,13 @@ class Reduction(Op):
         finish: str | None = None,
         dtype: Callable[[Any], Any] = lambda dtype: dtype,
         forward: Callable[..., Array] | None = None,
+        vjp: dict[str, Any] | None = None,
         **said: Any,
     ) -> None:
-        super().__init__(name, (("x",), ("axis", "keepdims"), False), **said)
+        text = (vjp or {}).get("x")
+        self._rule_text = text if isinstance(text, str) else None
+        rules = None if self._rule_text else vjp
+        super().__init__(name, (("x",), ("axis", "keepdims"), False), vjp=rules, **said)
         self.start, self.forward, self.dtype = start, forward, dtype
         self._combine, self._finish = combine, finish
 
@@ -273,6 +259,8 @@ class Reduction(Op):
 
     def rule(self, position: int) -> tuple[Rule, tuple[str, ...]]:
         """The rule of the input, given what it asks for with the reduced axes kept."""
+        if self._rule_text is not None:
+            return self._row_rule
         rule, names = super().rule(position)
         needed = tuple(dict.fromkeys(("g", "x_shape", "axis", *names)))
         reduced = [name for name in ("g", "y") if name in needed]
@@ -287,6 +275,15 @@ class Reduction(Op):
             return out if out.shape == shape else out.broadcast_to(shape)
 
         return spread, needed
+
+    def formula(self, position: int) -> str | None:  # noqa: D102
+        return self._rule_text
+
+    @cached_property
+    def _row_rule(self) -> tuple[Rule, tuple[str, ...]]:
+        assert self._rule_text is not None
+        rows = parse_rows(self._rule_text, ("g", "x", "y"), ("g", "y"))
+        return row_rule(self, "x", rows.for_each_element(), [True])
 
 
 def _as_rows(x: Array, axis: tuple[int, ...], keepdims: bool) -> tuple[Array, tuple[int, ...]]:
@@ -352,6 +349,14 @@ class Product(Op):
         """The rule of one matrix: itself a product, of the gradient and the other matrix."""
         if self.vjp:
             return super().rule(position)
+        return self._gradients[position], self._factors(position)
+
+    def formula(self, position: int) -> str | None:  # noqa: D102
+        flips = self._gradients[position].flips
+        named = zip(self._factors(position), flips, strict=True)
+        return None if self.vjp else " @ ".join(a + ".T" * flip for a, flip in named)
+
+    def _factors(self, position: int) -> tuple[str, str]:
         other = "b" if position == 0 else "a"
         gradient_first = self.flips[position] == bool(position)
-        return self._gradients[position], ("g", other) if gradient_first else (other, "g")
+        return ("g", other) if gradient_first else (other, "g")

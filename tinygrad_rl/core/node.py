@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_rl.core.context import Where, caller, frozen_anywhere, mode, next_in_sequence
+from tinygrad_rl.core.context import (
+    Where,
+    caller,
+    frozen_anywhere,
+    mode,
+    next_in_sequence,
+    watched_anywhere,
+)
 from tinygrad_rl.core.cuts import Cut, CutKind
 from tinygrad_rl.core.storage import Storage
 from tinygrad_rl.core.tensor import Bare, Tensor, storage_of, with_node, wrap
@@ -24,7 +31,7 @@ class GradPlan(NamedTuple):
     positions: tuple[int, ...]  # the inputs that require one
     rules: tuple[tuple[Rule, tuple[str, ...]], ...]  # a rule for each, and the names it asks for
     saves: tuple[tuple[str, int], ...]  # (name, position) of the inputs that some rule asks for
-    constant: tuple[bool, ...]  # which of those required no gradient
+    constants: tuple[str, ...]  # the names of those that required no gradient
     saves_output: bool
     shapes: tuple[tuple[str, int], ...]  # (name_shape, position)
     loose: bool  # whether some rule asks for a parameter that may be an array or a list
@@ -43,7 +50,7 @@ class Node:
     plan: GradPlan
     parents: tuple[Any, ...]
     saved: tuple[Tensor, ...] | None
-    versions: tuple[Any, ...]  # of the saved tensors' storages; see `_kept`
+    versions: tuple[Any, ...] | None  # of the saved tensors' storages, see `_kept`; None: all 0
     output: Any  # (array, storage, version) when a rule asks for y
     shapes: dict[str, Any] | None
     shape: tuple[int, ...]
@@ -76,15 +83,22 @@ def record(
     out.op = op
     out._flag = False
     out._cuts = ()
-    needs = tuple([t._flag for t in inputs])
-    required = True in needs
-    if required and mode.grad and op.differentiable:
-        _remember(op, inputs, params, out, needs)
-    elif required or any([t._cuts for t in inputs]):  # noqa: C419 (faster than a generator)
-        if mode.records_cuts:
-            out._cuts = _cuts(op, inputs, required)
+    if mode.grad:
+        count = len(inputs)
+        if count == 1:  # a list comprehension would be a tenth of the whole call
+            needs: tuple[bool, ...] = (inputs[0]._flag,)
+        elif count == 2:
+            needs = (inputs[0]._flag, inputs[1]._flag)
+        else:
+            needs = tuple([t._flag for t in inputs])
+        if True in needs and op.differentiable:
+            _remember(op, inputs, params, out, needs)
+        elif mode.records_cuts:
+            out._cuts = _cuts(op, inputs)
+    elif mode.records_cuts:
+        out._cuts = _cuts(op, inputs)
     out.__class__ = Tensor
-    if mode.observers:
+    if watched_anywhere:
         for observer in mode.observers:
             observer.on_call(op, inputs, params, out)  # type: ignore[arg-type]
     return out  # type: ignore[return-value]
@@ -97,7 +111,7 @@ def _remember(
         needs = tuple([t.requires_grad for t in inputs])
         if True not in needs:
             if mode.records_cuts:
-                out._cuts = _cuts(op, inputs, False)
+                out._cuts = _cuts(op, inputs)
             return
     plan = op.plans.get(needs)
     if plan is None:
@@ -111,27 +125,22 @@ def _remember(
     node.shape = out._array.shape
     node.dtype = out._array.dtype
     node.parents = tuple([inputs[i].node or inputs[i] for i in plan.positions])
-    saved, versions = [], []
-    for _, i in plan.saves:
-        t = inputs[i]
-        version: Any = 0
-        if (storage := t.storage) is not None:
-            version = storage.version
-            if version < 0 and not mode.interpret:
-                t, version = _kept(t, version)
-        saved.append(t)
-        versions.append(version)
-    node.saved, node.versions = tuple(saved), tuple(versions)
+    node.saved, node.versions = (), None
+    if plan.saves:
+        node.saved = tuple([inputs[i] for _, i in plan.saves])
+        for t in node.saved:
+            if t.storage is not None and t.storage.version:
+                _keep(node)
+                break
     if plan.loose:
         try:
             hash((*params.values(),))
         except TypeError:  # lists and arrays can be changed: only what can't has a hash
             node.params = _own(params)
-    node.shapes = None
+    node.shapes = node.output = node.unflagged = None
     if plan.shapes:
         shapes = tuple([t._array.shape for t in inputs])
         node.shapes = {name: shapes if i < 0 else shapes[i] for name, i in plan.shapes}
-    node.output = None
     if plan.saves_output:
         # The array and its version, not the tensor: a tensor points to its node, and a node that
         # pointed back would be a cycle, kept until the collector comes by.
@@ -139,7 +148,7 @@ def _remember(
         node.output = (out._array, storage, storage.version)
         if storage.version < 0 and not mode.interpret:
             node.output = (out._array.copy(), storage, storage.version)
-    node.hooks = node.retained = node.released = node.unflagged = None
+    node.hooks = node.retained = node.released = None
     if len(plan.positions) < len(needs):
         # To warn of a leaf whose flag is set too late; weak, so that no array is kept alive.
         node.unflagged = [
@@ -149,6 +158,18 @@ def _remember(
         ]
     out.node = node
     out._flag = True
+
+
+def _keep(node: Node) -> None:
+    """Keep what the saved tensors are now: some were written to, or may be by others."""
+    saved, versions = [], []
+    for t in node.saved or ():
+        version: Any = 0 if t.storage is None else t.storage.version
+        if version < 0 and not mode.interpret:
+            t, version = _kept(t, version)
+        saved.append(t)
+        versions.append(version)
+    node.saved, node.versions = tuple(saved), tuple(versions)
 
 
 def _kept(tensor: Tensor, version: int) -> tuple[Tensor, Any]:
@@ -179,21 +200,30 @@ def _own(value: Any) -> Any:
     return {k: _own(v) for k, v in value.items()} if type(value) is dict else value
 
 
-def _cuts(op: "Op", inputs: Sequence[Tensor], required: bool) -> tuple[Cut, ...]:
+def _cuts(op: "Op", inputs: Sequence[Tensor]) -> tuple[Cut, ...]:
     """Crumbs for a result without history: the lines where its paths were cut, no arrays."""
-    if frozen_anywhere:
-        required = any([t.requires_grad for t in inputs])  # noqa: C419 (as above)
-    found = [cut for t in inputs for cut in (t.cuts if frozen_anywhere else t._cuts)]
-    cuts = dict.fromkeys(cut for cut in found if cut.kind is not CutKind.UNFROZEN)
-    if required:
-        if not mode.grad:
-            cut = Cut(CutKind.NO_GRAD, f"{op.name} was called with grad mode off", caller())
-        elif op.cuts is not None:
-            cut = Cut(op.cuts, "stop_gradient or detach()", caller())
+    required, found = False, _NONE
+    for t in inputs:
+        if frozen_anywhere:
+            required, found = required or t.requires_grad, found + t.cuts
         else:
-            cut = Cut(CutKind.NOT_DIFFERENTIABLE, f"{op.name} has no derivative", caller())
-        cuts[cut] = None
-    return tuple(cuts)[:8]
+            required, found = required or t._flag, found + t._cuts
+    here = (_cut(op),) if required else ()
+    if not found:
+        return here
+    kept = dict.fromkeys([c for c in (*found, *here) if c.kind is not CutKind.UNFROZEN])
+    return tuple(kept)[:8]
+
+
+_NONE: tuple[Cut, ...] = ()
+
+
+def _cut(op: "Op") -> Cut:
+    if not mode.grad:
+        return Cut(CutKind.NO_GRAD, f"{op.name} was called with grad mode off", caller())
+    if op.cuts is not None:
+        return Cut(op.cuts, "stop_gradient or detach()", caller())
+    return Cut(CutKind.NOT_DIFFERENTIABLE, f"{op.name} has no derivative", caller())
 
 
 # -- history that was not kept ---------------------------------------------------------------------
@@ -218,7 +248,7 @@ def end_of_history(array: np.ndarray[Any, Any], name: str, reason: str) -> Tenso
     node.op, node.params = _Unrecorded(name), {}  # type: ignore[assignment]
     node.plan = GradPlan((0,), ((refuse, ("g",)),), (), (), False, (), False)
     node.parents = (LOST,)
-    node.saved = node.versions = ()
+    node.saved, node.versions = (), None
     node.output = node.shapes = node.hooks = node.retained = None
     node.released = node.unflagged = None
     node.shape, node.dtype = array.shape, array.dtype

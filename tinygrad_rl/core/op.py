@@ -112,6 +112,10 @@ class Op(ABC):
             return partial(rule, index=position), tuple(n for n in names if n != "index")
         return rule, names
 
+    def formula(self, position: int) -> str | None:
+        """The gradient rule of one input as an expression, where that is how it is declared."""
+        return None
+
     def plan(self, needs: tuple[bool, ...]) -> GradPlan:
         """What a call saves and which rules run, for one pattern of required gradients."""
         positions = tuple(i for i, required in enumerate(needs) if required)
@@ -122,9 +126,9 @@ class Op(ABC):
         shapes = [(f"{name}_shape", i) for name, i in inputs if f"{name}_shape" in wanted]
         if "shapes" in wanted:
             shapes.append(("shapes", -1))
-        constant = tuple(not needs[i] for _, i in saves)
+        constants = tuple(name for name, i in saves if not needs[i])
         loose = not self.plain_params and not wanted.isdisjoint(self.params)
-        return GradPlan(positions, rules, saves, constant, "y" in wanted, tuple(shapes), loose)
+        return GradPlan(positions, rules, saves, constants, "y" in wanted, tuple(shapes), loose)
 
     def flops(self, out: Any, inputs: Sequence[Any], params: dict[str, Any]) -> int:
         """Floating-point operations in matrix products; everything else is memory traffic."""
@@ -148,16 +152,20 @@ class Op(ABC):
         ------
         TypeError : when the result has a dtype that tensors can't have.
         """
-        tensors = [as_tensor(x) for x in inputs]
-        result = np.asarray(self.compute([t._array for t in tensors], params))
+        tensors = [x if type(x) is Tensor else as_tensor(x) for x in inputs]
+        result = self.compute([t._array for t in tensors], params)
+        if type(result) is not np.ndarray:
+            result = np.asarray(result)
         if result.dtype not in DTYPES:
             raise TypeError(f"op {self.name!r} gave {result.dtype}, which is not supported")
-        if any(result is t._array for t in tensors):
-            result = result.view()
+        for t in tensors:
+            if result is t._array:
+                result = result.view()
+                break
         storage = None
         if result.base is not None:
             for t in tensors:
-                if np.may_share_memory(result, t._array):
+                if result.base is t._array or np.may_share_memory(result, t._array):
                     storage = storage_of(t)  # a view: a write to either one counts for both
                     storage.shared = True
         return record(self, tensors, params, result, storage)

@@ -32,18 +32,16 @@ def from_numpy(array: np.ndarray[Any, Any]) -> Tensor:
 
 
 @lru_cache(maxsize=4096)
-def _constant(text: str, dtype: np.dtype[Any]) -> Tensor:
-    value = np.array(
-        float(text) if dtype.kind == "f" else int(text) if dtype.kind != "b" else text == "True"
-    )
-    value = value.astype(dtype)
-    value.flags.writeable = False  # shared by all who use this number; a literal to the compiler
-    return wrap(value)
+def _constant(value: float, negative: bool, dtype: np.dtype[Any]) -> Tensor:
+    kinds = {"f": float, "b": bool}
+    array = np.array(kinds.get(dtype.kind, int)(value), dtype)
+    array.flags.writeable = False  # shared by all who use this number; a literal to the compiler
+    return wrap(array)
 
 
 def constant(value: float, dtype: np.dtype[Any]) -> Tensor:
-    """A Python number as a 0-d tensor; keyed by its text, since 0.0 and -0.0 are equal."""
-    return _constant(repr(value), dtype)
+    """A Python number as a 0-d tensor; 0.0 and -0.0 are equal, but not the same."""
+    return _constant(value, not value and str(value)[0] == "-", dtype)
 
 
 def as_tensor(value: Any) -> Tensor:

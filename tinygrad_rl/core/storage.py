@@ -47,10 +47,9 @@ class Storage:
     @property
     def version(self) -> int:
         """How often it was written to."""
-        count = self._count
-        for writer in self.writers:
-            count += writer.count
-        return count
+        if not self.writers:
+            return self._count
+        return self._count + sum(writer.count for writer in self.writers)
 
     @property
     def changed(self) -> Where | None:

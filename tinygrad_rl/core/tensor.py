@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from tinygrad_rl.core.node import Node
     from tinygrad_rl.core.op import Op
 
-_SETTABLE = ("requires_grad", "grad")
-
 
 class Bare:
     """A tensor's slots, without the guard that refuses to set them.
@@ -90,9 +88,10 @@ class Tensor(Bare):
         return t
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name not in _SETTABLE:
-            raise spelling.unsettable(name, _SETTABLE)
-        super().__setattr__(name, value)
+        setter = _SETTERS.get(name)
+        if setter is None:
+            raise spelling.unsettable(name, tuple(_SETTERS))
+        setter(self, value)
 
     def __dir__(self) -> list[str]:
         return spelling.without_absent(self, super().__dir__())
@@ -185,7 +184,8 @@ class Tensor(Bare):
                     f"grad must be {self.dtype} of shape {self.shape} like its tensor, not "
                     f"{value.dtype} of shape {value.shape}"
                 )
-        touch_grad(self, writing=True)
+        if mode.observers:
+            touch_grad(self, writing=True)
         set_grad(self, value)
 
     # The way out of the engine.
@@ -304,6 +304,12 @@ class Tensor(Bare):
 
         def __getattr__(self, name: str) -> Any: ...
 
+
+_SETTERS: dict[str, Any] = {
+    "requires_grad": Tensor.requires_grad.fset,  # type: ignore[attr-defined]
+    "grad": Tensor.grad.fset,  # type: ignore[attr-defined]
+}
+"""What can be set on a tensor."""
 
 spelling.absent(Tensor, "a Tensor", spelling.TENSOR)
 

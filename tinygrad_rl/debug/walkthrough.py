@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinygrad_rl.autodiff import Parent, between, check_root, initial_gradient, parent_of, sweep
-from tinygrad_rl.core import Elementwise, Node, Op, Tensor, place, watching
+from tinygrad_rl.core import Node, Op, Tensor, place, watching
 from tinygrad_rl.debug.flops import FlopCounter
 from tinygrad_rl.grad_mode import no_grad
 from tinygrad_rl.naming import Names, callers_variables
@@ -205,9 +205,7 @@ def shown(array: np.ndarray[Any, Any]) -> str:
 def rule_text(op: Op, position: int) -> str:
     """The gradient rule of one input as its author wrote it, or as it was derived."""
     arg = op.args[min(position, len(op.args) - 1)]
-    if isinstance(op, Elementwise):
-        return op.rule_scalar(arg).text
-    return _source_of(op.vjp[arg][0])
+    return op.formula(position) or _source_of(op.vjp[arg][0])
 
 
 @functools.lru_cache(maxsize=256)

@@ -77,7 +77,7 @@ def derive(e: ast.expr, x: str) -> ast.expr:
             for rule, argument in zip(DERIVATIVES[function_name(e)], args, strict=True):
                 inner = derive(argument, x)
                 if not _is(inner, 0):
-                    total = _add(total, times(template(rule, args), inner))
+                    total = plus(total, times(template(rule, args), inner))
             return total
     raise AssertionError(ast.dump(e))
 
@@ -86,17 +86,17 @@ def _derive_binary(u: ast.expr, op: ast.operator, v: ast.expr, x: str) -> ast.ex
     du, dv = derive(u, x), derive(v, x)
     match op:
         case ast.Add():
-            return _add(du, dv)
+            return plus(du, dv)
         case ast.Sub():
             return _sub(du, dv)
         case ast.Mult():
-            return _add(times(du, v), times(u, dv))
+            return plus(times(du, v), times(u, dv))
         case ast.Div():
             by_v = times(
                 _neg(ast.BinOp(copied(u), ast.Div(), ast.BinOp(copied(v), ast.Mult(), copied(v)))),
                 dv,
             )
-            return _add(_div(du, v), number_node(0) if _is(dv, 0) else by_v)
+            return plus(_div(du, v), number_node(0) if _is(dv, 0) else by_v)
         case ast.Pow():
             if isinstance(v, ast.Constant):
                 n: Any = v.value
@@ -104,7 +104,7 @@ def _derive_binary(u: ast.expr, op: ast.operator, v: ast.expr, x: str) -> ast.ex
             base, exponent = DERIVATIVES["pow"]
             by_u = number_node(0) if _is(du, 0) else times(template(base, [u, v]), du)
             by_v = number_node(0) if _is(dv, 0) else times(template(exponent, [u, v]), dv)
-            return _add(by_u, by_v)
+            return plus(by_u, by_v)
         case ast.Mod():  # u - v * floor(u / v)
             quotient = ast.Call(
                 name_node("floor"), [ast.BinOp(copied(u), ast.Div(), copied(v))], []
@@ -148,7 +148,8 @@ def _neg(u: ast.expr) -> ast.expr:
     return u if _is(u, 0) else ast.UnaryOp(ast.USub(), u)
 
 
-def _add(u: ast.expr, v: ast.expr) -> ast.expr:
+def plus(u: ast.expr, v: ast.expr) -> ast.expr:
+    """`u + v`, or less where one of them is 0."""
     if _is(u, 0):
         return v
     return u if _is(v, 0) else ast.BinOp(u, ast.Add(), v)

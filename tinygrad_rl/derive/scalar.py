@@ -157,7 +157,11 @@ class Scalar:
     def evaluate(self, arrays: Sequence[Any]) -> Any:
         """The values for whole arrays by NumPy: the same numbers to rounding, nothing compiled."""
         with np.errstate(all="ignore"):
-            return eval(self._code, _NUMPY, dict(zip(self.args, arrays, strict=True)))
+            return self.evaluate_by(NUMPY, dict(zip(self.args, arrays, strict=True)))
+
+    def evaluate_by(self, functions: dict[str, Any], values: Mapping[str, Any]) -> Any:
+        """The value by functions of other things than numbers, of arguments under their names."""
+        return eval(self._code, functions, values)
 
     @cached_property
     def _code(self) -> Any:
@@ -267,4 +271,4 @@ def _numpy_functions() -> dict[str, Any]:
     )
 
 
-_NUMPY = _numpy_functions()
+NUMPY = _numpy_functions()

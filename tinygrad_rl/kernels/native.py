@@ -107,6 +107,23 @@ def plus(typing_context, total, value):
     return total(total, total), codegen
 
 
+def _extreme(name: str) -> Any:
+    """The larger or the smaller one, NaN if one is: an instruction of LLVM that vectorises."""
+
+    def typing(typing_context, total, value):
+        def codegen(context, builder, signature, arguments):
+            kind = arguments[0].type
+            function = ir.FunctionType(kind, [kind, kind])
+            return builder.call(builder.module.declare_intrinsic(name, [kind], function), arguments)
+
+        return total(total, total), codegen
+
+    return intrinsic(typing)
+
+
+larger, smaller = _extreme("llvm.maximum"), _extreme("llvm.minimum")
+
+
 def _matmul(flip_a: bool, flip_b: bool) -> Any:
     """`out = a @ b`, an operand read transposed where its flag says so; two forms of it.
 

@@ -4,14 +4,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from tinygrad_rl.core import Tensor, as_tensor
-from tinygrad_rl.ops.activations import binary_cross_entropy as bce_op
+from tinygrad_rl.ops import losses
 from tinygrad_rl.ops.activations import (
     celu,
     elu,
     gelu,
     hardswish,
     hardtanh,
-    huber,
     leaky_relu,
     logsigmoid,
     mish,
@@ -19,14 +18,13 @@ from tinygrad_rl.ops.activations import (
     selu,
     sigmoid,
     silu,
-    smooth_l1,
     softplus,
     softsign,
 )
-from tinygrad_rl.ops.arithmetic import abs_, mul, neg, rsqrt, square, sub, tanh
+from tinygrad_rl.ops.arithmetic import mul, neg, tanh
 from tinygrad_rl.ops.index import gather
 from tinygrad_rl.ops.products import linear
-from tinygrad_rl.ops.reduce import log_softmax, mean, softmax, sum_
+from tinygrad_rl.ops.reduce import layer_norm_op, log_softmax, mean, softmax, sum_
 from tinygrad_rl.ops.shape import expand_dims
 from tinygrad_rl.spelling import door
 
@@ -67,11 +65,8 @@ def layer_norm(
     if x.shape[x.ndim - len(shape) :] != shape:
         raise ValueError(f"layer_norm over {shape} does not fit input of shape {x.shape}")
     axes = tuple(range(x.ndim - len(shape), x.ndim))
-    centered = sub(x, mean(x, axes, keepdims=True))
-    out = mul(centered, rsqrt(mean(square(centered), axes, keepdims=True) + eps))
-    if weight is not None:
-        out = mul(out, weight)
-    return out if bias is None else out + bias
+    scale, shift = 1.0 if weight is None else weight, 0.0 if bias is None else bias
+    return layer_norm_op(x, scale, shift, eps, axis=axes)
 
 
 def _same_shape(name: str, input: Any, target: Any) -> tuple[Tensor, Tensor]:
@@ -92,7 +87,7 @@ def mse_loss(input: Any, target: Any) -> Tensor:
     ValueError : for unequal shapes.
     """
     input, target = _same_shape("mse_loss", input, target)
-    return mean(square(sub(input, target)))
+    return losses.mse_loss(input, target, axis=None)
 
 
 def l1_loss(input: Any, target: Any) -> Tensor:
@@ -103,7 +98,7 @@ def l1_loss(input: Any, target: Any) -> Tensor:
     ValueError : for unequal shapes.
     """
     input, target = _same_shape("l1_loss", input, target)
-    return mean(abs_(sub(input, target)))
+    return losses.l1_loss(input, target, axis=None)
 
 
 def huber_loss(input: Any, target: Any, delta: float = 1.0) -> Tensor:
@@ -116,7 +111,7 @@ def huber_loss(input: Any, target: Any, delta: float = 1.0) -> Tensor:
     input, target = _same_shape("huber_loss", input, target)
     if not delta > 0:
         raise ValueError(f"huber_loss: delta must be positive, not {delta!r}")
-    return mean(huber(sub(input, target), delta))
+    return losses.huber_loss(input, target, delta, axis=None)
 
 
 def smooth_l1_loss(input: Any, target: Any, beta: float = 1.0) -> Tensor:
@@ -129,7 +124,9 @@ def smooth_l1_loss(input: Any, target: Any, beta: float = 1.0) -> Tensor:
     input, target = _same_shape("smooth_l1_loss", input, target)
     if beta < 0:
         raise ValueError(f"smooth_l1_loss: beta can't be negative: {beta!r}")
-    return mean(smooth_l1(sub(input, target), beta)) if beta else l1_loss(input, target)
+    if not beta:
+        return l1_loss(input, target)
+    return losses.smooth_l1_loss(input, target, beta, axis=None)
 
 
 def binary_cross_entropy_with_logits(input: Any, target: Any) -> Tensor:
@@ -139,7 +136,8 @@ def binary_cross_entropy_with_logits(input: Any, target: Any) -> Tensor:
     ------
     ValueError : for unequal shapes.
     """
-    return mean(bce_op(*_same_shape("binary_cross_entropy_with_logits", input, target)))
+    input, target = _same_shape("binary_cross_entropy_with_logits", input, target)
+    return losses.binary_cross_entropy(input, target, axis=None)
 
 
 def cross_entropy(input: Any, target: Any) -> Tensor:

@@ -1,4 +1,4 @@
-"""Activations, and the pieces of losses: what networks put behind their layers.
+"""Activations: what networks put behind their layers.
 
 `tanh` stands with the other functions of a number, in `arithmetic.py`.
 """
@@ -58,22 +58,3 @@ def gelu(x: Any, approximate: str = "none") -> Tensor:
     if approximate not in ops:
         raise ValueError(f"gelu: approximate is 'none' or 'tanh', not {approximate!r}")
     return ops[approximate](x)
-
-
-# -- pieces of losses ------------------------------------------------------------------------------
-
-huber = builtin(
-    "huber(e, delta=1.0)", "0.5 * e * e if abs(e) <= delta else delta * (abs(e) - 0.5 * delta)"
-)
-smooth_l1 = builtin(
-    "smooth_l1(e, beta=1.0)", "0.5 * e * e / beta if abs(e) < beta else abs(e) - 0.5 * beta"
-)
-
-# -log of the probability that sigmoid(x) gives to a label t in [0, 1]; exact where it is tiny. The
-# derivative of this text would be right too, except that its second order is wrong at x = 0.
-binary_cross_entropy = builtin(
-    "binary_cross_entropy(x, t)",
-    "maximum(x, 0) - x * t + softplus(-abs(x))",
-    x="g * (sigmoid(x) - t)",
-    t="-g * x",
-)

@@ -99,14 +99,14 @@ for _name, _op, _ufunc in (
     *(("truediv", div, np.divide), ("floordiv", floor_divide, np.floor_divide)),
     ("mod", remainder, np.remainder),
 ):
-    method(f"__{_name}__")(_op)
+    method(f"__{_name}__")(lambda self, other, op=_op: op(self, other))
     method(f"__r{_name}__")(lambda self, other, op=_op: op(other, self))
     REFLECTED[_ufunc] = _op
 for _name, _op, _compare in (
     *(("lt", less, np.less), ("le", less_equal, np.less_equal)),
     *(("gt", greater, np.greater), ("ge", greater_equal, np.greater_equal)),
 ):
-    method(f"__{_name}__")(_op)
+    method(f"__{_name}__")(lambda self, other, op=_op: op(self, other))
     REFLECTED[_compare] = _op
 for _name, _op in (("neg", neg), ("pos", positive), ("abs", abs_)):
     method(f"__{_name}__")(_op)

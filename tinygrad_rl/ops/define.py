@@ -12,11 +12,15 @@ import ast
 import math
 from collections.abc import Callable
 from types import FunctionType
-from typing import Any, overload
+from typing import Any, TypeVar, overload
 
-from tinygrad_rl.core import REGISTRY, Elementwise
-from tinygrad_rl.derive import DeriveError, Scalar, parse, parse_text
+import numpy as np
+
+from tinygrad_rl.core import FUNCTIONS, REGISTRY, Elementwise, Rowwise
+from tinygrad_rl.derive import DeriveError, Scalar, parse, parse_rows, parse_text
 from tinygrad_rl.spelling import misplaced
+
+_AnyOp = TypeVar("_AnyOp", Elementwise, Rowwise)
 
 
 def builtin(signature: str, text: str = "", /, **rules: str) -> Elementwise:
@@ -25,19 +29,60 @@ def builtin(signature: str, text: str = "", /, **rules: str) -> Elementwise:
     Without a text it is the function that expressions know by that name. The rules are not compared
     with the function's slope: the op checks cover them, so importing needn't.
     """
-    call = ast.parse(signature, mode="eval").body
+    name, args, defaults = _signature(signature)
+    op = _declare(name, args, lambda: parse_text(text or signature, args), rules, defaults)
+    op.__doc__ = f"`{text or signature}` of every element."
+    FUNCTIONS[name] = op
+    return op
+
+
+def builtin_rowwise(signature: str, text: str, /, **rules: str) -> Rowwise:
+    """`rowwise` for an op of this package, whose rules the op checks cover."""
+    name, args, defaults = _signature(signature)
+    numbers = args[len(args) - len(defaults) :]
+    op = Rowwise(name, args, lambda: parse_rows(text, args, (), numbers), rules, defaults)
+    op.__doc__ = f"`{text}` over `axis`."
+    return op
+
+
+def rowwise(signature: str, text: str, /, **rules: str) -> Rowwise:
+    """An op with sums and extremes over axes: `rowwise("length(x)", "sqrt(sum(x * x))")`.
+
+    It is called with `axis` (-1) and, where there is one result for a row, `keepdims` (False).
+
+    Parameters
+    ----------
+    signature : the name and the inputs; one with a default is a number, not a tensor with rows.
+    text : arithmetic and functions as in `elementwise`, and `sum`, `mean`, `max` and `min` of one
+        argument, over the row; `n` is the number of elements of the row.
+    rules : a gradient rule for an input, as an expression of `g` (the incoming gradient), `y` (the
+        output), the inputs and `n`, where one is stabler or cheaper than what is derived.
+
+    Raises
+    ------
+    DeriveError : when a text uses a name that is neither an argument nor a known function.
+    ValueError : when a rule is wrong, with the inputs, its value and the one that was derived.
+    """
+
+    def declare() -> Rowwise:
+        op = builtin_rowwise(signature, text, **rules)
+        inputs = [a for a in op.args if a not in op.rows.numbers]
+        if unknown := [a for a in rules if a not in inputs]:
+            raise DeriveError(f"{op.name!r} has no input {unknown[0]!r} to give a rule for")
+        for arg in inputs:
+            check_row_rule(op, arg)
+        return op
+
+    return _registered(declare)
+
+
+def _signature(text: str) -> tuple[str, tuple[str, ...], tuple[float, ...]]:
+    """The name, the arguments and the defaults of the last ones that a call spells."""
+    call = ast.parse(text, mode="eval").body
     assert isinstance(call, ast.Call)
     defaults = {str(k.arg): ast.literal_eval(k.value) for k in call.keywords}
     args = (*map(ast.unparse, call.args), *defaults)
-    op = _declare(
-        ast.unparse(call.func),
-        args,
-        lambda: parse_text(text or signature, args),
-        rules,
-        tuple(defaults.values()),
-    )
-    op.__doc__ = f"`{text or signature}` of every element."
-    return op
+    return ast.unparse(call.func), args, tuple(defaults.values())
 
 
 def _declare(
@@ -88,22 +133,58 @@ def elementwise(function: Callable[..., Any] | None = None, /, **rules: str) -> 
     return _checked(lambda: _of_source(function, {}))
 
 
-def _checked(declare: Callable[[], Elementwise]) -> Elementwise:
-    """Declare an op and check its rules; an op that is refused leaves no trace in the registry."""
-    before = dict(REGISTRY)
-    try:
-        op = declare()
+def _checked(read: Callable[[], Elementwise]) -> Elementwise:
+    """Declare an elementwise op and check its rules."""
+
+    def declare() -> Elementwise:
+        op = read()
         op.scalar  # noqa: B018 (reads the source now, so that an error comes at the definition)
         if unknown := set(op.given) - set(op.args):
             raise DeriveError(f"{op.name!r} has no argument {min(unknown)!r} to give a rule for")
         for arg in op.args:
             if arg not in op.scalar.conditions and not op.scalar.is_boolean:
                 check_rule(op, arg)
+        return op
+
+    return _registered(declare)
+
+
+def _registered(declare: Callable[[], _AnyOp]) -> _AnyOp:
+    """Declare an op; one that is refused leaves no trace in the registry."""
+    before = dict(REGISTRY)
+    try:
+        return declare()
     except Exception:
         REGISTRY.clear()
         REGISTRY.update(before)
         raise
-    return op
+
+
+def check_row_rule(op: Rowwise, arg: str) -> None:
+    """Compare the rule of one input with the derived one, in float64, on rows of every kind.
+
+    Raises
+    ------
+    ValueError : naming the inputs, the two numbers and the entry.
+    """
+    if arg not in op.given:
+        op.rows.vjp(arg)  # reads the text
+        return
+    rng = np.random.default_rng(0)
+    position = op.args.index(arg)
+    for low, high in ((-2.0, 2.0), (0.1, 3.0)):
+        values = {a: rng.uniform(low, high, (2, 3)) for a in op.args}
+        values |= {a: np.array(v) for a, v in zip(op.args[::-1], op.defaults[::-1], strict=False)}
+        given, derived = op.rule_values(position, values, rng.uniform(0.5, 1.5, (2, 3)))
+        close = np.isclose(given, derived, 1e-6, 1e-9, equal_nan=True)
+        if not close.all():
+            at = tuple(int(i) for i in np.argwhere(~close)[0])
+            shown = ", ".join(f"{a} = {np.round(v, 3)}" for a, v in values.items())
+            raise ValueError(
+                f"the gradient rule of {op.name!r} for {arg!r} is wrong: it gives "
+                f"{given[at]:.6g} at entry {at}, derived is {derived[at]:.6g} (rule: "
+                f"{op.given[arg]}; rows along axis 1, {shown})".replace("\n", "")
+            )
 
 
 # On both sides of the usual kinks; the far ones serve functions that are defined only there.

@@ -15,13 +15,21 @@ from tinygrad_rl.ops.shape import astype, broadcast_to, permute_, reshape, resha
 
 Array = np.ndarray[Any, Any]
 Places = tuple[Any, ...]
-Bounds = tuple[tuple[int, int, int], ...]
-"""For each axis (first index, count, step)."""
+Bound = int | tuple[int, int, int]
+Bounds = tuple[Bound, ...]
+"""For each axis (first index, count, step), or the one index of an axis that goes."""
 
 
-def _as_slices(bounds: Bounds) -> tuple[slice, ...]:
-    ends = [(first, first + count * step, step) for first, count, step in bounds]
-    return tuple([slice(first, stop if stop >= 0 else None, step) for first, stop, step in ends])
+def _as_slices(bounds: Bounds) -> tuple[Any, ...]:
+    slices: list[Any] = []
+    for bound in bounds:
+        if type(bound) is tuple:
+            first, count, step = bound
+            stop = first + count * step
+            slices.append(slice(first, stop if stop >= 0 else None, step))
+        else:
+            slices.append(bound)
+    return (*slices, ...)  # with the dots one element is a view too
 
 
 def _slice_scatter_forward(x: Array, *, bounds: Bounds, shape: tuple[int, ...]) -> Array:
@@ -31,10 +39,15 @@ def _slice_scatter_forward(x: Array, *, bounds: Bounds, shape: tuple[int, ...]) 
 
 
 def _sliced(at: Places, bounds: Bounds) -> Places:
-    return tuple(
-        k * step + first if count != 1 else first
-        for k, (first, count, step) in zip(at, bounds, strict=True)
-    )
+    places: list[Any] = []
+    kept = iter(at)
+    for bound in bounds:
+        if isinstance(bound, int):
+            places.append(bound)
+        else:
+            (first, count, step), k = bound, next(kept)
+            places.append(k * step + first if count != 1 else first)
+    return tuple(places)
 
 
 slice_: View = View(
@@ -174,8 +187,19 @@ def getitem(x: Tensor, key: Any) -> Tensor:
     IndexError : for an index out of range or too many of them.
     TypeError : for anything that is no index.
     """
-    keys = _expanded(x, key)
-    bounds: list[tuple[int, int, int]] = []
+    if type(key) in _SIMPLE or (type(key) is tuple and _SIMPLE.issuperset(map(type, key))):
+        keys, given = key if type(key) is tuple else (key,), x._array.shape
+        if len(keys) <= len(given):
+            found = [_bound(k, n, a) for a, (k, n) in enumerate(zip(keys, given, strict=False))]
+            return slice_(x, bounds=(*found, *[(0, n, 1) for n in given[len(keys) :]]))
+    return _getitem(x, _expanded(x, key))
+
+
+_SIMPLE = {int, slice}
+
+
+def _getitem(x: Tensor, keys: list[Any]) -> Tensor:
+    bounds: list[Bound] = []
     shape: list[int] = []
     arrays: list[tuple[int, Tensor]] = []
     axis = 0
@@ -185,25 +209,27 @@ def getitem(x: Tensor, key: Any) -> Tensor:
         if k is None or k is Ellipsis:
             continue
         n = x.shape[axis]
-        if isinstance(k, slice):
-            count = len(range(*k.indices(n)))
-            start, _, step = k.indices(n)
-            bounds.append((start, count, step) if count else (0, 0, 1))
-            shape.append(count)
-        elif isinstance(k, Tensor):
-            bounds.append((0, n, 1))
+        if isinstance(k, Tensor):
             arrays.append((len(shape), k))
-            shape.append(n)
-        else:
-            if not -n <= k < n:
-                raise IndexError(f"index {k} is out of range for axis {axis} of size {n}")
-            bounds.append((k % n, 1, 1))
+        bounds.append((0, n, 1) if isinstance(k, Tensor) else _bound(k, n, axis))
+        if type(bound := bounds[-1]) is tuple:
+            shape.append(bound[1])
         axis += 1
     whole = all(b == (0, n, 1) for b, n in zip(bounds, x.shape, strict=True))
     out = x if whole and not (axis and not arrays) else slice_(x, bounds=tuple(bounds))
     if out.shape != tuple(shape) or (out is x and not arrays):
         out = reshape_(out, shape=tuple(shape))
     return _gather(out, arrays, keys) if arrays else out
+
+
+def _bound(key: int | slice, size: int, axis: int) -> Bound:
+    if isinstance(key, slice):
+        start, stop, step = key.indices(size)
+        count = len(range(start, stop, step))
+        return (start, count, step) if count else (0, 0, 1)
+    if not -size <= key < size:
+        raise IndexError(f"index {key} is out of range for axis {axis} of size {size}")
+    return key % size
 
 
 @method("__iter__")

@@ -8,8 +8,8 @@ import numpy as np
 
 from tinygrad_rl.core import Scatter, Tensor, as_tensor, method, normalize_axes
 from tinygrad_rl.ops.arithmetic import where
-from tinygrad_rl.ops.index import slice_axis, slice_scatter
-from tinygrad_rl.ops.shape import broadcast_to, expand_dims, reshape
+from tinygrad_rl.ops.index import slice_, slice_axis, slice_scatter
+from tinygrad_rl.ops.shape import broadcast_to, reshape
 from tinygrad_rl.spelling import misplaced
 
 Array = np.ndarray[Any, Any]
@@ -40,6 +40,31 @@ concatenate_ = Scatter(
     vjp={"tensors": _concatenate_vjp},
 )
 concatenate_.plain_params = True
+
+
+def _stack_forward(*tensors: Array, axis: int) -> Array:
+    shape = tensors[0].shape
+    shape = (*shape[:axis], 1, *shape[axis:])
+    return np.concatenate([t.reshape(shape) for t in tensors], axis=axis)
+
+
+def _stack_vjp(g: Tensor, axis: int, index: int) -> Tensor:
+    bounds = [index if a == axis else (0, n, 1) for a, n in enumerate(g._array.shape)]
+    return slice_(g, bounds=tuple(bounds))
+
+
+stack_ = Scatter(
+    "stack",
+    target=lambda at, index, axis: (*at[:axis], index, *at[axis:]),
+    shape=lambda *tensors, axis: (
+        *tensors[0].shape[:axis],
+        len(tensors),
+        *tensors[0].shape[axis:],
+    ),
+    forward=_stack_forward,
+    vjp={"tensors": _stack_vjp},
+)
+stack_.plain_params = True
 
 
 def concatenate(tensors: Sequence[Any], axis: int = 0) -> Tensor:
@@ -73,9 +98,10 @@ def stack(tensors: Sequence[Any], axis: int = 0) -> Tensor:
     if isinstance(axis, _TENSORS) and not isinstance(tensors, (list, tuple)):
         raise misplaced("stack", "a list of tensors", tensors)
     parts = [as_tensor(t) for t in tensors]
-    if len({p.shape for p in parts}) != 1:
+    if len({p._array.shape for p in parts}) != 1:
         raise ValueError(f"can't stack shapes {', '.join(str(p.shape) for p in parts) or '(none)'}")
-    return concatenate([expand_dims(p, axis) for p in parts], axis)
+    (at,) = normalize_axes(axis, parts[0]._array.ndim + 1)
+    return stack_(*parts, axis=at)
 
 
 @method("split")

@@ -15,21 +15,15 @@ from tinygrad_rl.core import (
 )
 from tinygrad_rl.ops.arithmetic import add, mul, where
 from tinygrad_rl.ops.index import getitem
-from tinygrad_rl.ops.reduce import sum_, sum_to
+from tinygrad_rl.ops.reduce import sum_, sum_op
 from tinygrad_rl.ops.shape import expand_dims, permute_, reshape, squeeze, swapaxes
 
 Array = np.ndarray[Any, Any]
 
 
-matmul_: Product = Product(
-    "matmul",
-    "ik,kj->ij",
-    vjp={
-        "a": lambda g, b, a_shape: sum_to(matmul_(g, swapaxes(b, -1, -2)), a_shape),
-        "b": lambda g, a, b_shape: sum_to(matmul_(swapaxes(a, -1, -2), g), b_shape),
-    },
-)
+matmul_ = Product("matmul", "ik,kj->ij")
 matmul_.symbol = "@"
+matmul_tn = Product("matmul_tn", "ki,kj->ij")  # a.T @ b
 
 
 @method("__matmul__", "matmul")
@@ -66,7 +60,7 @@ def _linear_forward(x: Array, weight: Array, bias: Array) -> Array:
 
 
 def _rows(t: Tensor) -> Tensor:
-    return t if t.ndim == 2 else reshape(t, (-1, t.shape[-1]))
+    return t if t._array.ndim == 2 else reshape(t, (-1, t.shape[-1]))
 
 
 def _linear_composition(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
@@ -79,9 +73,9 @@ linear_ = Composite(
     _linear_forward,
     _linear_composition,
     vjp={
-        "x": lambda g, weight: matmul_(g, weight) if g.ndim > 1 else matmul(g, weight),
-        "weight": lambda g, x: matmul_(swapaxes(_rows(g), 0, 1), _rows(x)),
-        "bias": lambda g: sum_(_rows(g), 0),
+        "x": lambda g, weight: matmul_(g, weight) if g._array.ndim > 1 else matmul(g, weight),
+        "weight": lambda g, x: matmul_tn(_rows(g), _rows(x)),
+        "bias": lambda g: sum_op(_rows(g), 0),
     },
     flops=lambda out, x, weight, bias: 2 * out.size * x.shape[-1],
 )

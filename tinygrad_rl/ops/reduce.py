@@ -6,8 +6,18 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_rl.core import Kernel, Op, Reduction, Tensor, as_tensor, method, normalize_axes
-from tinygrad_rl.ops.arithmetic import abs_, equal, exp, log, not_equal, root, square, where
+from tinygrad_rl.core import (
+    FUNCTIONS,
+    Kernel,
+    Op,
+    Reduction,
+    Tensor,
+    as_tensor,
+    method,
+    normalize_axes,
+)
+from tinygrad_rl.ops.arithmetic import abs_, equal, not_equal, root, square
+from tinygrad_rl.ops.define import builtin_rowwise
 from tinygrad_rl.ops.index import flip, slice_, slice_axis
 from tinygrad_rl.ops.join import concatenate
 from tinygrad_rl.ops.shape import astype, permute_, reshape, stop_gradient
@@ -34,7 +44,7 @@ sum_op = Reduction(
     combine="total + x",
     dtype=_sum_dtype,
     forward=_sum_forward,
-    vjp={"x": lambda g: g},
+    vjp={"x": "g"},
 )
 
 
@@ -46,32 +56,28 @@ def sum_(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
 
 def sum_to(x: Tensor, shape: tuple[int, ...]) -> Tensor:
     """Undo broadcasting: sum over the axes along which `shape` was repeated to give `x.shape`."""
-    if x.shape == shape:
+    have = x._array.shape
+    if have == shape:
         return x
-    lead = x.ndim - len(shape)
-    axes = tuple(range(lead)) + tuple(
-        i + lead for i, n in enumerate(shape) if n == 1 and x.shape[i + lead] != 1
-    )
-    out = sum_op(x, axes) if axes else x
-    return reshape(out, shape) if out.shape != shape else out
+    lead = len(have) - len(shape)
+    axes = (*range(lead), *(a + lead for a, n in enumerate(shape) if n == 1 != have[a + lead]))
+    if not axes or (lead and len(axes) > lead):
+        return reshape(sum_op(x, axes) if axes else x, shape)
+    return sum_op(x, axes, not lead)
 
 
-def _extreme_vjp(g: Tensor, x: Tensor, y: Tensor, axis: tuple[int, ...]) -> Tensor:
-    """Ties share the gradient equally."""
-    hit = astype(equal(x, y), x.dtype)
-    return g / sum_op(hit, axis, True) * hit
-
-
+# Ties share the gradient equally.
 max_op, min_op = (
     Reduction(
         name,
         start=start,
         combine=f"{function.__name__}(total, x)",
         forward=function.reduce,
-        vjp={"x": _extreme_vjp},
+        vjp={"x": "g / sum(1 if x == y else 0) if x == y else 0"},
     )
     for name, start, function in (("max", -np.inf, np.maximum), ("min", np.inf, np.minimum))
 )
+FUNCTIONS.update(sum=sum_op, max=max_op, min=min_op)
 
 
 @method("max")
@@ -113,21 +119,40 @@ def _count(x: Tensor, axes: tuple[int, ...]) -> int:
     return math.prod(x.shape[a] for a in axes)
 
 
+def _mean_forward(x: Array, *, axis: tuple[int, ...], keepdims: bool) -> Array:
+    dtype = x.dtype if x.dtype.kind == "f" else np.float64
+    total = np.add.reduce(x, axis=axis, keepdims=keepdims, dtype=dtype)  # type: ignore[call-overload]
+    count = math.prod([x.shape[a] for a in axis])
+    return total / count if count else np.full_like(total, np.nan)
+
+
+mean_op = Reduction(
+    "mean",
+    start=0,
+    combine="total + x",
+    finish="total / n",
+    forward=_mean_forward,
+    vjp={"x": "g / n"},
+)
+
+
 @method("mean")
 def mean(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """Arithmetic mean over `axis`; integers give float64."""
-    x = as_tensor(x)
-    axes = normalize_axes(axis, x.ndim)
-    return sum_op(x, axis=axes, keepdims=keepdims) / float(_count(x, axes))
+    return mean_op(x, axis, keepdims)
+
+
+var_op = builtin_rowwise(
+    "var(x, ddof=0)",
+    "sum((x - mean(x)) * (x - mean(x))) / maximum(n - ddof, 0)",
+    x="g * 2 * (x - mean(x)) / maximum(n - ddof, 0)",
+)
 
 
 @method("var")
 def var(x: Any, axis: Axis = None, keepdims: bool = False, ddof: int = 0) -> Tensor:
     """Variance over `axis`, divided by n - ddof (NumPy's default: n)."""
-    x = as_tensor(x)
-    axes = normalize_axes(axis, x.ndim)
-    squares = square(x - mean(x, axes, keepdims=True))
-    return sum_op(squares, axis=axes, keepdims=keepdims) / float(max(_count(x, axes) - ddof, 0))
+    return var_op(x, ddof, axis=axis, keepdims=keepdims)
 
 
 @method("std")
@@ -271,48 +296,54 @@ def all_(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
 # -- exponentials and norms ------------------------------------------------------------------------
 
 
-def _peak(x: Tensor, axes: tuple[int, ...]) -> Tensor:
-    """The largest element, as a constant: taken from all elements it changes nothing in the end.
-
-    It keeps the exponentials from overflowing. 0 where it is infinite, or where there is none.
-    """
-    if any(x.shape[a] == 0 for a in axes):
-        return as_tensor(np.zeros(_kept(x.shape, axes), x.dtype))
-    peak = max_op(stop_gradient(x), axis=axes, keepdims=True)
-    return where(equal(abs_(peak), float("inf")), 0, peak)
-
-
 def _floating(x: Any) -> Tensor:
     x = as_tensor(x)
     return x if x.dtype.kind == "f" else astype(x, np.float64)
 
 
+# Taken from all elements it changes nothing in the end, and no exponential overflows.
+_PEAK = "(max(x) if abs(max(x)) < inf else 0)"
+
+logsumexp_op = builtin_rowwise(
+    "logsumexp(x)", f"log(sum(exp(x - {_PEAK}))) + {_PEAK}", x="g * exp(x - y) if y > -inf else 0"
+)
+softmax_op = builtin_rowwise(
+    "softmax(x)", f"exp(x - {_PEAK}) / sum(exp(x - {_PEAK}))", x="y * (g - sum(g * y))"
+)
+log_softmax_op = builtin_rowwise(
+    "log_softmax(x)",
+    f"x - {_PEAK} - log(sum(exp(x - {_PEAK})))",
+    x="g - exp(y) * sum(g)",
+)
+
+
+_CENTERED = "(x - mean(x))"
+_SCALE = f"(1 / sqrt(mean({_CENTERED} * {_CENTERED}) + eps))"
+
+layer_norm_op = builtin_rowwise(
+    "layer_norm(x, weight, bias, eps=1e-5)",
+    f"{_CENTERED} * {_SCALE} * weight + bias",
+    x=f"{_SCALE} * (g * weight - mean(g * weight)"
+    f" - {_CENTERED} * {_SCALE} * {_SCALE} * mean(g * weight * {_CENTERED}))",
+)
+
+
 @method("logsumexp")
 def logsumexp(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """`log(sum(exp(x)))` over `axis`, without overflow."""
-    x = _floating(x)
-    axes = normalize_axes(axis, x.ndim)
-    peak = _peak(x, axes)
-    out = log(sum_op(exp(x - peak), axis=axes, keepdims=True)) + peak
-    return out if keepdims else reshape(out, [n for i, n in enumerate(x.shape) if i not in axes])
+    return logsumexp_op(x, axis=axis, keepdims=keepdims)
 
 
 @method("softmax")
 def softmax(x: Any, axis: Axis = -1) -> Tensor:
     """`exp(x) / sum(exp(x))` over `axis`, without overflow."""
-    x = _floating(x)
-    axes = normalize_axes(axis, x.ndim)
-    e = exp(x - _peak(x, axes))
-    return e / sum_op(e, axis=axes, keepdims=True)
+    return softmax_op(x, axis=axis)
 
 
 @method("log_softmax")
 def log_softmax(x: Any, axis: Axis = -1) -> Tensor:
     """`log(softmax(x))` over `axis`, exact where the probability is tiny."""
-    x = _floating(x)
-    axes = normalize_axes(axis, x.ndim)
-    shifted = x - _peak(x, axes)
-    return shifted - log(sum_op(exp(shifted), axis=axes, keepdims=True))
+    return log_softmax_op(x, axis=axis)
 
 
 @method("norm")

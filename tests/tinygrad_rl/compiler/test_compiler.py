@@ -20,7 +20,7 @@ import tinygrad_rl as tg
 from tests.tinygrad_rl.ops import function_rows, op_rows
 from tinygrad_rl.compiler import phases
 from tinygrad_rl.core import REGISTRY, mode
-from tinygrad_rl.derive.scalar import _NUMPY
+from tinygrad_rl.derive import NUMPY
 
 SLOW = pytest.mark.slow
 GRAPHS = int(os.environ.get("TINYGRAD_RL_GRAPHS", 320))
@@ -82,7 +82,7 @@ def positional(kernel):
 def run_by_python(text, stem, names=None):
     """In the place of the loader that lets Numba compile."""
     body = text[text.index("\ndef ") :]
-    space = {**_NUMPY, **NATIVE, **{k: positional(v.py_func) for k, v in (names or {}).items()}}
+    space = {**NUMPY, **NATIVE, **{k: positional(v.py_func) for k, v in (names or {}).items()}}
     exec(compile(body, f"<{stem}>", "exec"), space)
     name = body.split("(")[0].removeprefix("\ndef ")
 

@@ -26,7 +26,7 @@ CASES = int(os.environ.get("TINYGRAD_RL_FUZZ", "4000"))
 SEED = int(os.environ.get("TINYGRAD_RL_FUZZ_SEED", "0"))
 CHUNKS = 8  # for test workers to share
 
-LEAF_SHAPES = [(2, 3), (2, 3), (3,), (2, 1), (1, 3), (), (3, 2)]
+LEAF_SHAPES = [(2, 3), (2, 3), (3,), (2, 1), (1, 3), (), (3, 2), (3, 3)]
 LARGEST, MARGIN = 6.0, 1e-3  # no value beyond; no value nearer to a kink
 STEP = 1e-6
 
@@ -126,6 +126,18 @@ op("logsumexp", 1, lambda x, axis: x.logsumexp(axis),
    lambda x, axis: np.log(np.exp(x).sum(axis)), choose=axis_of)  # fmt: skip
 op("softmax", 1, lambda x, axis: x.softmax(axis),
    lambda x, axis: np.exp(x) / np.exp(x).sum(axis, keepdims=True), choose=axis_of)  # fmt: skip
+
+op("log_softmax", 1, lambda x, axis: x.log_softmax(axis),
+   lambda x, axis: x - np.log(np.exp(x).sum(axis, keepdims=True)), choose=axis_of)  # fmt: skip
+op("var", 1, lambda x, axis: x.var(axis), lambda x, axis: x.var(axis), choose=axis_of)
+op("layer_norm", 1, lambda x, axis: tg.nn.functional.layer_norm(x, x.shape[-1], eps=0.5),
+   lambda x, axis: (x - x.mean(-1, keepdims=True)) / np.sqrt(x.var(-1, keepdims=True) + 0.5),
+   choose=axis_of)  # fmt: skip
+op("mse", 2, tg.mse_loss, lambda a, b: np.mean((a - b) ** 2),
+   choose=lambda rng, a, b: () if a.shape == b.shape and a.size else None)  # fmt: skip
+op("stack", 2, lambda a, b, axis: tg.stack([a, b], axis), lambda a, b, axis: np.stack([a, b], axis),
+   choose=lambda rng, a, b: (int(rng.integers(-a.ndim - 1, a.ndim + 1)),)
+   if a.shape == b.shape and a.ndim < 2 else None)  # fmt: skip
 
 op("matmul", 2, lambda a, b: a @ b, np.matmul,
    choose=lambda rng, a, b: () if a.ndim and b.ndim and a.shape[-1] == b.shape[-min(2, b.ndim)]

@@ -38,7 +38,7 @@ def test_each_instruction_knows_its_op_shape_and_line():
     p = trace(loss_of, (x, w, b, y)).program
     assert p.name == "loss_of" and [v.name for v in p.inputs] == ["x", "w", "b", "y"]
     forward = {i.op.name: i for i in p.instructions[:4]}
-    assert list(forward) == ["matmul", "add", "relu", "sub"]
+    assert list(forward) == ["matmul", "add", "relu", "mse_loss"]
     assert forward["relu"].out.name == "h"
     assert forward["relu"].line == line_of("h = tg.relu(x @ w + b)")
     assert forward["matmul"].out.spec == "f32[4,2]"

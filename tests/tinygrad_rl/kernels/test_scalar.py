@@ -46,7 +46,8 @@ def loop(name, dtype, args=("x",)):
     """The kernel of an elementwise op, which is compiled once for all runs."""
     kind = np.dtype(dtype).name
     call = f"{name}({', '.join(args)})"
-    return elementwise(f"test_{name}", call, args, kind, (kind,) * len(args), "v" * len(args))
+    ufunc = elementwise(f"test_{name}", call, args, kind, (kind,) * len(args))
+    return lambda out, *arrays: ufunc(*arrays, out)
 
 
 @functools.cache

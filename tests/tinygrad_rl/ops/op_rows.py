@@ -3,7 +3,7 @@
 import numpy as np
 import scipy.special as sp
 
-from tinygrad_rl.ops import index, inplace, join, products, reduce, shape
+from tinygrad_rl.ops import index, inplace, join, losses, products, reduce, shape
 
 INF = float("inf")
 X = np.array([[-1.7, -0.6, 0.3], [0.45, 1.2, 2.6]])  # both signs, no two alike, off every kink
@@ -91,13 +91,6 @@ ELEMENTWISE = {
         lambda x: np.where(x <= -3, 0, np.where(x >= 3, x, x * (x + 3) / 6)).astype(x.dtype),
         X,
     ),
-    "huber": (lambda e, d: np.where(abs(e) <= d, e * e / 2, d * (abs(e) - d / 2)), X, P),
-    "smooth_l1": (lambda e, b: np.where(abs(e) < b, 0.5 * e * e / b, abs(e) - b / 2), X, P),
-    "binary_cross_entropy": (
-        lambda x, t: np.maximum(x, 0) - x * t + np.log1p(np.exp(-np.abs(x))),
-        X,
-        P / 4,
-    ),
     "first_moment": (lambda m, g, weight: m + weight * (g - m), X, Y, U),
     "second_moment": (lambda v, g, beta: beta * v + (1 - beta) * g * g, P, X, U),
     "adam_step": (
@@ -136,6 +129,32 @@ def setitem(x, value, where):
     return out
 
 
+def logsumexp(x, axis, keepdims=False):
+    return sp.logsumexp(x, axis, keepdims=keepdims)
+
+
+def layer_norm(x, weight, bias, eps, axis):
+    centered = x - x.mean(axis, keepdims=True)
+    return centered / np.sqrt((centered**2).mean(axis, keepdims=True) + eps) * weight + bias
+
+
+def huber(e, d):
+    return np.where(abs(e) <= d, e * e / 2, d * (abs(e) - d / 2))
+
+
+def smooth_l1(e, b):
+    return np.where(abs(e) < b, 0.5 * e * e / b, abs(e) - b / 2)
+
+
+def cross_entropy(x, t):
+    return np.maximum(x, 0) - x * t + np.log1p(np.exp(-np.abs(x)))
+
+
+def mean_of(costs):
+    """The loss that is the mean over all elements of what each pair costs."""
+    return lambda a, b, *numbers, axis: costs(a, b, *numbers).mean(axis)
+
+
 BLOCK = ((1, 1, 1), (2, 2, -2))
 ALL, NONE = {"axis": (0, 1), "keepdims": False}, {"axis": (), "keepdims": False}
 # (op, reference, inputs, params); an op with several cases has several lines.
@@ -149,6 +168,28 @@ GENERAL = [
     (reduce.max_op, np.max, [EMPTY], {"axis": (1,), "keepdims": False}),
     (reduce.min_op, np.min, [X], {"axis": (1,), "keepdims": False}),
     (reduce.min_op, np.min, [POINT], NONE),
+    (reduce.mean_op, np.mean, [W], {"axis": (0, 2), "keepdims": True}),
+    (reduce.mean_op, np.mean, [X], ALL),
+    (reduce.var_op, lambda x, n, **at: np.var(x, ddof=1, **at), [X, np.array(1.0)], {"axis": 0}),
+    (reduce.var_op, lambda x, n, **at: np.var(x, **at), [W, np.array(0.0)],
+     {"axis": (0, 2), "keepdims": True}),
+    (reduce.logsumexp_op, logsumexp, [X], {"axis": 1}),
+    (reduce.logsumexp_op, logsumexp, [W], {"axis": (0, 2), "keepdims": True}),
+    (reduce.softmax_op, sp.softmax, [X], {"axis": -1}),
+    (reduce.softmax_op, sp.softmax, [W], {"axis": (0, 1)}),
+    (reduce.softmax_op, sp.softmax, [np.zeros((0, 3))], {"axis": 1}),
+    (reduce.log_softmax_op, sp.log_softmax, [X], {"axis": 0}),
+    (reduce.log_softmax_op, sp.log_softmax, [W], {"axis": None}),
+    (reduce.layer_norm_op, layer_norm, [X, P[0], Y[0], np.array(0.1)], {"axis": 1}),
+    (reduce.layer_norm_op, layer_norm, [W, W[0] + 2, W[0], np.array(0.1)], {"axis": (1, 2)}),
+    (reduce.layer_norm_op, layer_norm, [W, P[:, :1, None], POINT, np.array(0.1)], {"axis": 1}),
+    (losses.mse_loss, mean_of(lambda a, b: (a - b) ** 2), [X, Y], {"axis": None}),
+    (losses.mse_loss, mean_of(lambda a, b: (a - b) ** 2), [X, Y[:, :1]], {"axis": 1}),
+    (losses.l1_loss, mean_of(lambda a, b: abs(a - b)), [X, Y], {"axis": None}),
+    (losses.huber_loss, mean_of(lambda a, b, d: huber(a - b, d)), [X, Y, POINT], {"axis": None}),
+    (losses.smooth_l1_loss, mean_of(lambda a, b, d: smooth_l1(a - b, d)), [X, Y, POINT],
+     {"axis": None}),
+    (losses.binary_cross_entropy, mean_of(cross_entropy), [X, P / 4], {"axis": None}),
     (reduce.cumsum_op, np.cumsum, [W], {"axis": 1}),
     (reduce.cumsum_op, np.cumsum, [EMPTY], {"axis": 0}),
     (reduce.argmax_op, np.argmax, [W], {"axis": 2}),
@@ -158,6 +199,7 @@ GENERAL = [
     (products.matmul_, np.matmul, [W[0], W.swapaxes(1, 2)], {}),
     (products.matmul_, np.matmul, [EMPTY, Y.T], {}),
     (products.matmul_, np.matmul, [np.zeros((2, 0)), np.zeros((0, 3))], {}),
+    (products.matmul_tn, lambda a, b: np.matmul(a.T, b), [X, Y], {}),
     (products.linear_, lambda x, w, b: x @ w.T + b, [X, Y, P[:, 0]], {}),
     (products.linear_, lambda x, w, b: x @ w.T + b, [X[0], Y, P[:, 0]], {}),
     (products.linear_, lambda x, w, b: x @ w.T + b, [W, W[0], P[0]], {}),
@@ -176,6 +218,9 @@ GENERAL = [
     (shape.copy_op, np.copy, [EMPTY], {}),
     (index.slice_, lambda x, bounds: x[1:2, 2::-2], [X], {"bounds": BLOCK}),
     (index.slice_, lambda x, bounds: x[:0], [X], {"bounds": ((0, 0, 1), (0, 3, 1))}),
+    (index.slice_, lambda x, bounds: x[1, ::-1], [W], {"bounds": (1, (2, 3, -1), (0, 4, 1))}),
+    (index.slice_scatter, lambda x, bounds, shape: np.stack([0 * x, x]), [X[0]],
+     {"bounds": (1, (0, 3, 1)), "shape": (2, 3)}),
     (index.slice_scatter, block_in_zeros, [X[:1, :2]], {"bounds": BLOCK, "shape": (2, 3)}),
     (index.slice_scatter, lambda x, bounds, shape: np.zeros(shape), [EMPTY],
      {"bounds": ((0, 0, 1), (0, 3, 1)), "shape": (2, 3)}),
@@ -186,6 +231,8 @@ GENERAL = [
     (index.scatter_add, rows_added, [W.reshape(4, 6), ROWS], {"size": 3}),
     (join.concatenate_, lambda *t, axis: np.concatenate(t, axis), [X, Y, EMPTY], {"axis": 0}),
     (join.concatenate_, lambda *t, axis: np.concatenate(t, axis), [X, Y[:, :1]], {"axis": 1}),
+    (join.stack_, lambda *t, axis: np.stack(t, axis), [X, Y, P], {"axis": 1}),
+    (join.stack_, lambda *t, axis: np.stack(t, axis), [POINT, POINT + 1], {"axis": 0}),
     (inplace.put, setitem, [X, P[0, :2], np.array([4, 1])], {}),
     (inplace.put, setitem, [X, P, np.array([[4, 1, 4], [1, 1, 0]])], {}),
     (inplace.put, setitem, [POINT, P[0, 0], np.array(0)], {}),

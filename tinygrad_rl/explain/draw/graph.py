@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_rl.core import Cut, CutKind, Elementwise
+from tinygrad_rl.core import Cut, CutKind, Elementwise, Rowwise
 from tinygrad_rl.explain.diagnose import Edge, Flow, Gradient, Leaf, Status, edges_from
 from tinygrad_rl.explain.draw.layout import Spot
 from tinygrad_rl.explain.record import Call, Part, Tracked
@@ -127,12 +127,12 @@ class Graph:
             self.members[theirs] += self.members.pop(mine)
 
     def _continues_layer(self, calls: list[Call]) -> bool:
-        """An activation, a bias, or several ops that keep the shape: a normalisation."""
+        """An activation, a bias, or what keeps the shape otherwise: a normalisation."""
         if self.detail != "layer":
             return False
         before = next(v for c in calls for v in c.inputs if v.maker)
         call = calls[-1]
-        if len(calls) > 1:
+        if len(calls) > 1 or isinstance(call.op, Rowwise):
             return call.out.tensor.shape == before.tensor.shape
         if call.op is None or call.op.activation:
             return call.op is not None
@@ -281,7 +281,7 @@ def _extras(calls: list[Call], product: Call) -> list[str]:
     return [
         word.replace("_", " ")
         for key, word in words.items()
-        if isinstance(key, Part) or (key.op and key.op.activation)
+        if isinstance(key, Part) or (key.op and (key.op.activation or isinstance(key.op, Rowwise)))
     ]
 
 
