@@ -123,7 +123,8 @@ class Rowwise(Op):
         return results[0], results[1]
 
     def formula(self, position: int) -> str:  # noqa: D102
-        return self._rule_rows(self.args[position]).text
+        arg = self.args[position]
+        return self.given[arg] if arg in self.given else self._rule_rows(arg).text
 
     # -- values
 

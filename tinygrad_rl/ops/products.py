@@ -73,7 +73,7 @@ linear_ = Composite(
     _linear_forward,
     _linear_composition,
     vjp={
-        "x": lambda g, weight: matmul_(g, weight) if g._array.ndim > 1 else matmul(g, weight),
+        "x": lambda g, weight: matmul(g, weight),
         "weight": lambda g, x: matmul_tn(_rows(g), _rows(x)),
         "bias": lambda g: sum_op(_rows(g), 0),
     },
