@@ -8,7 +8,7 @@ gradient, the call is also recorded in a `Node`, which remembers *which* inputs 
 moment. Nodes point to the nodes before them, never forward, so a graph that nobody holds is gone at
 once.
 
-Read `tensor.py`, then `node.py`, `op.py` and the kinds of op in `kinds.py` and `elements.py`;
+Read `tensor.py`, then `node.py`, `op.py` and the kinds of op: `elements.py`, `rows.py`, `kinds.py`;
 `context.py` is the small print. After that `ops/arithmetic.py` (what an op looks like), then
 `autodiff.py` (the way back).
 """
@@ -26,11 +26,12 @@ from tinygrad_rl.core.freezing import Frozen, freeze, frozen_here, unfreeze
 from tinygrad_rl.core.hooks import register_hook, retain_grad
 from tinygrad_rl.core.index import Index
 from tinygrad_rl.core.kinds import Composite, Copy, Kernel, Product, Reduction
+from tinygrad_rl.core.layout import normalize_axes
 from tinygrad_rl.core.moves import Gather, Scatter, View
 from tinygrad_rl.core.node import LOST, GradPlan, Node, Rule, changed_since, end_of_history, record
 from tinygrad_rl.core.op import REGISTRY, Op
 from tinygrad_rl.core.operands import as_tensor, constant, from_numpy
-from tinygrad_rl.core.rows import FUNCTIONS, Rowwise, normalize_axes
+from tinygrad_rl.core.rows import FUNCTIONS, Rowwise
 from tinygrad_rl.core.storage import common_writer
 from tinygrad_rl.core.tensor import REFLECTED, History, Tensor, alias, as_array
 from tinygrad_rl.core.tensor import history_of, method, set_grad, set_history

@@ -24,9 +24,10 @@ from numba.core.errors import NumbaError
 
 from tinygrad_rl.core.context import mode
 from tinygrad_rl.core.dtypes import NUMBA
+from tinygrad_rl.core.layout import Axis, normalize_axes
 from tinygrad_rl.core.node import Rule
 from tinygrad_rl.core.op import Array, Op, parameters, shape_of
-from tinygrad_rl.core.rows import Axis, normalize_axes, row_rule
+from tinygrad_rl.core.rows import row_rule
 from tinygrad_rl.core.tensor import Tensor, wrap
 from tinygrad_rl.derive import Scalar, parse_rows, parse_text
 from tinygrad_rl.kernels import loops

@@ -12,13 +12,14 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, lru_cache, partial
 from itertools import compress
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from tinygrad_rl.core.context import mode
 from tinygrad_rl.core.dtypes import NUMBA
 from tinygrad_rl.core.elements import identity, weak
+from tinygrad_rl.core.layout import Axis, Layout, Shape, as_key, computes_each, layout_of
 from tinygrad_rl.core.node import Rule, record
 from tinygrad_rl.core.op import Array, Op
 from tinygrad_rl.core.operands import as_tensor, constant
@@ -26,37 +27,11 @@ from tinygrad_rl.core.tensor import Tensor, wrap
 from tinygrad_rl.derive import NUMPY, Rows, parse_rows
 from tinygrad_rl.kernels import loops
 
-Axis = int | Sequence[int] | None
-Shape = tuple[int, ...]
 _FLOAT64 = np.dtype(np.float64)
 _NUMBERS = {int, float, bool}
 
 FUNCTIONS: dict[str, Callable[..., Tensor]] = {}
 """What an expression calls, as ops: what the compiler takes it apart into; filled in by ops/."""
-
-
-def normalize_axes(axis: Axis, ndim: int) -> tuple[int, ...]:
-    """Sorted non-negative axes; None means all.
-
-    Raises
-    ------
-    ValueError : for an axis out of range or given twice.
-    """
-    return _axes(tuple(axis) if type(axis) is list else axis, ndim)
-
-
-@lru_cache(maxsize=4096, typed=True)
-def _axes(axis: Any, ndim: int) -> tuple[int, ...]:
-    if axis is None:
-        return tuple(range(ndim))
-    given = (axis,) if isinstance(axis, (int, np.integer)) else tuple(axis)
-    for a in given:
-        if not -ndim <= a < ndim:
-            raise ValueError(f"axis {a} is out of range for a tensor with {ndim} axes")
-    axes = sorted(int(a) % ndim for a in given)
-    if len(set(axes)) != len(axes):
-        raise ValueError(f"an axis is given twice in {axis}")
-    return tuple(axes)
 
 
 class Rowwise(Op):
@@ -113,7 +88,7 @@ class Rowwise(Op):
     def rule_values(self, position: int, values: dict[str, Any], g: Array) -> tuple[Array, Array]:
         """What the given rule and the derived one make of rows along axis 1, computed by NumPy."""
         arg, results = self.args[position], []
-        layout = _layout(self, tuple(np.shape(values[a]) for a in self.args), 1, True, None)
+        layout = layout_of(self.rows, tuple(np.shape(values[a]) for a in self.args), 1, True, None)
         with np.errstate(all="ignore"):
             y = _evaluate(self.rows, values, _NUMPY, layout)
             g = g if self.rows.is_elementwise else g[:, :1]
@@ -151,14 +126,9 @@ class Rowwise(Op):
             with np.errstate(all="ignore"):
                 out = _evaluate(self.rows, dict(values), _NUMPY, layout)
             return np.array(np.broadcast_to(out, layout.kept), dtype).reshape(layout.out)
-        flat = []
-        for a, target, full in zip(arrays, layout.targets, layout.fulls, strict=True):
-            if full is not None:
-                a = np.broadcast_to(a, full).transpose(layout.order)
-            flat.append((a if a.flags.c_contiguous else np.ascontiguousarray(a)).reshape(target))
         out = np.empty(layout.flat, dtype)
         kernel = self._kernels.get((layout.letters, dtype)) or self._kernel(layout.letters, dtype)
-        kernel(out, layout.length, *flat)
+        kernel(out, layout.length, *layout.matrices(arrays))
         return layout.restored(out)
 
     def composition(self, *tensors: Tensor, **params: Any) -> Tensor:
@@ -181,11 +151,10 @@ class Rowwise(Op):
         axis: Axis = -1,
         keepdims: bool = False,
         shape: Shape | None = None,
-    ) -> "_Layout":
+    ) -> Layout:
         shapes = tuple([a.shape for a in arrays])
-        axis = tuple(axis) if type(axis) is list else axis
         try:
-            return _layout(self, shapes, axis, keepdims, shape)
+            return layout_of(self.rows, shapes, as_key(axis), keepdims, shape)
         except ValueError as error:
             raise ValueError(f"{self.name}: {error}") from None
 
@@ -197,7 +166,7 @@ class Rowwise(Op):
         totals = tuple((t.name, t.kind, t.element.render(kind, names)) for t in rows.totals)
         kernel = loops.rowwise(
             re.sub(r"\W", "_", self.name), totals, rows.value.render(kind, names), args, kind,
-            letters, _each_element(rows, letters),
+            letters, computes_each(rows, letters),
         )  # fmt: skip
         self._kernels[letters, dtype] = kernel
         return kernel
@@ -256,99 +225,10 @@ def _common(tensors: Sequence[Tensor]) -> np.dtype[Any]:
     return dtype if dtype.kind == "f" else _FLOAT64
 
 
-# -- how arrays become rows ------------------------------------------------------------------------
-
-
-class _Layout(NamedTuple):
-    """What inputs of these shapes are, as rows of a matrix."""
-
-    letters: str  # see `loops.rowwise`
-    targets: tuple[Shape, ...]  # the shape in which the loop takes each input
-    fulls: tuple[Shape | None, ...]  # the shape to which an input is broadcast before
-    kepts: tuple[Shape, ...]  # the shape in which it broadcasts against the others
-    rows: Shape  # with a row as one element
-    order: Shape  # the axes that are no row's, then those of a row
-    axes: Shape
-    full: Shape  # what all inputs broadcast to
-    length: int  # of a row
-    each: bool  # whether there is a result for each element
-    flat: Shape  # the result's, as the loop makes it
-    kept: Shape  # with the reduced axes
-    out: Shape
-
-    def broadcastable(self, values: Sequence[Any]) -> list[Any]:
-        return [
-            v if v.shape == s else v.reshape(s) for v, s in zip(values, self.kepts, strict=True)
-        ]
-
-    def restored(self, out: Array) -> Array:
-        if out.ndim == 1 and self.each:  # one number for each row, for all of it
-            whole = np.empty(self.full, out.dtype)
-            whole[...] = out.reshape(self.rows)
-            return whole
-        if out.ndim == 1 or self.order == tuple(range(len(self.order))):
-            return out if out.shape == self.out else out.reshape(self.out)
-        ordered = out.reshape([self.out[a] for a in self.order])
-        return ordered.transpose(np.argsort(self.order))
-
-
-@lru_cache(maxsize=4096)
-def _layout(
-    op: Rowwise, shapes: tuple[Shape, ...], axis: Any, keepdims: bool, shape: Shape | None
-) -> _Layout:
-    rows = op.rows
-    given = [*zip(op.args, shapes, strict=True)]
-    elements = [s for a, s in given if a not in rows.per_row | rows.numbers]
-    full = np.broadcast_shapes(*elements) if shape is None else shape
-    axes = normalize_axes(axis, len(full))
-    order = (*(a for a in range(len(full)) if a not in axes), *axes)
-    kept = tuple(1 if a in axes else n for a, n in enumerate(full))
-    reduced = kept if keepdims else tuple(n for a, n in enumerate(full) if a not in axes)
-    length = math.prod(full[a] for a in axes)
-    height = math.prod(kept)
-    letters, targets, fulls, kepts = "", [], [], []
-    for a, s in given:
-        target: Shape
-        single, number = a in rows.per_row, a in rows.numbers
-        if (single and s != reduced) or (number and math.prod(s) != 1):
-            wanted = f"of shape {reduced}, one number a row" if single else "one number"
-            raise ValueError(f"{a!r} must be {wanted}, not of shape {s}")
-        if single:
-            letter, target = "c", (height,)
-        elif number or (s != full and math.prod(s) == 1):
-            letter, target = "s", (1,)
-        elif s != full and full in elements and s == _last(full, axes):
-            letter, target = "r", (length,)
-        else:
-            letter, target = "v", (height, length)
-        letters += letter
-        targets.append(target)
-        is_copy = letter == "v" and (s != full or order != tuple(range(len(full))))
-        fulls.append(full if is_copy else None)
-        kepts.append(kept if single else s)
-    each = rows.is_elementwise
-    loop = (height, length) if _each_element(rows, letters) else (height,)
-    return _Layout(
-        letters, tuple(targets), tuple(fulls), tuple(kepts), kept, order, axes, full, length,
-        each, loop, full if each else kept, full if each else reduced,
-    )  # fmt: skip
-
-
-def _each_element(rows: Rows, letters: str) -> bool:
-    """Whether the loop computes each element: not where all of a row are the same."""
-    return rows.is_elementwise and not (rows.spread and {*letters} <= {"c", "s"})
-
-
-def _last(full: Shape, axes: Shape) -> Shape | None:
-    """The sizes along the axes, if these are the last ones."""
-    k = len(full) - len(axes)
-    return full[k:] if axes == tuple(range(k, len(full))) else None
-
-
 # -- an expression of rows, by NumPy and by ops ----------------------------------------------------
 
 
-def _evaluate(rows: Rows, values: dict[str, Any], functions: Any, layout: _Layout) -> Any:
+def _evaluate(rows: Rows, values: dict[str, Any], functions: Any, layout: Layout) -> Any:
     """The value, from inputs that broadcast, by functions of whole arrays or tensors."""
     values = {**values, "n": float(layout.length)}
     for t in rows.totals:
@@ -357,8 +237,8 @@ def _evaluate(rows: Rows, values: dict[str, Any], functions: Any, layout: _Layou
     return rows.value.evaluate_by(functions, values)
 
 
-def _numpy_total(kind: str, ufunc: Any) -> Callable[[Any, _Layout], Any]:
-    def total(element: Any, layout: _Layout) -> Any:
+def _numpy_total(kind: str, ufunc: Any) -> Callable[[Any, Layout], Any]:
+    def total(element: Any, layout: Layout) -> Any:
         x = np.broadcast_to(element, layout.full)
         return ufunc.reduce(x, axis=layout.axes, keepdims=True, initial=_STARTS[kind])
 
@@ -376,7 +256,7 @@ _NUMPY = NUMPY | {
 def _functions(dtype: np.dtype[Any]) -> dict[str, Any]:
     """`FUNCTIONS` with numbers of this dtype, and totals over the axes of a layout."""
 
-    def total(kind: str, element: Any, layout: _Layout) -> Tensor:
+    def total(kind: str, element: Any, layout: Layout) -> Tensor:
         x = element if type(element) is Tensor else constant(element, dtype)
         if not layout.length:
             return constant(_STARTS[kind], dtype)

@@ -40,7 +40,7 @@ class Total:
     element: Scalar
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # by identity: it is asked for at each call of an op
 class Rows:
     """An expression of rows: totals, each made with the ones before it, then a value.
 

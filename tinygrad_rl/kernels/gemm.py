@@ -178,7 +178,7 @@ def _by_panels(
 
     `copy` is memory for a copy of `a`, 0 where it is read as it is.
     """
-    s, memory, width = itemsize(kind), _panel_memory(), _PANEL * lanes(kind)
+    s, panel, width = itemsize(kind), _panel_memory(), _PANEL * lanes(kind)
     for top in range(0, rows, _TALL):
         tall = min(_TALL, rows - top)
         for done in range(0, terms, _DEPTH):
@@ -193,40 +193,18 @@ def _by_panels(
             for j in range(0, columns, width):
                 some, z = min(width, columns - j), x
                 y = b + s * (done * b_term + j * b_column)
-                _copy(kind, memory, y, width, depth, some, b_term, b_column)
+                _copy(kind, panel, y, width, depth, some, b_term, b_column)
                 for i in range(0, tall, group):
                     to, n = out + s * ((top + i) * out_row + j), min(group, tall - i)
                     if some == width:
                         _panel(
-                            kind,
-                            to,
-                            z,
-                            memory,
-                            n,
-                            depth,
-                            out_row,
-                            x_row,
-                            x_term,
-                            width,
-                            width,
-                            done,
+                            kind, to, z, panel, n, depth, out_row, x_row, x_term, width, width, done
                         )
                     else:
                         _sweeps(
-                            kind,
-                            to,
-                            z,
-                            memory,
-                            n,
-                            some,
-                            depth,
-                            out_row,
-                            x_row,
-                            x_term,
-                            width,
-                            0,
+                            kind, to, z, panel, n, some, depth, out_row, x_row, x_term, width, 0,
                             done,
-                        )
+                        )  # fmt: skip
                     z += x_group
 
 
@@ -237,11 +215,8 @@ def _transposed(kind, out, a, b, rows, columns, terms, out_column, a_row, a_term
     for done in range(0, terms, _DEPTH):
         x, depth = a + s * done * a_term, min(_DEPTH, terms - done)
         for j in range(0, columns, broad):
-            to, y, some = (
-                out + s * j * out_column,
-                b + s * (done * b_term + j),
-                min(broad, columns - j),
-            )
+            to, some = out + s * j * out_column, min(broad, columns - j)
+            y = b + s * (done * b_term + j)
             if done:
                 _transpose_all(kind, tile, to, broad, out_column, rows, some, some)
             _sweeps(kind, tile, x, y, rows, some, depth, broad, a_row, a_term, b_term, rows, done)

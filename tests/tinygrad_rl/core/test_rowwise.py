@@ -21,11 +21,11 @@ def reference(x, weight, eps, axis):
     return x * weight / np.sqrt((x * x).mean(axis, keepdims=True) + eps)
 
 
-@pytest.mark.parametrize("axis", [0, 1, -1, (0, 2), (2, 1), None, [0, 1], ()])
+@pytest.mark.parametrize("axis", [0, 1, -1, (0, 2), (2, 1), None, [0, 1], (), np.array([0, 1])])
 @pytest.mark.parametrize("shape", [(2, 3, 4), (4,), (1,), (3, 1), ()])
 def test_inputs_broadcast_whatever_lies_along_a_row(scaled, rng, axis, shape):
     x, weight = rng.normal(size=(2, 3, 4)), rng.normal(size=shape)
-    numpy_axis = tuple(axis) if isinstance(axis, list) else axis
+    numpy_axis = tuple(axis) if isinstance(axis, list | np.ndarray) else axis
     for a in (x, np.asfortranarray(x), x[::-1, :, ::-1]):
         for b, c in ((a, weight), (weight, a)) if weight.ndim == 3 else ((a, weight),):
             tensors = [tg.Tensor(v, requires_grad=True) for v in (b, c)]
