@@ -35,5 +35,22 @@ def shown(value: object) -> str:
     try:
         text = repr(value)
     except (ValueError, RecursionError):  # an integer of thousands of digits; lists in lists
-        text = f"a {type(value).__name__} that is too long to write"
+        text = f"{kind(value)} that is too long to write"
     return in_one_line(text, longest=80)
+
+
+def kind(value: object) -> str:
+    """What something is, for a sentence: an int, a list, None."""
+    return "None" if value is None else with_article(type(value).__name__)
+
+
+def with_article(noun: str) -> str:
+    """`an int`, `a picture`: for a noun that begins with what its first letter sounds like."""
+    return f"{'an' if noun[0] in 'aeiouAEIOU' else 'a'} {noun}"
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 entry`, `2 entries`, `1,000 steps`: how many there are of something, for a sentence."""
+    if number == 1:
+        return f"1 {noun}"
+    return f"{number:,} {noun[:-1]}ies" if noun.endswith("ry") else f"{number:,} {noun}s"

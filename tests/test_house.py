@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.house import boundaries, docstrings, imports, sizes
+from tests.house import boundaries, docstrings, imports, messages, sizes
 from tests.house.source import AGENT, ENGINE, Source, read_project
 from tests.house.table import ALLOWED, FLOORS, ROOMS
 
@@ -22,6 +22,7 @@ RULES = {
         boundaries.around_slots,
         boundaries.frames,
         docstrings.docstring_form,
+        messages.grammar,
     ],
     AGENT: [
         imports.upward,
@@ -31,6 +32,7 @@ RULES = {
         boundaries.around_slots,
         boundaries.frames,
         docstrings.docstring_form,
+        messages.grammar,
     ],
 }
 EVERYWHERE = [
@@ -154,6 +156,10 @@ def doc(section: str, line: str) -> str:
         ("tinygrad_rl/nn/a.py", "REGISTRY['copy']", "op's name"),
         ("tinygrad_rl/nn/a.py", "match op.name:\n    case 'sum': pass", "op's name"),
         ("ddpg/run/a.py", "i.op.name == 'sum'", "op's name"),
+        # messages
+        ("ddpg/run/a.py", "f'not a {type(x).__name__}'", "an article before {type(x).__name__}"),
+        ("tinygrad_rl/nn/a.py", "f'{len(xs)} tensors are'", "{len(xs)} tensors"),
+        ("tinygrad_rl/nn/a.py", "f'{n:,} entries'", "{n} entries"),
         # names and sizes
         ("tinygrad_rl/nn/Tensor.py", "", "called as the public tinygrad_rl.Tensor"),
         ("tests/test_a.py", LONG, "61 lines, more than 60"),
@@ -208,6 +214,7 @@ def test_floors_are_counted_on_the_longest_way():
         ("tinygrad_rl/nn/a.py", "print(op.name)\ncounts[op.name] += 1\ni.op is j.op"),
         ("tinygrad_rl/core/a.py", "op.name == 'sum'\nt._flag"),
         ("tinygrad_rl/nn/a.py", doc("Parameters", "a, b : both")),
+        ("tinygrad_rl/nn/a.py", "f'{name} is {kind(x)}, {MOST} runs, {t} ms'"),
         (
             "ddpg/agent.py",
             "import tinygrad_rl as tg\nfrom tinygrad_rl.nn import functional as F\ntg.nn",

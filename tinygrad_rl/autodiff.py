@@ -45,7 +45,7 @@ from tinygrad_rl.grad_mode import GradMode
 from tinygrad_rl.ops.arithmetic import add
 from tinygrad_rl.ops.reduce import sum_to
 from tinygrad_rl.ops.shape import astype, copy
-from tinygrad_rl.spelling import misplaced
+from tinygrad_rl.spelling import counted, misplaced
 
 Parent = Node | Tensor
 """What a gradient is handed on to: the node that made a tensor, or the leaf itself."""
@@ -347,7 +347,7 @@ def grad(
     else:
         seeds = list(grad_outputs) if isinstance(grad_outputs, (list, tuple)) else [grad_outputs]
     if len(seeds) != len(outs):
-        raise ValueError(f"{len(outs)} outputs but {len(seeds)} grad_outputs")
+        raise ValueError(f"{counted(len(outs), 'output')} but grad_outputs of {len(seeds)}")
     for i, t in enumerate(ins):
         if not t.requires_grad:
             raise RuntimeError(f"input {i} of grad (shape {t.shape}) does not require a gradient")

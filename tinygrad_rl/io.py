@@ -29,7 +29,7 @@ from safetensors import SafetensorError
 
 from tinygrad_rl.core import DTYPES, Size, Tensor, as_array, wrap
 from tinygrad_rl.files import open_regular, write_atomically
-from tinygrad_rl.spelling import misplaced
+from tinygrad_rl.spelling import counted, kind, misplaced
 from tinygrad_rl.tree import contents
 
 Array = np.ndarray[Any, Any]
@@ -92,7 +92,7 @@ def _flatten(value: Any, keys: tuple[str, ...], tensors: dict[str, Array]) -> li
     if type(value) in _PLAIN:
         return ["value", value]
     if not isinstance(value, (Tensor, np.ndarray, np.generic)):
-        raise TypeError(f"{name!r} is a {type(value).__name__}, which can't be saved")
+        raise TypeError(f"{name!r} is {kind(value)}, which can't be saved")
     try:
         value = value.detach() if isinstance(value, Tensor) else value
         array = np.asarray(as_array(value), order="C")
@@ -176,7 +176,7 @@ def _read(path: Any, file: BufferedReader) -> tuple[dict[str, str], dict[str, Ar
         _ask_for(held)
         arrays = safetensors.numpy.load(data)
     except MemoryError:
-        raise ValueError(f"{path} has {size:,} bytes, too many for the memory") from None
+        raise ValueError(f"{path} has {counted(size, 'byte')}, too many for the memory") from None
     except SafetensorError as error:
         raise ValueError(f"{path} is damaged: {_quoted(str(error))}") from None
     arrays = {name: arrays[name] for name in header}  # the library's order is random
@@ -211,11 +211,13 @@ def _check_entries(path: Any, header: dict[str, Any], held: int) -> None:
             raise ValueError(f"{path} is cut off: {_quoted(name)} ends at byte {end} of {held}")
         if (size := end - begin) != math.prod(shape) * _CODES[code].itemsize:
             raise ValueError(
-                f"{path}: {_quoted(name)} has {size} bytes, too few or many for {shape}"
+                f"{path}: {_quoted(name)} has {counted(size, 'byte')}, too few or many for {shape}"
             )
         last = max(last, end)
     if last != held:
-        raise ValueError(f"{path} is damaged: it goes on for {held - last} bytes after its end")
+        raise ValueError(
+            f"{path} is damaged: it goes on for {counted(held - last, 'byte')} after its end"
+        )
 
 
 def _parse(text: str | bytes) -> Any:

@@ -63,6 +63,13 @@ class Names:
         self._push("", fn, 0)
         self._search()
 
+    def search_code(self, code: types.CodeType, variables: Mapping[str, Any]) -> None:
+        """Name everything that the globals hold which a function's code loads."""
+        for name in _loaded(code):
+            if name in variables:
+                self._push(name, variables[name], 0)
+        self._search()
+
     def search_variables(self, variables: Mapping[str, Any]) -> None:
         """Name the tensors and modules among the variables, and what is in their containers."""
         for name, value in variables.items():

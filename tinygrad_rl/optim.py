@@ -19,7 +19,7 @@ from tinygrad_rl.core import Tensor
 from tinygrad_rl.grad_mode import no_grad
 from tinygrad_rl.ops.arithmetic import maximum, sqrt
 from tinygrad_rl.ops.define import builtin
-from tinygrad_rl.spelling import OPTIMIZER, absent, door, without_absent
+from tinygrad_rl.spelling import OPTIMIZER, absent, counted, door, without_absent
 from tinygrad_rl.tree import TensorHolder, collect_tensors
 
 __all__ = ["Optimizer", "SGD", "Adam", "AdamW", "polyak", "clip_grad_norm"]
@@ -147,7 +147,8 @@ class Optimizer(TensorHolder):
         for name, known in mine.items():
             if len(state[name]) != len(known):
                 raise ValueError(
-                    f"{name!r} has {len(state[name])} entries for {len(known)} parameters"
+                    f"{name!r} has {counted(len(state[name]), 'entry')} for "
+                    f"{counted(len(known), 'parameter')}"
                 )
             checked[name] = [np.asarray(new) for new in state[name]]
             for i, (old, new) in enumerate(zip(known, checked[name], strict=True)):
@@ -324,7 +325,10 @@ def polyak(targets: Any, sources: Any, tau: float) -> None:
         raise ValueError(f"tau must be in [0, 1], not {tau!r}")
     mine, theirs = collect_tensors(targets), collect_tensors(sources)
     if len(mine) != len(theirs) or not mine:
-        raise ValueError(f"polyak: {len(mine)} target tensors but {len(theirs)} source tensors")
+        raise ValueError(
+            f"polyak: {counted(len(mine), 'target tensor')} but "
+            f"{counted(len(theirs), 'source tensor')}"
+        )
     pairs = list(zip(mine, theirs, strict=True))
     for target, source in pairs:
         if target.shape != source.shape:

@@ -20,7 +20,7 @@ from tinygrad_rl.core import Tensor, alias, as_tensor, wrap
 from tinygrad_rl.grad_mode import enable_grad
 from tinygrad_rl.ops.join import stack
 from tinygrad_rl.ops.shape import copy, reshape
-from tinygrad_rl.spelling import misplaced
+from tinygrad_rl.spelling import counted, misplaced
 
 Function = Callable[..., Any]
 Tensors = Tensor | tuple[Tensor, ...]
@@ -203,7 +203,9 @@ def _like(form: Any, values: Sequence[Any]) -> Any:
 def _matching(name: str, given: Any, like: Sequence[Tensor], what: str) -> list[Tensor]:
     values = [as_tensor(v) for v in _as_tuple(given)]
     if len(values) != len(like):
-        raise ValueError(f"{len(values)} tensors in {name} for {len(like)} {what}s")
+        raise ValueError(
+            f"{counted(len(values), 'tensor')} in {name} for {counted(len(like), what)}"
+        )
     for i, (v, w) in enumerate(zip(values, like, strict=True)):
         if v.shape != w.shape:
             raise ValueError(f"{name}[{i}] has shape {v.shape}, the {what} there {w.shape}")

@@ -209,7 +209,7 @@ NAMES = [
     ("tg.Adam(params)", "tg.optim.Adam"),
     ("tg.item(x)", "x.item"),
     ("tg.reshpae(x, 6)", "'reshape'"),
-    ("tg.nn.Conv2d(1, 1, 3)", "adding-an-op.md"),
+    ("tg.nn.Conv2d(1, 1, 3)", "add-an-op.md"),
     ("tg.nn.Dropout(0.1)", "mask"),
     ("tg.nn.BatchNorm1d(3)", "tg.nn.LayerNorm"),
     ("tg.nn.ModuleList([])", "[tg.nn.Linear"),

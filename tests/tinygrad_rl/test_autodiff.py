@@ -106,7 +106,7 @@ def test_a_gradient_to_start_from_must_fit(seed, error, message) -> None:
         y.backward(seed)
     with pytest.raises(error, match=message):
         tg.grad(y, y, [seed])
-    with pytest.raises(ValueError, match="1 outputs but 2 grad_outputs"):
+    with pytest.raises(ValueError, match="1 output but grad_outputs of 2"):
         tg.grad(y, y, [np.ones(2), np.ones(2)])
 
 

@@ -121,7 +121,7 @@ def test_a_random_generator_continues_where_it_was(path: Path) -> None:
     [
         ({"a": {"b": np.zeros(2, np.float16)}}, TypeError, r"'a\.b'.*float16"),
         ({"a": np.zeros(2, ">f4")}, TypeError, "'a'.*>f4"),
-        ({"a": {"b": object()}}, TypeError, r"'a\.b' is a object"),
+        ({"a": {"b": object()}}, TypeError, r"'a\.b' is an object"),
         ({"a": {1: 2}}, TypeError, "'a' has the key 1"),
         ({"a.b": np.ones(1), "a": {"b": np.ones(1)}}, ValueError, r"called 'a\.b'"),
         ({"__metadata__": np.ones(1)}, ValueError, "can't be called '__metadata__'"),

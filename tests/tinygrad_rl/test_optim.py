@@ -140,7 +140,7 @@ def test_state_dict_continues_exactly(case, rng: np.random.Generator) -> None:
     ("change", "message"),
     [
         (lambda s: s.pop("exp_avg"), r"entries \['exp_avg_sq', 'step'\]"),
-        (lambda s: s.update(exp_avg=s["exp_avg"][:1]), "'exp_avg' has 1 entries for 2 parameters"),
+        (lambda s: s.update(exp_avg=s["exp_avg"][:1]), "'exp_avg' has 1 entry for 2 parameters"),
         (lambda s: s["exp_avg"].__setitem__(1, np.zeros(5)), r"exp_avg\[1\] is float64 of shape"),
         (lambda s: s["exp_avg"].__setitem__(1, np.full(3, "x")), r"exp_avg\[1\]"),
         (

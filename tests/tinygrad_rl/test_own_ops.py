@@ -132,6 +132,11 @@ def test_own_op_keeps_every_promise(name):
     assert tg.check_op(op, inputs, params, reference)
 
 
+@pytest.mark.parametrize("params", [{}, {"axis": -1}, {"axis": 0, "keepdims": True}], ids=str)
+def test_a_reduction_is_checked_with_its_parameters_as_a_caller_gives_them(params):
+    assert tg.check_op(length, [X], params)
+
+
 def step(x, image, weight, rows):
     """All of them in one function, with the gradient of it."""
     loss = length(x * 2, 1).sum() + soft_maximum(every_second(x), 0).sum() + mean_square(x)

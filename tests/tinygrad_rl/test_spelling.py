@@ -245,7 +245,7 @@ def test_a_type_error_of_the_users_own_is_not_touched() -> None:
 
 def test_names_with_underscores_are_absent_without_a_search() -> None:
     x = tg.ones(3)
-    for name in ("__array_interface__", "__array_struct__", "__len_hint__", "_repr_html_"):
+    for name in ("__array_interface__", "__array_struct__", "__len_hint__", "_repr_latex_"):
         assert not hasattr(x, name)
         assert not hasattr(tg, name)
     assert not hasattr(tg.nn.Linear(1, 1), "_repr_html_")

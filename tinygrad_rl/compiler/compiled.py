@@ -37,6 +37,7 @@ from tinygrad_rl.core import (
 from tinygrad_rl.kernels import gemm
 from tinygrad_rl.kernels.cache import load, release
 from tinygrad_rl.kernels.pool import Pooled, get_num_threads
+from tinygrad_rl.spelling import kind
 from tinygrad_rl.tree import leaves, prepared
 
 Array = np.ndarray[Any, Any]
@@ -90,17 +91,17 @@ class Compiled:
         self._staged: list[tuple[Array, int]] = []  # where a small input is copied to, its number
         written = {s for s, _ in self.trace.program.writes}
         self._arrays: dict[Any, Array] = {}
-        for n, (kind, what) in enumerate(source.blocks):
-            if isinstance(what, Value) and kind == "input":
+        for n, (sort, what) in enumerate(source.blocks):
+            if isinstance(what, Value) and sort == "input":
                 k = self.trace.program.inputs.index(what)
                 if what.nbytes <= _SMALL and what not in written:
                     self._staged.append((np.empty(what.shape, what.dtype), k))
                     self._memory[n] = self._staged[-1][0].ctypes.data
                 else:
                     self._inputs.append((n, k))
-            elif isinstance(what, Value) and kind == "state":
+            elif isinstance(what, Value) and sort == "state":
                 self._memory[n] = what.array.ctypes.data
-            elif kind == "shared":
+            elif sort == "shared":
                 self._memory[n] = -(-self._shared.ctypes.data // 64) * 64
             else:
                 shape = what.shape if isinstance(what, Value) else (len(self._scalars(what)),)
@@ -353,10 +354,10 @@ class _Lent(NamedTuple):
         except (ValueError, BufferError):
             there = False
         if not there:
-            kind = type(self.owner).__name__
             raise RuntimeError(
-                f"the memory of {self.name} belongs to a {kind} that was closed or moved since the "
-                "jitted function was compiled: make the tensor anew, and jit the function again"
+                f"the memory of {self.name} belongs to {kind(self.owner)} that was closed or moved "
+                "since the jitted function was compiled: make the tensor anew, and jit the "
+                "function again"
             )
 
 

@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_rl.core import Tensor, Where, at, warn
+from tinygrad_rl.spelling import counted
 from tinygrad_rl.tree import TensorHolder
 
 
@@ -447,7 +448,7 @@ def shown(value: Any) -> str:
     if isinstance(value, tuple) and len(value) <= 4:
         return f"({', '.join(map(shown, value))})"
     if isinstance(value, tuple):
-        return f"{len(value)} items"
+        return counted(len(value), "item")
     if isinstance(value, Tensor):
         return f"a tensor of shape {value.shape}"
     return str(getattr(value, "__qualname__", None) or f"an object of {type(value).__name__}")

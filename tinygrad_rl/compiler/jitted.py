@@ -26,7 +26,7 @@ from tinygrad_rl.compiler.plan import Plan
 from tinygrad_rl.compiler.program import Program
 from tinygrad_rl.compiler.tracing import trace
 from tinygrad_rl.core import Size, Tensor, from_numpy, mode, warn
-from tinygrad_rl.spelling import misplaced
+from tinygrad_rl.spelling import counted, misplaced
 from tinygrad_rl.tree import replaced, tensors_in
 
 
@@ -69,8 +69,8 @@ def jit(function: Callable[..., Any]) -> "Jitted":
     globals, variables that it closes over, attributes, settings of modules and optimizers, hooks,
     NumPy arrays. What differs is traced anew, and `cache_info()` says what that was. What the
     function does in Python (printing, counting, appending) happens only when it is traced. What
-    Python can't tell (a file, the clock) belongs to the trace; docs/what-a-compiled-function-
-    notices.md has the whole list.
+    Python can't tell (a file, the clock) belongs to the trace; docs/what-jit-does.md has the whole
+    list.
 
     At most 64 forms are kept. A value that makes a new one at each call is warned about once.
 
@@ -99,7 +99,7 @@ def jit(function: Callable[..., Any]) -> "Jitted":
     if not callable(function) or isinstance(function, (type, Size)):
         raise misplaced("jit", "a function", function)
     if inspect.isgeneratorfunction(function) or inspect.iscoroutinefunction(function):
-        raise TypeError(f"jit takes a plain function, {function.__name__!r} runs piece by piece")
+        raise TypeError(f"jit takes a plain function: {function.__name__!r} is run piece by piece")
     return Jitted(function)
 
 
@@ -349,7 +349,7 @@ def _shown(spec: Any) -> str:
         return "not given"
     if len(spec) >= 4 and isinstance(spec[1], np.dtype):
         flag = "" if not spec[2] else " requires_grad" if spec[3] else " with history"
-        hooks = f" {len(spec) - 4} hooks" if spec[4:] else ""
+        hooks = f" {counted(len(spec) - 4, 'hook')}" if spec[4:] else ""
         return f"{spec[1]}{list(spec[0])}{flag}{hooks}"
     if spec[0] in (int, bool, str, float, Size, type(None)):
         return repr(spec[1]) if spec[0] in _EXACT else str(spec[1])

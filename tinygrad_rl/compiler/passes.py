@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_rl.compiler.program import Instruction, Program, Value
+from tinygrad_rl.compiler.program import Instruction, Program, Value, unique
 from tinygrad_rl.compiler.tracing import record
 from tinygrad_rl.compiler.views import (
     Made,
@@ -51,6 +51,9 @@ def simplify(program: Program) -> Program:
     """All passes, one after the other."""
     for step in PASSES:
         program = step(program)
+    taken = {v.name for v in (*program.inputs, *program.states)}
+    for i in program.instructions:  # two passes may have built parts of one instruction
+        i.out.name = unique(i.out.name, taken)
     return program
 
 

@@ -16,7 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_rl.core import DTYPES, Op, Tensor, Where, place
+from tinygrad_rl.core import DTYPES, Line, Op, Tensor, Where, place
+from tinygrad_rl.core.display import monospaced
+from tinygrad_rl.spelling import counted
 
 
 @dataclass(eq=False)
@@ -75,8 +77,7 @@ class Instruction:
     @property
     def line(self) -> str:
         """`agent.py:71`, the line of user code."""
-        file, number = place(self.where)
-        return f"{file.rpartition('/')[2]}:{number}"
+        return Line(*place(self.where)).short
 
     def __str__(self) -> str:
         params = [f"{k}={v}" for k, v in self.params.items()]
@@ -93,6 +94,18 @@ class Program:
     instructions: list[Instruction]
     outputs: list[Value]
     writes: list[tuple[Value, Value]] = field(default_factory=list)  # (state, its new value)
+
+    def __repr__(self) -> str:
+        return f"Program({self.name}, {counted(len(self.instructions), 'instruction')})"
+
+    def __str__(self) -> str:
+        return self.listing()
+
+    def _repr_html_(self) -> str:
+        """For notebooks."""
+        steps = counted(len(self.instructions), "instruction")
+        size = f"{steps}, {self.flops():,} FLOPs in matrix products"
+        return f"<div><strong>Program</strong> {size}</div>{monospaced(self.listing())}"
 
     def flops(self) -> int:
         """Floating-point operations in matrix products, 2 m n k each."""

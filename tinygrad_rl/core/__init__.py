@@ -16,10 +16,10 @@ Read `tensor.py`, then `node.py`, `op.py` and the kinds of op: `elements.py`, `r
 # ruff: noqa: F401, I001  (what the package offers, packed)
 
 from tinygrad_rl.core import refusals
-from tinygrad_rl.core.context import Changes, Observer, Where, at, caller, frames, frozen_anywhere
+from tinygrad_rl.core.context import Changes, Observer, Where, caller, frames, frozen_anywhere
 from tinygrad_rl.core.context import is_inside, mode, next_in_sequence, place, user_frame, warn
 from tinygrad_rl.core.context import watched_anywhere, watching
-from tinygrad_rl.core.cuts import Cut, CutKind, Line
+from tinygrad_rl.core.cuts import Cut, CutKind
 from tinygrad_rl.core.dtypes import DTYPES, NUMBA, Size
 from tinygrad_rl.core.elements import Elementwise, weak, zero
 from tinygrad_rl.core.freezing import Frozen, freeze, frozen_here, unfreeze
@@ -27,6 +27,7 @@ from tinygrad_rl.core.hooks import register_hook, retain_grad
 from tinygrad_rl.core.index import Index
 from tinygrad_rl.core.kinds import Composite, Copy, Kernel, Product, Reduction
 from tinygrad_rl.core.layout import normalize_axes
+from tinygrad_rl.core.lines import Line, at
 from tinygrad_rl.core.moves import Gather, Scatter, View
 from tinygrad_rl.core.node import LOST, GradPlan, Node, Rule, changed_since, end_of_history, record
 from tinygrad_rl.core.op import REGISTRY, Op

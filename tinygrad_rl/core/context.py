@@ -177,11 +177,5 @@ def place(where: Where | None) -> tuple[str, int]:
     return code.co_filename, line
 
 
-def at(where: Where | None) -> str:
-    """`file.py:12`, for messages."""
-    file, line = place(where)
-    return f"{file}:{line}"
-
-
 next_in_sequence = itertools.count().__next__
 """Numbers the recorded calls and the settings of flags in the order in which they happen."""

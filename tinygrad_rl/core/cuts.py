@@ -6,12 +6,11 @@
 Core records the first few kinds as they happen; `explain` finds the others by looking on.
 """
 
-import linecache
 from enum import StrEnum
-from pathlib import Path
 from typing import NamedTuple
 
-from tinygrad_rl.core.context import Where, place
+from tinygrad_rl.core.context import Where
+from tinygrad_rl.core.lines import Line
 
 
 class CutKind(StrEnum):
@@ -47,26 +46,6 @@ class CutKind(StrEnum):
         return self in (CutKind.FROZEN_LATE, CutKind.UNFROZEN_LATE)
 
 
-class Line(NamedTuple):
-    """A line of the user's code."""
-
-    file: str
-    number: int
-
-    @property
-    def code(self) -> str:
-        """The text of the line, stripped; empty when the source can't be read."""
-        return linecache.getline(self.file, self.number).strip()
-
-    def __str__(self) -> str:
-        path = Path(self.file)
-        try:
-            path = path.relative_to(Path.cwd())
-        except ValueError:
-            path = Path(path.name)
-        return f"{path}:{self.number}"
-
-
 class Cut(NamedTuple):
     """Why no gradient passes at one place: kind, a word about it, and the line that did it.
 
@@ -87,4 +66,4 @@ class Cut(NamedTuple):
     @property
     def line(self) -> Line:
         """The line to blame; its number is 0 where there is none."""
-        return Line(*place(self.where))
+        return Line.at(self.where)

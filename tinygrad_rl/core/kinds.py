@@ -287,13 +287,14 @@ class Reduction(Op):
         return row_rule(self, "x", rows.for_each_element(), [True])
 
 
-def _as_rows(x: Array, axis: tuple[int, ...], keepdims: bool) -> tuple[Array, tuple[int, ...]]:
+def _as_rows(x: Array, axis: Axis = None, keepdims: bool = False) -> tuple[Array, tuple[int, ...]]:
     """What is combined with each other as the rows of a matrix; the shape of what comes out."""
-    rest = tuple(a for a in range(x.ndim) if a not in axis)
+    axes = normalize_axes(axis, x.ndim)
+    rest = tuple(a for a in range(x.ndim) if a not in axes)
     shape = tuple(x.shape[a] for a in rest)
-    count = math.prod(x.shape[a] for a in axis)
-    kept = tuple(1 if a in axis else n for a, n in enumerate(x.shape))
-    rows = x.transpose(*rest, *axis).reshape(math.prod(shape), count)
+    count = math.prod(x.shape[a] for a in axes)
+    kept = tuple(1 if a in axes else n for a, n in enumerate(x.shape))
+    rows = x.transpose(*rest, *axes).reshape(math.prod(shape), count)
     return rows, kept if keepdims else shape
 
 

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinygrad_rl.derive import Rows
+from tinygrad_rl.spelling import counted
 
 Array = np.ndarray[Any, Any]
 Axis = int | Sequence[int] | None
@@ -41,7 +42,7 @@ def _axes(axis: Any, ndim: int) -> tuple[int, ...]:
     given = (axis,) if isinstance(axis, (int, np.integer)) else tuple(axis)
     for a in given:
         if not -ndim <= a < ndim:
-            raise ValueError(f"axis {a} is out of range for a tensor with {ndim} axes")
+            raise ValueError(f"axis {a} is out of range for a tensor with {counted(ndim, 'axis')}")
     axes = sorted(int(a) % ndim for a in given)
     if len(set(axes)) != len(axes):
         raise ValueError(f"an axis is given twice in {axis}")

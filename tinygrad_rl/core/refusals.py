@@ -3,8 +3,9 @@
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from tinygrad_rl.core.context import Where, at, user_frame, warn
+from tinygrad_rl.core.context import Where, user_frame, warn
 from tinygrad_rl.core.cuts import CutKind
+from tinygrad_rl.core.lines import at
 from tinygrad_rl.core.tensor import Tensor
 
 if TYPE_CHECKING:

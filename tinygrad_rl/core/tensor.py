@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from tinygrad_rl import spelling
+from tinygrad_rl.core import display
 from tinygrad_rl.core.context import (
     Changes,
-    Observer,
-    at,
     caller,
     frozen_anywhere,
     mode,
@@ -20,6 +19,7 @@ from tinygrad_rl.core.context import (
 )
 from tinygrad_rl.core.cuts import Cut, CutKind
 from tinygrad_rl.core.dtypes import DTYPES, Size
+from tinygrad_rl.core.lines import at
 from tinygrad_rl.core.storage import Storage
 
 if TYPE_CHECKING:
@@ -212,7 +212,8 @@ class Tensor(Bare):
         array = self.numpy()
         if copy or (dtype is not None and dtype != array.dtype):
             if copy is False:
-                raise ValueError(f"a {array.dtype} tensor can't become {dtype} without a copy")
+                given = spelling.with_article(array.dtype)
+                raise ValueError(f"{given} tensor can't become {dtype} without a copy")
             return array.astype(dtype or array.dtype)
         return array
 
@@ -255,16 +256,11 @@ class Tensor(Bare):
         return self.shape[0]
 
     def __repr__(self) -> str:
-        if any(type(o).on_read is not Observer.on_read for o in mode.observers):
-            values = "..."  # a traced tensor can be printed, its values can't be read
-        else:
-            values = np.array2string(self._array, separator=", ", prefix="Tensor(", precision=6)
-        parts = [values, f"shape={self.shape}", f"dtype={self.dtype}"]
-        if self.requires_grad:
-            parts.append("requires_grad=True")
-        if self.node is not None:
-            parts.append(f"op={self.node.op.name}")
-        return f"Tensor({', '.join(parts)})"
+        return display.as_text(self)
+
+    def _repr_html_(self) -> str:
+        """For notebooks."""
+        return display.as_html(self)
 
     def __format__(self, spec: str) -> str:
         return format(self.item(), spec) if spec else str(self)

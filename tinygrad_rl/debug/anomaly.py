@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_rl.core import Elementwise, Node, Observer, Op, Tensor, at, caller, watching
+from tinygrad_rl.spelling import counted
 
 Array = np.ndarray[Any, Any]
 
@@ -64,7 +65,7 @@ class _Autopsy(Observer):
         verb = "made"
         if np.isnan(out[index]) and any(np.isnan(a).any() for a in arrays if a.dtype.kind == "f"):
             verb = "was given a NaN (made outside this block) and gives"
-        entries = f"{out[index]} at {index} ({count} of {out.size} entries)"
+        entries = f"{out[index]} at {index} ({count} of {counted(out.size, 'entry')})"
         head = f"{op.name!r} {verb} {entries}, called at {at(caller())}"
         if (node := self._node) is not None:
             head += f", in the backward of {node.op.name!r}, which was called at {at(node.where)}"

@@ -17,7 +17,7 @@ import numpy as np
 from tinygrad_rl.autodiff import grad, sweep
 from tinygrad_rl.core import Elementwise, Op, Tensor, as_array, as_tensor, wrap
 from tinygrad_rl.grad_mode import no_grad
-from tinygrad_rl.spelling import misplaced
+from tinygrad_rl.spelling import counted, misplaced
 
 Function = Callable[..., Tensor]
 Array = np.ndarray[Any, Any]
@@ -125,7 +125,7 @@ def _compare(i: int, analytic: Array, numeric: Array, atol: float, rtol: float) 
     worst = tuple(int(k) for k in np.unravel_index(int(error.argmax()), error.shape))
     raise AssertionError(
         f"the gradient of input {i} is wrong at entry {worst}: analytic {analytic[worst]:.8g}, "
-        f"numeric {numeric[worst]:.8g} ({int(bad.sum())} of {bad.size} entries differ)"
+        f"numeric {numeric[worst]:.8g} (wrong: {int(bad.sum())} of {counted(bad.size, 'entry')})"
     )
 
 
@@ -318,7 +318,7 @@ class _Case:
                     if i in required:
                         self.expect(check, gradients[i], self.gradients[i], 0)
                     elif gradients[i] is not None or calls[i]:
-                        ran = f"its rule ran {calls[i]} times"
+                        ran = f"its rule ran {counted(calls[i], 'time')}"
                         self.fail(check, f"{ran}, its gradient is {gradients[i]}")
 
     def check_broadcasting(self) -> None:

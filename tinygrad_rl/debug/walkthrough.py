@@ -15,16 +15,17 @@ import linecache
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from tinygrad_rl.autodiff import Parent, between, check_root, initial_gradient, parent_of, sweep
-from tinygrad_rl.core import Node, Op, Tensor, place, watching
+from tinygrad_rl.core import Line, Node, Op, Tensor, watching
+from tinygrad_rl.core.display import monospaced
 from tinygrad_rl.debug.flops import FlopCounter
 from tinygrad_rl.grad_mode import no_grad
 from tinygrad_rl.naming import Names, callers_variables
+from tinygrad_rl.spelling import counted
 
 _SMALL = 6  # elements that are shown in full; above, shape and norm
 
@@ -101,7 +102,8 @@ class BackwardStep:
     ----------
     number : 1 for the first step.
     call : name of the call, such as `%3 mul`; higher numbers were called later.
-    file, line, code : where the user called it.
+    file, line, column, code : where the user called it; the column counts from 1, 0 is unknown.
+    part : the part of that line that is this call, such as `actor(obs)`.
     g : the gradient that came in: that of the call's output.
     gradients : what went out, for each input that required a gradient.
     skipped : names of the inputs that required none, such as frozen ones: their rules did not run.
@@ -112,7 +114,9 @@ class BackwardStep:
     call: str
     file: str
     line: int
+    column: int
     code: str
+    part: str
     g: np.ndarray[Any, Any]
     gradients: tuple[InputGradient, ...]
     skipped: tuple[str, ...]
@@ -131,10 +135,19 @@ class BackwardTrace:
         """Matrix-product FLOPs of the whole pass."""
         return sum(step.flops for step in self.steps)
 
+    def __repr__(self) -> str:
+        return f"BackwardTrace({counted(len(self.steps), 'step')}, {', '.join(self.leaves)})"
+
+    def _repr_html_(self) -> str:
+        """For notebooks."""
+        return monospaced(str(self))
+
     def __str__(self) -> str:
-        lines = [f"backward: {len(self.steps)} steps, {self.flops:,} matrix FLOPs", ""]
+        lines = [f"backward: {counted(len(self.steps), 'step')}, {self.flops:,} matrix FLOPs", ""]
         for s in self.steps:
-            lines.append(f"{s.number:3}  {s.call:<18} {Path(s.file).name}:{s.line}  {s.code}")
+            column = f":{s.column}" if s.column else ""
+            where = f"{Line(s.file, s.line).short}{column}"
+            lines.append(f"{s.number:3}  {s.call:<18} {where}  {s.part}")
             lines.append(f"       g = {shown(s.g)}")
             for out in s.gradients:
                 lines.append(f"       {out.argument}: {out.rule} = {shown(out.value)}  -> {out.to}")
@@ -179,16 +192,25 @@ def trace_backward(
 
 def _step(number: int, v: Visit, labels: dict[int, str]) -> BackwardStep:
     node = v.node
-    file, line = place(node.where)
+    line = Line.at(node.where)
     gradients = tuple(
         InputGradient(node.op.arg_name(i), labels[id(parent)], rule_text(node.op, i), g._array)
         for i, parent, g in v.sent
     )
     required = {node.op.arg_name(i) for i in node.plan.positions}
     skipped = () if node.op.variadic else tuple(a for a in node.op.args if a not in required)
-    code = linecache.getline(file, line).strip()
     return BackwardStep(
-        number, labels[id(node)], file, line, code, v.g._array, gradients, skipped, v.flops
+        number,
+        labels[id(node)],
+        line.file,
+        line.number,
+        line.column,
+        line.code,
+        line.part,
+        v.g._array,
+        gradients,
+        skipped,
+        v.flops,
     )
 
 

@@ -144,8 +144,9 @@ class _Reader(ast.NodeTransformer):
                 case _:
                     raise self.refuse(
                         statement,
-                        f"a {type(statement).__name__} statement has no derivative here (a choice "
-                        "is written as `a if condition else b`, anything else as a general tg.Op)",
+                        f"the statement {type(statement).__name__} has no derivative here (a "
+                        "choice is written as `a if condition else b`, anything else as a general "
+                        "tg.Op)",
                     )
         raise self.refuse(tree, "it returns nothing")
 
@@ -224,7 +225,7 @@ class _Reader(ast.NodeTransformer):
             scalar = getattr(target, "scalar", None)
             if isinstance(scalar, Scalar):
                 if len(arguments) != len(scalar.args):
-                    raise self.refuse(node, f"{name} takes {len(scalar.args)} arguments")
+                    raise self.refuse(node, f"{name} takes {', '.join(scalar.args)}")
                 return scalar.call(*arguments)
             known = ALIASES.get(
                 getattr(target, "__name__", name), getattr(target, "__name__", name)
@@ -233,5 +234,8 @@ class _Reader(ast.NodeTransformer):
             known = ", ".join(sorted(DERIVATIVES))
             raise self.refuse(node, f"no derivative is known for {name!r}, only for {known}")
         if len(arguments) != len(DERIVATIVES[known]):
-            raise self.refuse(node, f"{name} takes {len(DERIVATIVES[known])} arguments here")
+            needs = len(DERIVATIVES[known])
+            raise self.refuse(
+                node, f"{name} has {len(arguments)} of its arguments, and needs {needs}"
+            )
         return ast.Call(name_node(known), arguments, [])

@@ -144,7 +144,7 @@ def parse_rows(
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and (node.keywords or not isinstance(node.func, ast.Name)):
             raise DeriveError(
-                f"in {text!r} functions stand by their names, their arguments by their places: "
+                f"in {text!r}: functions stand by their names, their arguments by their places: "
                 f"{ast.unparse(node)}"
             )
     tree = Substitute({"inf": ast.Constant(math.inf)}).visit(tree)

@@ -1,6 +1,8 @@
 """Modules with named parameters, as PyTorch's: names and shapes in a state dict are the same.
 
-net = nn.Sequential(nn.Linear(3, 64), nn.ReLU(), nn.Linear(64, 1))
+    net = nn.Sequential(nn.Linear(3, 64), nn.ReLU(), nn.Linear(64, 1))
+
+Functions without parameters stand in `nn.functional`, initial values in `nn.init`.
 """
 
 from tinygrad_rl.nn import functional, init

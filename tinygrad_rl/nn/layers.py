@@ -11,6 +11,7 @@ from tinygrad_rl.nn import functional as F
 from tinygrad_rl.nn import init
 from tinygrad_rl.nn.activations import ReLU
 from tinygrad_rl.nn.module import Module
+from tinygrad_rl.spelling import kind
 
 
 class Linear(Module):
@@ -100,10 +101,7 @@ class Sequential(Module):
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name.isdecimal() and not isinstance(value, Module):
-            raise TypeError(
-                f"layer {name} of a {type(self).__name__} must be a module, not "
-                f"{type(value).__name__}"
-            )
+            raise TypeError(f"layer {name} of {kind(self)} must be a module, not {kind(value)}")
         is_new = name not in vars(self)
         super().__setattr__(name, value)
         if is_new and name.isdecimal():

@@ -24,6 +24,7 @@ from weakref import ProxyTypes
 import numpy as np
 
 from tinygrad_rl.core import CutKind, Tensor
+from tinygrad_rl.spelling import kind
 from tinygrad_rl.tree import TensorHolder, contents
 
 _PLAIN = frozenset({bool, int, float, complex, str, bytes, type(None)})
@@ -139,17 +140,16 @@ class Parts:
             return
         known = {id(self._root), *(id(thing) for _, thing in (*self.tensors, *self.holders))}
         for name, value in self.others:
-            kind = type(value).__name__
             if isinstance(value, _LAZY):
                 raise TypeError(
-                    f"{name!r} is a {kind}, and what it will give can't be part of a module: "
+                    f"{name!r} is {kind(value)}, and what it will give can't be part of a module: "
                     "assign a list"
                 )
             for thing in _held(value):
                 if id(thing) in known or not _belongs(thing, isinstance(value, _NAMELESS)):
                     continue
                 raise TypeError(
-                    f"{name!r} holds a {type(thing).__name__} in a {kind}, where it can't be part "
+                    f"{name!r} holds {kind(thing)} in {kind(value)}, where it can't be part "
                     "of the module: use a list, tuple or dict, or a module (or a function that "
                     "returns it, if it shall be no part)"
                 )
@@ -195,8 +195,8 @@ def check_class(cls: type) -> None:
         trained = [(name, t) for name, t in parts.tensors if is_parameter(t)]
         for name, thing in (*trained, *parts.holders):
             raise TypeError(
-                f"{name!r} of the class {base.__name__} is a {type(thing).__name__} that no module "
-                "of it would own: assign it to self in __init__"
+                f"{name!r} of the class {base.__name__} is {kind(thing)} that no module of it "
+                " would own: assign it to self in __init__"
             )
 
 

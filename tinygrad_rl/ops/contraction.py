@@ -16,6 +16,7 @@ from tinygrad_rl.ops.arithmetic import mul
 from tinygrad_rl.ops.products import diagonal, matmul
 from tinygrad_rl.ops.reduce import sum_
 from tinygrad_rl.ops.shape import permute_, reshape
+from tinygrad_rl.spelling import counted
 
 
 def einsum(subscripts: str, *tensors: Any) -> Tensor:
@@ -50,7 +51,9 @@ def _parse(subscripts: str, operands: Sequence[Tensor]) -> tuple[list[str], str]
     left, arrow, right = text.partition("->")
     parts = left.split(",")
     if len(parts) != len(operands):
-        raise ValueError(f"einsum {subscripts!r} is for {len(parts)} tensors, not {len(operands)}")
+        raise ValueError(
+            f"einsum {subscripts!r} is for {counted(len(parts), 'tensor')}, not {len(operands)}"
+        )
     free = [c for c in string.ascii_letters if c not in text]
     inputs, widest = [], ""
     for part, t in zip(parts, operands, strict=True):

@@ -10,7 +10,7 @@ from tinygrad_rl.core import Scatter, Tensor, as_tensor, method, normalize_axes
 from tinygrad_rl.ops.arithmetic import where
 from tinygrad_rl.ops.index import slice_, slice_axis, slice_scatter
 from tinygrad_rl.ops.shape import broadcast_to, reshape
-from tinygrad_rl.spelling import misplaced
+from tinygrad_rl.spelling import counted, misplaced
 
 Array = np.ndarray[Any, Any]
 Places = tuple[Any, ...]
@@ -117,7 +117,9 @@ def split(x: Any, sections: int | Sequence[int], axis: int = 0) -> list[Tensor]:
     n = x.shape[at]
     if isinstance(sections, int):
         if sections < 1 or n % sections:
-            raise ValueError(f"axis {axis} of size {n} can't be split into {sections} equal parts")
+            raise ValueError(
+                f"axis {axis} of size {n} can't be split into {counted(sections, 'equal part')}"
+            )
         sections = [i * (n // sections) for i in range(1, sections)]
     edges = [0, *(slice(i).indices(n)[1] for i in sections), n]
     return [slice_axis(x, at, a, max(a, b)) for a, b in pairwise(edges)]

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_rl.core import Copy, CutKind, Tensor, View, as_tensor, method, normalize_axes
+from tinygrad_rl.spelling import counted
 
 Array = np.ndarray[Any, Any]
 Shape = tuple[int, ...]
@@ -47,7 +48,7 @@ def reshape(x: Any, *shape: Any) -> Tensor:
     if wanted.count(-1) == 1 and known and size % known == 0:
         wanted = tuple(size // known if n == -1 else n for n in wanted)
     if math.prod(wanted) != size or min(wanted, default=0) < 0:
-        raise ValueError(f"can't reshape {x.shape} ({size} elements) to {wanted}")
+        raise ValueError(f"can't reshape {x.shape} ({counted(size, 'element')}) to {wanted}")
     return reshape_(x, shape=wanted)
 
 
@@ -95,7 +96,7 @@ def permute(x: Any, *axes: Any) -> Tensor:
     x = as_tensor(x)
     order = _as_shape(axes)
     if len(order) != x.ndim or normalize_axes(order, x.ndim) != tuple(range(x.ndim)):
-        raise ValueError(f"permute needs each of the {x.ndim} axes once, not {order}")
+        raise ValueError(f"permute needs each of {counted(x.ndim, 'axis')} once, not {order}")
     return permute_(x, axes=tuple(a % x.ndim for a in order))
 
 

@@ -11,9 +11,11 @@ spelled wrong.
 """
 
 from tinygrad_rl.spelling.arguments import argument as argument
+from tinygrad_rl.spelling.arguments import counted as counted
 from tinygrad_rl.spelling.arguments import kind as kind
 from tinygrad_rl.spelling.arguments import misplaced as misplaced
 from tinygrad_rl.spelling.arguments import no_number_in as no_number_in
+from tinygrad_rl.spelling.arguments import with_article as with_article
 from tinygrad_rl.spelling.calls import spelled as spelled
 from tinygrad_rl.spelling.lookup import ABOUT_ARRAYS as ABOUT_ARRAYS
 from tinygrad_rl.spelling.lookup import absent as absent

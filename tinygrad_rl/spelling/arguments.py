@@ -223,8 +223,22 @@ def kind(value: object) -> str:
         return "None"
     if isinstance(value, type):
         return f"the class {value.__name__}"
-    name = type(value).__name__
-    return f"{'an' if name[0] in 'aeiouAEIOU' else 'a'} {name}"
+    return with_article(type(value).__name__)
+
+
+def with_article(noun: object) -> str:
+    """`an int64`, `a float32`: for a name that begins with what its first letter sounds like."""
+    word = str(noun)
+    return f"{'an' if word[0] in 'aeiouAEIOU' else 'a'} {word}"
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 entry`, `2 entries`, `1,000 axes`: how many there are of something, for a sentence."""
+    if number == 1:
+        return f"1 {noun}"
+    if noun.endswith("is"):
+        return f"{number:,} {noun[:-2]}es"
+    return f"{number:,} {noun[:-1]}ies" if noun.endswith("ry") else f"{number:,} {noun}s"
 
 
 def no_number_in(data: Any) -> str:

@@ -309,7 +309,7 @@ ENGINE = {
 """What `tinygrad_rl` does not have, beyond the names of TENSOR."""
 
 _CONVOLUTION = (
-    "there are no convolutions and poolings, but docs/adding-an-op.md shows how to make the op, "
+    "there are no convolutions and poolings, but docs/add-an-op.md shows how to make the op, "
     "and a `tg.nn.Module` holds its parameters"
 )
 _DROPOUT = "write `x * (tg.rand(2, 3, generator=rng) > 0.1) / 0.9`, with a mask of yours"

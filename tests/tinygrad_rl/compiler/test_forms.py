@@ -46,8 +46,8 @@ def test_the_reason_names_the_place_the_line_and_both_values():
     line = step.__wrapped__.__code__.co_firstlineno
     assert step.cache_info().reasons == (
         "first call",
-        f"weight_decay of the optimizer 'opt', {__file__}:{line + 2}: 0 -> 0.1",
-        f"config.scale, {__file__}:{line + 5}: 2.0 -> 3.0",
+        f"weight_decay of the optimizer 'opt', {__file__}:{line + 2}:9: 0 -> 0.1",
+        f"config.scale, {__file__}:{line + 5}:20: 2.0 -> 3.0",
         "the hooks of weight: 0 -> 1",
     )
 
@@ -63,7 +63,7 @@ def test_guards_lists_what_is_relied_on():
     step(X)
     lines = step.guards()
     line = step.__wrapped__.__code__.co_firstlineno + 2
-    assert f"the contents of config.scales, {__file__}:{line}: (2.0, 3.0)" in lines
+    assert f"the contents of config.scales, {__file__}:{line}:25: (2.0, 3.0)" in lines
     assert any(g.startswith("weight of the module 'net.0'") for g in lines)
     assert any(g.startswith("training of the module 'net'") for g in lines) is False
     assert not any("name" in g for g in lines)  # nobody reads it
@@ -239,7 +239,7 @@ def calls_with_place():
         (lambda: calls_with(float), r"'scaled'.*argument 'factor'.*\(6.0, 7.0, 8.0\).*as a tensor"),
         (lambda: calls_with(lambda k: lambda: 2.0), r"argument 'factor'.*make the function once"),
         (lambda: calls_with(lambda k: tg.ones(k + 1, 1)), r"argument 'factor'.*shapes.*padding"),
-        (calls_with_place, r"config\.rate, .*test_forms\.py:\d+ .*tensor.*assign_"),
+        (calls_with_place, r"config\.rate, .*test_forms\.py:\d+:\d+ .*tensor.*assign_"),
     ],
     ids=["number", "function", "shape", "place"],
 )

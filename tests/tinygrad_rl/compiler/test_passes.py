@@ -149,6 +149,14 @@ def test_products_with_a_side_of_1_become_loops():
     assert "matmul" in names(passes.matmul_strength_reduction(integers))
 
 
+def test_no_two_results_have_one_name():
+    """The gradient of a column by which a product was made is taken apart by two passes."""
+    w = tg.Tensor(X[:1].T, requires_grad=True)
+    simple = passes.simplify(program(lambda x: tg.grad(tg.square(x @ w).sum(), w)[0], X))
+    found = [i.out.name for i in simple.instructions]
+    assert len(set(found)) == len(found)
+
+
 def test_a_swap_keeps_the_old_numbers():
     a, b = tg.zeros(2), tg.ones(2)
 

@@ -1,6 +1,7 @@
 """The NaN autopsy names the op, the line, the position and the operands."""
 
 import inspect
+import re
 import threading
 
 import numpy as np
@@ -54,7 +55,11 @@ def test_backward_names_the_forward_op_and_its_line_too() -> None:
     assert "'sqrt.vjp_x' made inf at (1,)" in said
     file, _, number = first.rpartition(":")
     forward, backward = f"{file}:{int(number) + 1}", f"{file}:{int(number) + 2}"
-    assert f"called at {backward}, in the backward of 'sqrt', which was called at {forward}" in said
+    assert re.search(
+        rf"called at {re.escape(backward)}:\d+, in the backward of 'sqrt', which was called at "
+        rf"{re.escape(forward)}:\d+",
+        said,
+    )
     assert "g = 1.0" in said and "y = 0.0" in said
     assert x.grad is None
 

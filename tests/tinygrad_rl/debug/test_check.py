@@ -87,7 +87,7 @@ def test_a_rule_that_runs_for_a_frozen_input_is_caught():
     with (
         pytest.warns(UserWarning, match="thrown away"),
         pytest.raises(
-            AssertionError, match=r"frozen input 1 \(required: \[0\]\): its rule ran 1 times"
+            AssertionError, match=r"frozen input 1 \(required: \[0\]\): its rule ran 1 time"
         ),
     ):
         tg.check_op(op, [X, X + 1])
@@ -107,7 +107,7 @@ def test_gradcheck_names_the_worst_entry():
 
     x = tg.Tensor([1.0, 2.0, 3.0], requires_grad=True, dtype=np.float64)
     with pytest.raises(
-        AssertionError, match=r"entry \(1,\): analytic .* \(2 of 3 entries differ\)"
+        AssertionError, match=r"entry \(1,\): analytic .* \(wrong: 2 of 3 entries\)"
     ):
         tg.gradcheck(wrong, [x])
 

@@ -95,3 +95,22 @@ def test_errors_of_backward_come_here_too():
     v = tg.Tensor([1.0, 2.0], requires_grad=True)
     with pytest.raises(RuntimeError, match="scalar"):
         tg.trace_backward(v * v)
+
+
+def test_calls_of_one_statement_are_told_apart_by_column():
+    actor, critic = tg.nn.Linear(3, 2), tg.nn.Linear(2, 1)
+    obs = tg.Tensor(np.ones((4, 3), np.float32))
+    loss = -critic(tg.tanh(actor(obs))).mean()
+    trace = tg.trace_backward(loss)
+    assert [s.part for s in trace.steps] == [
+        "-critic(tg.tanh(actor(obs))).mean()",
+        "critic(tg.tanh(actor(obs))).mean()",
+        "critic(tg.tanh(actor(obs)))",
+        "tg.tanh(actor(obs))",
+        "actor(obs)",
+    ]
+    assert {s.code for s in trace.steps} == {"loss = -critic(tg.tanh(actor(obs))).mean()"}
+    columns = [s.column - trace.steps[0].column for s in trace.steps]
+    assert columns == [0, 1, 1, 8, 16]
+    last = trace.steps[-1]
+    assert f"test_walkthrough.py:{last.line}:{last.column}  actor(obs)" in str(trace)

@@ -168,12 +168,12 @@ def tuple_(x):
 
 
 @pytest.mark.parametrize("function, reason, line", [
-    (loop, "For statement", 1), (branch, "If statement", 1), (augmented, "AugAssign statement", 1),
+    (loop, "statement For", 1), (branch, "statement If", 1), (augmented, "statement AugAssign", 1),
     (unknown, "no derivative is known for 'gamma'", 1), (undefined, "nowhere", 1),
     (texts, "constants must be numbers", 1), (subscripted, "Subscript", 1), (starred,
     "one name each", 0),
     (keyword, "positional", 1), (nothing, "returns nothing", 0), (bits, "BitOr", 1),
-    (inverted, "~ is not defined", 1), (arity, "takes 2 arguments", 1), (comprehension,
+    (inverted, "~ is not defined", 1), (arity, "has 1 of its arguments", 1), (comprehension,
     "GeneratorExp", 1),
     (tuple_, "Tuple", 1),
 ])  # fmt: skip

@@ -215,7 +215,7 @@ def test_tensors_and_methods_have_the_same_names():
     (lambda x: x[:0].argmin(), "empty axis"),
     (lambda x: x.reshape(4, -1), "can't reshape"),
     (lambda x: x.permute(0, 0), "axis is given twice"),
-    (lambda x: x.permute(1), "each of the 2 axes once"),
+    (lambda x: x.permute(1), "each of 2 axes once"),
     (lambda x: x.squeeze(0), "its size is not 1"),
     (lambda x: x.broadcast_to((3, 3)), "can't broadcast"),
     (lambda x: x.flatten(1, 0), "comes after"),
