@@ -1,6 +1,7 @@
 """Draw the pictures of the pages: `python docs/make_pictures.py` writes docs/pictures/*.
 
-Those of gradients are drawn anew; critics.png shows the numbers in docs/critics.json.
+Those of gradients are drawn anew; critics.png shows the numbers in docs/critics.json, and
+docs/compare.png, on the README's first page, those in docs/compare.json.
 """
 
 import json
@@ -9,12 +10,15 @@ from pathlib import Path
 import numpy as np
 
 import tinygrad_rl as tg
+from ddpg.compare import show
 from ddpg.compare.critics.measure import Moment, Opinion
 from ddpg.compare.critics.show import Runs, save_picture
 from ddpg.compare.critics.training import Course
+from ddpg.compare.training import Curve
 
 FOLDER = Path(__file__).parent / "pictures"
 NUMBERS = Path(__file__).parent / "critics.json"
+TRAINING = Path(__file__).parent / "compare.json"
 
 rng = np.random.default_rng(0)
 actor = tg.nn.MLP((3, 64, 64, 1), rng=rng)
@@ -63,6 +67,12 @@ def pictures() -> dict[str, str]:
     return {f"{name}.svg": tg.explain(fn).svg(detail) for name, (fn, detail) in wanted.items()}
 
 
+def curves() -> dict[str, Curve]:
+    """What `ddpg compare --json` has written, the part about training, as it was before."""
+    variants = json.loads(TRAINING.read_text("utf-8"))["variants"]
+    return {name: Curve(**found) for name, found in variants.items()}
+
+
 def runs_of_critics() -> Runs:
     """What `ddpg compare --critics --report out --json` has written, as it was before."""
     variants = json.loads(NUMBERS.read_text("utf-8"))["variants"]
@@ -84,3 +94,5 @@ if __name__ == "__main__":
         print(FOLDER / name)
     save_picture(runs_of_critics(), FOLDER / "critics.png")
     print(FOLDER / "critics.png")
+    show.save_picture(curves(), TRAINING.with_suffix(".png"))
+    print(TRAINING.with_suffix(".png"))

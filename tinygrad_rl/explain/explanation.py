@@ -7,16 +7,21 @@
 Nothing of this costs anything when it is not used.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from tinygrad_rl.core import Cut, Line
-from tinygrad_rl.explain.diagnose import Flow, Leaf, Status, diagnose
+from tinygrad_rl.explain.diagnose import Leaf, Status, diagnose
 from tinygrad_rl.explain.draw.picture import Scene, draw
+from tinygrad_rl.explain.flow import Flow
+from tinygrad_rl.explain.headline import headline
+from tinygrad_rl.explain.joints import Joint, join
 from tinygrad_rl.explain.record import Recorder, Root
-from tinygrad_rl.explain.text import headline, render
+from tinygrad_rl.explain.text import render
 from tinygrad_rl.files import write_atomically
 from tinygrad_rl.naming import Names
 from tinygrad_rl.spelling import kind, misplaced
@@ -57,6 +62,11 @@ class Explanation:
         return [leaf.name for leaf in self.leaves if leaf.status is Status.REACHED]
 
     @property
+    def joints(self) -> Sequence[Joint]:
+        """Where the user carries a gradient from one sweep to the next, in a chain rule by hand."""
+        return self.flow.joints
+
+    @property
     def causes(self) -> list[Cut]:
         """Every cut that stops a gradient somewhere, each once."""
         return list(dict.fromkeys(c for leaf in self.leaves for c in leaf.causes))
@@ -73,6 +83,7 @@ class Explanation:
             "value": self.value,
             "error": self.error,
             "data": list(self.data),
+            "joints": [_joint_dict(joint) for joint in self.joints],
             "leaves": [_leaf_dict(leaf) for leaf in self.leaves],
         }
 
@@ -106,6 +117,9 @@ class Explanation:
             raise ValueError(f"a picture is saved as .svg or .png, not {given!r}")
         is_svg = path.suffix == ".svg"
         write_atomically(path, self.svg(detail).encode() if is_svg else self.png(detail))
+
+    def __repr__(self) -> str:
+        return f"Explanation({self.title}: {headline(self.leaves)})"
 
     def _repr_svg_(self) -> str:
         return self.svg()
@@ -146,10 +160,11 @@ def explain(fn: Callable[..., Any], *args: Any) -> Explanation:
     roots = _roots(recorder, result)
     recorder.finish()
     refusal = refusal or next((r.error for r in roots if r.error), None)
-    flow = Flow(recorder, [r for r in roots if not r.error] or roots)
+    roots, joints = join(recorder, [r for r in roots if not r.error] or roots)
+    flow = Flow(roots, joints)
     leaves, data = diagnose(recorder, flow)
     title = getattr(fn, "__name__", type(fn).__name__)
-    return Explanation(title, _value(roots), tuple(leaves), tuple(data), refusal, flow)
+    return Explanation(title, _value(flow), tuple(leaves), tuple(data), refusal, flow)
 
 
 def _roots(recorder: Recorder, result: Any) -> list[Root]:
@@ -164,12 +179,20 @@ def _roots(recorder: Recorder, result: Any) -> list[Root]:
             f"explain needs a function that returns a tensor or calls backward(); it returned "
             f"{kind(result)}"
         )
+    before = list(recorder.roots)
     recorder.add_root(outputs, [None] * len(outputs))
-    return recorder.roots[-1:]
+    root = recorder.roots[-1]
+    swept = {v.tensor for r in before for v in r.outputs}
+    if root.error and swept.issuperset(t for t in outputs if t.requires_grad):
+        return before  # the function has used the graph up by grad(), and returns the loss beside
+    return [root]
 
 
-def _value(roots: list[Root]) -> float | None:
-    tensors = [v.tensor for root in roots for v in root.outputs]
+def _value(flow: Flow) -> float | None:
+    # With a joint, the last sweep says what it is all for, unless it only carries a gradient on.
+    ends = [[v for v in root.outputs if v in flow.targets] for root in reversed(flow.roots)]
+    chosen = next(filter(None, ends), []) if flow.joints else flow.targets
+    tensors = [v.tensor for v in chosen]
     return float(tensors[0]._array.item()) if [t.size for t in tensors] == [1] else None
 
 
@@ -188,5 +211,16 @@ def _leaf_dict(leaf: Leaf) -> dict[str, Any]:
     }
 
 
+def _joint_dict(joint: Joint) -> dict[str, Any]:
+    return {
+        "found_at": joint.lower.title,
+        "found_norm": float(np.linalg.norm(joint.found_gradient)),
+        "found_by": _line_dict(joint.found_line),
+        "fed_to": joint.upper.title,
+        "fed_norm": float(np.linalg.norm(joint.fed_gradient)),
+        "fed_by": _line_dict(joint.line),
+    }
+
+
 def _line_dict(line: Line) -> dict[str, Any]:
-    return {"file": line.file, "line": line.number, "code": line.code}
+    return {"file": line.file, "line": line.number, "code": line.code, "part": line.part}

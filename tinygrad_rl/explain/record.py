@@ -12,7 +12,7 @@ frozen inputs, comparisons, and even out of the engine and back, when the same v
 import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from types import FrameType
+from types import CodeType, FrameType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,6 +24,7 @@ from tinygrad_rl.debug.walkthrough import Visit, visit
 from tinygrad_rl.naming import Names
 from tinygrad_rl.nn.module import Module
 
+_SWEEPS = backward.__code__, grad.__code__
 _PASS_ON = core.__name__, spelling.__name__
 """Whose frames stand between a user's call and the function that it is named after."""
 
@@ -35,6 +36,11 @@ class Tracked:
     tensor: Tensor
     maker: "Call | None" = None
     name: str = ""
+
+    @property
+    def title(self) -> str:
+        """What a sentence calls it."""
+        return self.name or f"a tensor of shape {self.tensor.shape}"
 
 
 class Part(NamedTuple):
@@ -55,12 +61,17 @@ class Site(NamedTuple):
     where : innermost line of the user's code.
     stack : all lines of the user's code, from the explained function to the innermost.
     modules : the modules being called, outermost first, as pairs (identity of the call, name).
+    sweep : identity of the backward() or grad() that the call is part of; -1 for none.
     """
 
     where: Where | None
     stack: tuple[Line, ...]
     part: Part
     modules: tuple[tuple[int, str], ...] = ()
+    sweep: int = -1
+
+
+NOWHERE = Site(None, (Line("?", 0),), Part(-1, ""))
 
 
 @dataclass(eq=False)
@@ -94,17 +105,34 @@ class Root:
 
     Attributes
     ----------
-    asked : the leaves that grad() was asked about; None for all.
+    given : the gradient that the user gave for each output, or None.
+    site : where it was asked for; its `sweep` tells whose calls are part of the answer.
+    asked : what grad() was asked about; None for all leaves.
+    when : after how many calls.
     error : what the engine said when it refused.
     """
 
     outputs: list[Tracked]
-    where: Where | None
+    given: list[Any]
+    site: Site
     asked: set[Tensor] | None
     frozen_late: dict[Tensor, Cut]
     visits: list[Visit]
     gradients: dict[Tensor, Tensor]
     error: str | None
+    when: int
+
+    @property
+    def where(self) -> Where | None:
+        """The line of the user's code."""
+        return self.site.where
+
+    def found(self, tensor: Tensor) -> np.ndarray[Any, Any] | None:
+        """The gradient of a leaf or of a result, when the sweep came by."""
+        if (g := self.gradients.get(tensor)) is not None:
+            return g._array
+        node = tensor.node
+        return next((v.g._array for v in self.visits if node and v.node is node), None)
 
 
 @dataclass(eq=False)
@@ -140,15 +168,18 @@ class Recorder(Observer):
         self.calls: list[Call] = []
         self.reads: list[Read] = []
         self.roots: list[Root] = []
+        self.owners: dict[Tensor, Tensor] = {}  # of each .grad that was read, whose it is
         self._tracked: dict[Tensor, Tracked] = {}
         self._of_node: dict[Node | None, Tracked] = {}
         outside = Cut(CutKind.NO_GRAD, "explain was called with it on", core.caller())
         self._blocks: list[Cut | None] = [None if mode.grad else outside]
         self._bottom: FrameType | None = None
         self._frames: dict[FrameType, int] = {}
+        self._searched: set[CodeType] = set()
         self._local_names: dict[Tensor, tuple[int, str]] = {}
         self._where: dict[Line, Where | None] = {}  # one for each line, to make its cuts equal
         self._start = core.next_in_sequence()
+        self._frozen_here: set[Tensor] = set()
 
     def run(self, fn: Callable[..., Any], args: Sequence[Any]) -> Any:
         """Call the function and return what it returns."""
@@ -164,6 +195,7 @@ class Recorder(Observer):
             _, local = self._local_names.get(tracked.tensor, (0, ""))
             tracked.name = self.names.tensors.get(id(tracked.tensor)) or local
         self._link_reads()
+        self.calls.sort(key=lambda call: call.order)
 
     # -- what the engine tells -------------------------------------------------------------------
 
@@ -174,7 +206,7 @@ class Recorder(Observer):
         site = self._site(inputs, op.name)
         cuts = [self._cuts(op, t, out, site.where) for t in inputs]
         made = Tracked(out)
-        self._add(op, op.name, [self._track(t) for t in inputs], made, not out.is_leaf, cuts, site)
+        self._add(op, op.name, [self.track(t) for t in inputs], made, not out.is_leaf, cuts, site)
         if not out.is_leaf:
             self._of_node[out.node] = made
 
@@ -186,13 +218,18 @@ class Recorder(Observer):
         site = self._site([target, value], "assign_")
         recorded = mode.grad and value.requires_grad
         cuts = [[cut] if (cut := self._block()) else []]
-        self._add(None, "assign_", [self._track(value)], Tracked(target), recorded, cuts, site)
+        self._add(None, "assign_", [self.track(value)], Tracked(target), recorded, cuts, site)
 
     def on_read(self, tensor: Tensor, how: str) -> None:
         """Record that values leave the engine."""
         if how != "bool() or if":  # that steers Python, and carries no values on
             site, values = self._site([tensor], how), tensor._array.copy()
-            self.reads.append(Read(self._track(tensor), how, site, len(self.calls), values))
+            self.reads.append(Read(self.track(tensor), how, site, len(self.calls), values))
+
+    def on_grad(self, leaf: Tensor, writing: bool) -> None:
+        """Remember whose gradient it is that the function looks at."""
+        if not writing and leaf.accumulated is not None:
+            self.owners[leaf.accumulated] = leaf
 
     def on_grad_mode(self, flag: bool | None, owner: Callable[..., Any] | None = None) -> None:
         """Keep the stack of blocks that set grad mode, each with its line."""
@@ -205,7 +242,7 @@ class Recorder(Observer):
         self, outputs: Sequence[Tensor], inputs: Sequence[Tensor] | None, gradients: Sequence[Any]
     ) -> None:
         """Take the gradient ourselves before the function does, for that uses up the graph."""
-        self.add_root(outputs, gradients, self._site(outputs, "backward").where, inputs)
+        self.add_root(outputs, gradients, inputs, self._site(outputs, "backward"))
 
     # -- roots -----------------------------------------------------------------------------------
 
@@ -213,8 +250,8 @@ class Recorder(Observer):
         self,
         outputs: Sequence[Tensor],
         given: Sequence[Any],
-        where: Where | None = None,
         inputs: Sequence[Tensor] | None = None,
+        site: Site = NOWHERE,
     ) -> None:
         """Sweep back from `outputs`, whose gradients are `given`, or ones, and keep every step."""
         visits: list[Visit] = []
@@ -228,9 +265,12 @@ class Recorder(Observer):
                 visits, gradients = visit([t for t, _ in live], seeds, inputs)
         except RuntimeError as refusal:
             error = str(refusal)
-        tracked, late = [self._track(t) for t in outputs], self._frozen_late()
+        tracked, late = [self.track(t) for t in outputs], self._frozen_late()
+        fed = [self.track(g) if isinstance(g, Tensor) else g for g in given]
         asked = None if inputs is None else set(inputs)
-        self.roots.append(Root(tracked, where, asked, late, visits, gradients, error))
+        self.roots.append(
+            Root(tracked, fed, site, asked, late, visits, gradients, error, len(self.calls))
+        )
 
     def _frozen_late(self) -> dict[Tensor, Cut]:
         """Leaves that had the flag when they were used and have it no more."""
@@ -244,7 +284,12 @@ class Recorder(Observer):
         }
 
     def unfrozen_late(self, tensor: Tensor) -> Cut | None:
-        """Where a leaf got its flag during the run, when it has one now."""
+        """Where a leaf got its flag during the run, when it has one now.
+
+        What the run itself had frozen is given its flag back, as it should be.
+        """
+        if tensor in self._frozen_here:
+            return None
         cut = tensor.cuts[0] if tensor.requires_grad and tensor.cuts else None
         if cut is None or cut.kind is not CutKind.UNFROZEN or cut.when < self._start:
             return None
@@ -283,7 +328,15 @@ class Recorder(Observer):
                 self._add(None, read.how, [read.source], v, False, [[cut]], site)
                 self.calls[-1].order = user.order - 0.5  # found last, but belongs before its user
 
-    def _track(self, tensor: Tensor) -> Tracked:
+    def same_values(self, source: Tracked, copy: Tracked) -> Call:
+        """A call that stands for what the recording can't show: one value was made of another."""
+        site = copy.maker.site if copy.maker else NOWHERE
+        call = Call(-1, None, "the same values", [source], copy, [True], False, [[]], site)
+        self.calls.append(call)
+        return call
+
+    def track(self, tensor: Tensor) -> Tracked:
+        """What is known of a tensor."""
         if tensor not in self._tracked:
             # A rule that asks for its op's output gets another tensor with the same history.
             self._tracked[tensor] = self._of_node.get(tensor.node) or Tracked(tensor)
@@ -298,6 +351,8 @@ class Recorder(Observer):
         found = []
         own = tensor.cuts[0] if tensor.cuts else None
         if own and own.kind is CutKind.FROZEN and not tensor.requires_grad and tensor.op is None:
+            if own.when >= self._start:
+                self._frozen_here.add(tensor)
             found.append(own._replace(when=0))
         if (block := self._block()) is not None:
             found.append(block)
@@ -311,16 +366,19 @@ class Recorder(Observer):
 
     def _site(self, tensors: Sequence[Tensor], name: str) -> Site:
         """Walk the stack once, from the op out to the explained function."""
+        self._search_names()
         where: Where | None = None
         stack: list[Line] = []
         modules: list[tuple[int, str]] = []
-        part, outermost = None, Part(-1, name)
+        part, outermost, sweep = None, Part(-1, name), -1
         for frame in core.frames():
             if frame is self._bottom:
                 break
             code, owner = frame.f_code, _owner(frame)
             if owner is self:
                 continue
+            if code in _SWEEPS and sweep < 0:
+                sweep = self._identity(frame)
             is_forward = (
                 isinstance(owner, Module) and code is inspect.unwrap(type(owner).forward).__code__
             )
@@ -328,7 +386,7 @@ class Recorder(Observer):
                 modules.append((self._identity(frame), self.names.modules.get(id(owner), "")))
             if not core.is_inside(code):
                 where = where or (code, frame.f_lasti)
-                stack.append(Line(code.co_filename, frame.f_lineno))
+                stack.append(Line.of_frame(frame))
                 self._record_locals(frame, tensors, len(stack))
             # What a layer's forward calls is what the user would have called without the layer.
             if is_forward or not core.is_inside(code):
@@ -339,7 +397,19 @@ class Recorder(Observer):
                 outermost = Part(self._identity(frame), code.co_name.strip("_"))
         lines = tuple(stack[::-1]) or (Line("?", 0),)
         where = self._where.setdefault(lines[-1], where)
-        return Site(where, lines, part or outermost, tuple(modules[::-1]))
+        return Site(where, lines, part or outermost, tuple(modules[::-1]), sweep)
+
+    def _search_names(self) -> None:
+        """What the functions on the stack take from their globals has a name, too.
+
+        The explained function's own are known; a method that it calls may take others.
+        """
+        for frame in core.frames():
+            if frame is self._bottom:
+                break
+            if frame.f_code not in self._searched and not core.is_inside(frame.f_code):
+                self._searched.add(frame.f_code)
+                self.names.search_code(frame.f_code, frame.f_globals)
 
     def _identity(self, frame: FrameType) -> int:
         return self._frames.setdefault(frame, len(self._frames))

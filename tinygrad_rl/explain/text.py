@@ -5,55 +5,18 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator, Sequence
 from itertools import groupby
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tinygrad_rl.core import Cut, Line
-from tinygrad_rl.explain.diagnose import Leaf, Status
+from tinygrad_rl.explain.diagnose import Leaf, Status, Use
+from tinygrad_rl.explain.headline import headline, listed, set_aside, top, wrapped
+from tinygrad_rl.spelling import counted
 
 if TYPE_CHECKING:
     from tinygrad_rl.explain.explanation import Explanation
 
 _MARKS = dict(zip(Status, "●○■✂·", strict=True))
 _COLORS = dict(zip(Status, ("green", "yellow", "cyan", "red", "dim"), strict=True))
-_VERBS = {
-    Status.REACHED: "reaches",
-    Status.ZERO: "is exactly zero at",
-    Status.FROZEN: "passes through the frozen",
-    Status.BLOCKED: "is cut off from",
-    Status.UNUSED: "has nothing to do with",
-}
-
-
-def headline(leaves: Sequence[Leaf]) -> str:
-    """The verdict in a sentence."""
-    if not leaves:
-        return "No tensor that requires a gradient takes part."
-    if all(leaf.status is Status.FROZEN for leaf in leaves):
-        return "The gradient is not computed: everything is frozen."
-    said: dict[str, list[str]] = {}
-    for status, verb in _VERBS.items():
-        for leaf in (leaf for leaf in leaves if leaf.status is status):
-            aside = status is Status.FROZEN and not leaf.passed
-            fate = "is not computed for the frozen" if aside else verb
-            said.setdefault(fate, []).append(leaf.name)
-    parts = [
-        f"{verb} {'everything' if len(names) == len(leaves) else _listed(names)}"
-        for verb, names in said.items()
-    ]
-    return f"The gradient {'; it '.join(parts)}."
-
-
-def _listed(names: Sequence[str]) -> str:
-    """`actor (6 tensors) and scale`."""
-    counts = [(top, list(g)) for top, g in groupby(names, key=_top)]
-    groups = [g[0] if len(g) == 1 else f"{top} ({len(g)} tensors)" for top, g in counts]
-    if len(groups) > 4:
-        return f"{len(names)} tensors"
-    return groups[0] if len(groups) == 1 else ", ".join(groups[:-1]) + " and " + groups[-1]
-
-
-def _top(name: str) -> str:
-    return name.partition(".")[0]
 
 
 def _group_name(names: list[str]) -> str:
@@ -61,8 +24,11 @@ def _group_name(names: list[str]) -> str:
         return names[0]
     split = [n.split(".") for n in names]
     common = [parts[0] for parts in zip(*split, strict=False) if len(set(parts)) == 1]
-    prefix = ".".join(common[: min(len(s) for s in split) - 1]) or _top(names[0])
-    return f"{prefix} ({len(names)} tensors)"
+    prefix = ".".join(common[: min(len(s) for s in split) - 1]) or top(names[0])
+    return f"{prefix} ({counted(len(names), 'tensor')})"
+
+
+_LEAST = 20  # characters of a line of code that are always shown
 
 
 def render(e: Explanation, width: int, color: bool) -> str:
@@ -76,7 +42,8 @@ def render(e: Explanation, width: int, color: bool) -> str:
     )
     value = "" if e.value is None else f" = {e.value:.6g}"
     out.print(Text(f"{e.title}(){value}", "bold"))
-    out.print(Text(headline(e.leaves)))
+    for line in wrapped(headline(e.leaves), width):
+        out.print(Text(line))
     if e.error:
         out.print(Text.assemble(("The engine refused: ", "bold red"), e.error))
     causes = e.causes
@@ -88,7 +55,8 @@ def render(e: Explanation, width: int, color: bool) -> str:
         shape = "" if len(leaves) > 1 else str(first.shape)
         name = _group_name([leaf.name for leaf in leaves])
         said = Text(_says(first, causes), style)
-        table.add_row(Text(_MARKS[first.status], style), name, shape, said)
+        mark = _MARKS[Status.FROZEN if set_aside(first) else first.status]
+        table.add_row(Text(mark, style), name, shape, said)
     if e.leaves:
         out.print()
         out.print(table)
@@ -100,7 +68,11 @@ def render(e: Explanation, width: int, color: bool) -> str:
 
 def _rows(leaves: Sequence[Leaf]) -> Iterator[list[Leaf]]:
     """Tensors of one module with one and the same fate share a row; a norm has its own."""
-    for key, group in groupby(leaves, key=lambda x: (_top(x.name), x.status, x.causes, x.norm)):
+
+    def fate(leaf: Leaf) -> tuple[Any, ...]:
+        return top(leaf.name), leaf.status, leaf.causes, leaf.norm
+
+    for key, group in groupby(leaves, key=fate):
         members = list(group)
         yield from ([leaf] for leaf in members) if key[1] is Status.REACHED else [members]
 
@@ -110,9 +82,9 @@ def _says(leaf: Leaf, causes: list[Cut]) -> str:
     if leaf.status not in (Status.REACHED, Status.ZERO):
         kinds = ", ".join(dict.fromkeys(c.title for c in leaf.causes))
         return f"{'' if leaf.status is Status.FROZEN else 'none: '}{kinds}  {numbers}"
-    ways = f"{leaf.paths} paths" if leaf.paths > 1 else ""
+    ways = counted(leaf.paths, "path") if leaf.paths > 1 else ""
     if leaf.blocked_paths:
-        ways = f"{leaf.paths} of {leaf.paths + leaf.blocked_paths} paths"
+        ways = f"{leaf.paths} of {counted(leaf.paths + leaf.blocked_paths, 'path')}"
     norm = "exactly zero" if leaf.status is Status.ZERO else f"norm {leaf.norm or 0:.4g}"
     if leaf.norm is None:
         norm = "a path, but the engine refused to go it"
@@ -122,29 +94,59 @@ def _says(leaf: Leaf, causes: list[Cut]) -> str:
 def _footnotes(e: Explanation, causes: list[Cut], width: int) -> Iterator[str]:
     if causes:
         yield ""
-        yield "Where it stops"
+        yield (
+            "What gets none"
+            if all(set_aside(x) for x in e.leaves if x.causes)
+            else "Where it stops"
+        )
     for i, c in enumerate(causes, 1):
-        yield f" [{i}] {c.title}: {c.detail}"
+        yield from wrapped(f" [{i}] {c.title}: {c.detail}", width, indent=5)
         if c.line.number:
-            yield _code(c.line, width)
-    uses: dict[Line, dict[str, None]] = {}
-    for leaf in e.leaves:
-        for use in leaf.uses:
-            uses.setdefault(use.line, {})[leaf.name] = None
+            yield from _code(c.line, width)
+    yield from _uses([(use, leaf.name) for leaf in e.leaves for use in leaf.uses], width)
+    if e.joints:
+        yield ""
+        yield "Joined by hand"
+    for joint in e.joints:
+        found, fed = joint.lower.title, joint.upper.title
+        yield from _code(joint.found_line, width)
+        yield from wrapped(f"         finds the gradient at {found}", width, indent=12)
+        yield from _code(joint.line, width)
+        yield from wrapped(
+            f"         feeds it on {'' if fed == found else f'to {fed}'}", width, indent=12
+        )
+    if e.data:
+        yield ""
+        yield from wrapped("Data (never had the flag): " + ", ".join(e.data), width, indent=2)
+
+
+def _uses(uses: Sequence[tuple[Use, str]], width: int) -> Iterator[str]:
+    """The function's own line, once if all gradients come in there, and where they part."""
     if uses:
         yield ""
         yield "Where it comes in"
-    for line in sorted(uses):
-        yield _code(line, width)
-        yield _clipped(f"         to {_listed(list(uses[line]))}", width)
-    if e.data:
-        yield ""
-        yield _clipped("Data (never had the flag): " + ", ".join(e.data), width)
+    own = {use.stack[0] for use, _ in uses}
+    names: dict[Line, dict[str, None]] = {}
+    for use, name in uses:
+        names.setdefault(use.parting, {})[name] = None
+    if len(own) == 1 and not own >= names.keys():
+        yield from _code(min(own), width)
+    before: list[str] = []
+    for line in sorted(names):
+        rows = list(_code(line, width))
+        again = rows[:-1] == before[:-1]  # the same code, another part of it
+        yield from rows[-1:] if again else rows
+        yield from wrapped(f"         to {listed(list(names[line]))}", width, indent=12)
+        before = rows
 
 
-def _code(line: Line, width: int) -> str:
-    return _clipped(f"     {line}  {line.code}", width)
-
-
-def _clipped(text: str, width: int) -> str:
-    return text if len(text) <= width else text[: width - 1] + "…"
+def _code(line: Line, width: int) -> Iterator[str]:
+    """The line of code, beside its place or below it, and a mark below the part that is meant."""
+    place = f"     {line}  "
+    if len(place) + len(line.code) > width:
+        yield place.rstrip()[-width:]
+        place = " " * 9
+    code, start, end = line.excerpt(max(width - len(place), _LEAST))
+    yield place.ljust(9) + code
+    if end:
+        yield " " * (len(place) + start) + "^" * (end - start)

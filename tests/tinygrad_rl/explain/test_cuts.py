@@ -137,20 +137,6 @@ def test_grad_mode_off_around_explain():
     assert (cause.kind, cause.detail) == ("no_grad", "explain was called with it on")
 
 
-def test_gradient_by_hand_without_create_graph():
-    """dQ/da as a constant is the paper's chain rule: the critic is used in it, but not reached."""
-
-    def loss():
-        action = ACTOR(OBS)
-        a = action.detach().requires_grad_()
-        (da,) = tg.grad(q(a).sum(), a)
-        return -(action * da).mean()
-
-    e = tg.explain(loss)
-    assert e["ACTOR.0.weight"].status == "reached"
-    assert only_cause(e["CRITIC.2.weight"]) == ("no create_graph", line_of(loss, "tg.grad"))
-
-
 def test_gradient_of_a_gradient_is_reached():
     w = tg.Tensor([1.0, 2.0], requires_grad=True)
 
@@ -277,6 +263,32 @@ def test_unfrozen_after_the_forward():
     kinds = [(c.kind, c.line.number) for c in tg.explain(loss)["critic.0.weight"].causes]
     assert ("unfrozen after the forward", line_of(loss, "requires_grad_(True)")) in kinds
     assert "frozen" in [kind for kind, _ in kinds]
+
+
+def test_flags_switched_off_for_the_forward_and_back_on_are_a_freeze():
+    """Spinning Up's form, before the backward and behind it."""
+    critic = mlp(4, 8, 1)
+
+    def value():
+        return -critic(tg.concatenate([OBS, ACTOR(OBS)], axis=1)).mean()
+
+    def restored_first():
+        for p in critic.parameters():
+            p.requires_grad = False
+        loss = value()
+        critic.requires_grad_(True)
+        return loss
+
+    def restored_last():
+        for p in critic.parameters():
+            p.requires_grad = False
+        value().backward()
+        critic.requires_grad_(True)
+
+    for step in (restored_first, restored_last):
+        leaf = tg.explain(step)["critic.0.weight"]
+        assert (leaf.status, leaf.passed) == ("frozen", True)
+        assert only_cause(leaf) == ("frozen", line_of(step, "p.requires_grad = False"))
 
 
 def test_flag_never_set():

@@ -193,3 +193,25 @@ def test_what_the_engine_refuses_is_drawn_without_norms():
 def test_a_result_that_nothing_made_is_an_empty_picture():
     w = tg.Tensor([1.0, 2.0], requires_grad=True)
     assert "w" not in words(tg.explain(lambda: w).svg())
+
+
+def test_frozen_and_cut_off_parameters_differ_without_colors():
+    """Hatched is what is frozen; the legend hatches one field in every picture."""
+    hatching = [tg.explain(fn).svg("module").count('stroke="#9aa3af"') for fn in (frozen, blocked)]
+    assert hatching[0] > hatching[1] > 0
+
+
+def test_a_module_is_drawn_with_its_own_constants_inside():
+    class Scaled(tg.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer, self.scale = tg.nn.Linear(3, 2, rng=RNG), tg.Tensor([1.0, 2.0])
+
+        def forward(self, x):
+            return self.layer(x) * self.scale
+
+    net = Scaled()
+    outside = {b.title for b in graph(lambda: net(OBS).sum(), "module").boxes if b.kind == "data"}
+    assert outside == {"OBS"}
+    drawn = {b.title for b in graph(lambda: net(OBS).sum(), "layer").boxes if b.kind == "data"}
+    assert drawn == {"OBS", "net.scale"}

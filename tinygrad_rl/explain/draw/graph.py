@@ -16,9 +16,13 @@ from typing import Any
 import numpy as np
 
 from tinygrad_rl.core import Cut, CutKind, Elementwise, Rowwise
-from tinygrad_rl.explain.diagnose import Edge, Flow, Gradient, Leaf, Status, edges_from
+from tinygrad_rl.explain.diagnose import Leaf, Status
 from tinygrad_rl.explain.draw.layout import Spot
+from tinygrad_rl.explain.flow import Flow, Gradient
+from tinygrad_rl.explain.paths import Edge, edges_from
 from tinygrad_rl.explain.record import Call, Part, Tracked
+
+_CODE = 40  # characters of a line of code in a box
 
 
 @dataclass
@@ -29,13 +33,14 @@ class Chip:
     status: Status
     norm: float | None
     kind: CutKind | None = None
+    several: bool = False  # it speaks for several tensors
 
 
 @dataclass(eq=False)
 class Box(Spot):
     """One thing in the picture: a group of calls, a leaf, or the result."""
 
-    kind: str = "op"  # "op", "layer", "module", "leaf", "data" or "result"
+    kind: str = "op"  # "op", "layer", "module", "joint", "leaf", "data" or "result"
     title: str = ""
     subtitle: str = ""
     chips: list[Chip] = field(default_factory=list)
@@ -76,6 +81,7 @@ class Graph:
         self.members: dict[Call, list[Call]] = {}
         self._leaf_boxes: dict[Tracked, Box] = {}
         self._arrows: dict[tuple[Box, Box, Tracked], Arrow] = {}
+        self._joints = {call: joint for joint in flow.joints for call, _ in joint.edges}
         self._named: set[Tracked] = set()  # have their name at an arrow
         starts = [v for v in flow.consumers if v.maker is None and id(v.tensor) in self.leaves]
         edges = edges_from(starts, flow.calls)
@@ -85,9 +91,16 @@ class Graph:
         for call in flow.calls:
             for i, value in enumerate(call.inputs):
                 self._connect((call, i), value)
-        results = [self._result(v) for v in flow.targets if v.maker is not None]
+        results = [self._result(v, maker) for v in flow.targets if (maker := self._maker(v))]
         self.boxes = [*self._leaf_boxes.values(), *self._boxes.values(), *results]
         self.arrows = list(self._arrows.values())
+
+    def _maker(self, value: Tracked) -> Call | None:
+        """The call that made a value, if it is part of the picture."""
+        return value.maker if value.maker in self.group else None
+
+    def _group(self, value: Tracked) -> Call | None:
+        return self.group[maker] if (maker := self._maker(value)) else None
 
     # -- which calls belong together -------------------------------------------------------------
 
@@ -98,10 +111,13 @@ class Graph:
             self.members.setdefault(first, []).append(call)
         if self.detail != "op":
             for call in self.flow.calls:
-                self._join(call)
+                if call not in self._joints:
+                    self._join(call)
 
     def _key(self, call: Call) -> Any:
         module = _module(call)
+        if call in self._joints:
+            return self._joints[call].lower
         if self.detail == "module" and module:
             return module
         if self.detail != "op" and call.site.part.identity >= 0:
@@ -112,10 +128,8 @@ class Graph:
         """Let the group before this one, if all that it gives goes here, take this one in."""
         mine = self.group[call]
         calls = self.members[mine]
-        outside = [
-            v for c in calls for v in c.inputs if not v.maker or self.group[v.maker] is not mine
-        ]
-        before = {self.group[v.maker] for v in outside if v.maker}
+        outside = [v for c in calls for v in c.inputs if self._group(v) is not mine]
+        before = {group for v in outside if (group := self._group(v))}
         if len(before) != 1 or _product(calls) is not None:
             return
         (theirs,) = before
@@ -130,7 +144,7 @@ class Graph:
         """An activation, a bias, or what keeps the shape otherwise: a normalisation."""
         if self.detail != "layer":
             return False
-        before = next(v for c in calls for v in c.inputs if v.maker)
+        before = next(v for c in calls for v in c.inputs if self._maker(v))
         call = calls[-1]
         if len(calls) > 1 or isinstance(call.op, Rowwise):
             return call.out.tensor.shape == before.tensor.shape
@@ -141,8 +155,8 @@ class Graph:
 
     def _continues_formula(self, call: Call, outside: list[Tracked]) -> bool:
         """A chain of ops with nothing but numbers beside it is one formula, such as -q.mean()."""
-        seen = [v for v in outside if v.maker or not self._is_hidden(v)]
-        if len(seen) != 1 or seen[0].name or (before := seen[0].maker) is None:
+        seen = [v for v in outside if self._maker(v) or not self._is_hidden(v)]
+        if len(seen) != 1 or seen[0].name or (before := self._maker(seen[0])) is None:
             return False
         if call.op is None or before.op is None or call.recorded != before.recorded:
             return False
@@ -165,6 +179,10 @@ class Graph:
 
     def _box(self, calls: list[Call]) -> Box:
         module = _module(calls[0])
+        if calls[0] in self._joints:
+            line = self._joints[calls[0]].line
+            said = f"{line.short}  {line.excerpt(_CODE)[0]}"
+            return Box(kind="joint", title="joined by hand", subtitle=said)
         if self.detail == "module" and module and all(_module(c) == module for c in calls):
             return Box(kind="module", title=module[1], subtitle=_sizes(calls))
         product = _product(calls)
@@ -180,12 +198,14 @@ class Graph:
     def _connect(self, edge: Edge, value: Tracked) -> None:
         box = self._boxes[self.group[edge[0]]]
         leaf = self.leaves.get(id(value.tensor))
-        if value.maker is not None:
-            source = self._boxes[self.group[value.maker]]
+        if (group := self._group(value)) is not None:
+            source = self._boxes[group]
             if source is not box:
                 self._arrow(source, box, value, edge)
         elif self._is_hidden(value) and (self.detail != "op" or not value.name):
             return
+        elif leaf is None and box.kind == "module" and value.name.startswith(f"{box.title}."):
+            return  # a constant of the module's own, such as the range that an actor ends in
         elif leaf is not None and box.kind != "op":
             chip = self._chip(leaf, box, edge)
             if chip.name not in [c.name for c in box.chips]:
@@ -204,19 +224,19 @@ class Graph:
             sent = self.flow.sent.get(edge)
             norm = leaf.norm if sent is None else float(np.linalg.norm(sent))
             return Chip(name, Status.ZERO if norm == 0 else Status.REACHED, norm)
-        kind = late or next((c.kind for c in call.cuts[i]), None)
+        asked = next((c.kind for c in leaf.causes if c.kind is CutKind.NOT_ASKED), None)
+        kind = late or next((c.kind for c in call.cuts[i]), asked)
         status = Status.FROZEN if kind is CutKind.FROZEN else Status.BLOCKED
         return Chip(name, status, None, kind)
 
-    def _result(self, value: Tracked) -> Box:
-        assert value.maker is not None
+    def _result(self, value: Tracked, maker: Call) -> Box:
         number = f" = {value.tensor._array.item():.4g}" if value.tensor.size == 1 else ""
         name = value.name or ("loss" if value.tensor.size == 1 else "result")
-        source, box = self._boxes[self.group[value.maker]], Box(kind="result", title=name + number)
-        live = any((value.maker, i) in self.flow.live for i in range(len(value.maker.inputs)))
+        source, box = self._boxes[self.group[maker]], Box(kind="result", title=name + number)
+        live = any((maker, i) in self.flow.live for i in range(len(maker.inputs)))
         arrow = self._arrows[source, box, value] = Arrow(source, box, live=live)
-        if value.maker in self.flow.incoming:
-            arrow.gradients.append(self.flow.incoming[value.maker])
+        if maker in self.flow.incoming:
+            arrow.gradients.append(self.flow.incoming[maker])
         return box
 
     def _name(self, value: Tracked) -> str:
@@ -227,7 +247,7 @@ class Graph:
 
     def _arrow(self, source: Box, target: Box, value: Tracked, edge: Edge) -> None:
         arrow = self._arrows.setdefault((source, target, value), Arrow(source, target))
-        if value.maker is not None and value.name and value not in self._named:
+        if self._maker(value) and value.name and value not in self._named:
             arrow.label = value.name
             self._named.add(value)
         if edge in self.flow.live:
@@ -243,7 +263,8 @@ class Graph:
         cuts = [c for c in call.cuts[i] if c.kind is not CutKind.FROZEN]  # the leaf itself says so
         if not cuts or value not in self.could_carry:
             return None
-        inside = value.maker is not None and any(cuts[-1] in found for found in value.maker.cuts)
+        maker = self._maker(value)
+        inside = maker is not None and any(cuts[-1] in found for found in maker.cuts)
         return None if inside else cuts[-1]
 
 

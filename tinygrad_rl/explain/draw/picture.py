@@ -5,27 +5,30 @@
 
 Three kinds of lines differ in more than colour. Forward: thin, solid, arrow down. Gradient: thick,
 dashed, arrow up, with its norm. Cut: dotted, with scissors and the line of code. A frozen parameter
-is hatched and has a lock: the gradient passes through its box, and leaves nothing there.
+is hatched and has a lock: the gradient passes through its box, and leaves nothing there. One that
+gets nothing for another reason is empty with a dotted edge.
 """
 
 import io
 import itertools
 import math
-import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from html import escape
 from typing import Any
 
 from tinygrad_rl.core import CutKind
-from tinygrad_rl.explain.diagnose import Flow, Leaf, Status
+from tinygrad_rl.explain.diagnose import Leaf, Status
 from tinygrad_rl.explain.draw.graph import Arrow, Box, Chip, Graph
 from tinygrad_rl.explain.draw.layout import Point, lines_of, place
+from tinygrad_rl.explain.flow import Flow
+from tinygrad_rl.explain.headline import wrapped
+from tinygrad_rl.spelling import counted
 
 Area = tuple[float, float, float, float]  # left, top, width, height
 
 INK, FAINT, BACK, CUT, ZERO = "#22272e", "#6b7280", "#0b62b8", "#b3261e", "#9a6700"
-_PAPER, _CLUSTER, _HATCH, _GAIN = "#ffffff", "#f2f4f7", "#d5d9df", "#e3effb"
+_PAPER, _CLUSTER, _HATCH, _GAIN = "#ffffff", "#f2f4f7", "#9aa3af", "#e3effb"
 _TITLE, _SMALL = 13.0, 11.0
 _PAD, _CHIP = 10.0, 18.0
 _GAP = (36.0, 50.0)
@@ -244,9 +247,10 @@ def draw(title: str, flow: Flow, leaves: Sequence[Leaf], verdict: str, detail: s
     ends = [(a.source, a.target) for a in arrows]
     (wide, tall), routes = place(boxes, ends, [_weight(a) for a in arrows], gap, 40.0)
     width = max(wide + 2 * _MARGIN + 2 * _room_for_labels(arrows), 460.0)
-    head = textwrap.wrap(verdict, max(20, int((width - 2 * _MARGIN) / (12 * 0.58))))
+    head = list(wrapped(verdict, max(20, int((width - 2 * _MARGIN) / (12 * 0.58)))))
     top = _MARGIN + 42 + 16 * len(head)
-    height = top + tall + 40 + 20 * len(_LEGEND) + _MARGIN / 2
+    legend = [*_LEGEND, *[_LEGEND_OF_JOINTS] * any(b.kind == "joint" for b in boxes)]
+    height = top + tall + 40 + 20 * len(legend) + _MARGIN / 2
     for spot in dict.fromkeys([*boxes, *(s for route in routes for s in route)]):
         spot.x += (width - wide) / 2
         spot.y += top
@@ -265,7 +269,7 @@ def draw(title: str, flow: Flow, leaves: Sequence[Leaf], verdict: str, detail: s
     rightmost = {a.target: points for a, points in sorted(drawn, key=lambda d: d[1][-1][0])}
     for arrow, points in drawn:
         _label(scene, arrow, points, points is rightmost[arrow.target], taken)
-    _legend(scene, top + tall + 44)
+    _legend(scene, top + tall + 44, legend)
     return scene
 
 
@@ -283,12 +287,17 @@ def _chip_text(chip: Chip) -> str:
     if chip.status is Status.REACHED:
         said = "refused" if chip.norm is None else f"∇ {chip.norm:.3g}"
     else:
-        said = "∇ 0" if chip.status is Status.ZERO else chip.kind or "gets nothing"
+        nothing = "get nothing" if chip.several else "gets nothing"
+        said = "∇ 0" if chip.status is Status.ZERO else chip.kind or nothing
     return f"{chip.name}  {said}".strip()
 
 
 def _chip_width(chip: Chip) -> float:
-    return text_width(_chip_text(chip), _SMALL) + 14 + (18 if chip.kind else 0)
+    return text_width(_chip_text(chip), _SMALL) + 14 + (18 if _has_sign(chip) else 0)
+
+
+def _has_sign(chip: Chip) -> bool:
+    return chip.kind is not None and chip.kind is not CutKind.NOT_ASKED
 
 
 def _chip_rows(box: Box) -> list[list[Chip]]:
@@ -302,7 +311,8 @@ def _chip_rows(box: Box) -> list[list[Chip]]:
         for (status, kind), alike in fates.items():
             norms = [c.norm for c in alike if c.norm is not None]
             norm = math.hypot(*norms) if norms else None
-            chips.append(Chip(f"{len(alike)} tensors", status, norm, kind))
+            count = len(alike)
+            chips.append(Chip(counted(count, "tensor"), status, norm, kind, count > 1))
     return [chips[i : i + 2] for i in range(0, len(chips), 2)]
 
 
@@ -321,6 +331,8 @@ def _box(scene: Scene, box: Box) -> None:
     ink = FAINT if box.kind == "data" else INK
     radius = 14 if box.kind in ("leaf", "data", "result") else 5
     style = {"fill": _PAPER, "stroke": ink, "width": 2.0 if box.kind == "result" else 1.3}
+    if box.kind == "joint":
+        style |= {"stroke": BACK, "dash": (7.0, 4.0)}
     scene.rect(box.left, box.top, box.width, box.height, radius, **style)
     y = box.top + 19
     scene.text(box.x, y, box.title, _TITLE, ink, bold=True)
@@ -340,17 +352,18 @@ def _chip(scene: Scene, chip: Chip, x: float, y: float) -> None:
     reached = chip.status is Status.REACHED
     edge = {Status.REACHED: BACK, Status.ZERO: ZERO}.get(chip.status)
     scene.rect(x, y, w, _CHIP, radius=4, fill=_GAIN if reached else _PAPER)
-    if edge is None:
+    frozen = chip.kind is CutKind.FROZEN
+    if frozen:
         scene.hatch(x, y, w, _CHIP)
-    dash = () if reached else (3.0, 2.0)
+    dash = () if reached else (3.0, 2.0) if frozen else (1.2, 2.4)
     scene.rect(x, y, w, _CHIP, radius=4, stroke=edge or FAINT, dash=dash)
-    if chip.kind:
+    if chip.kind and _has_sign(chip):
         scene.circle(x + 13, middle, 7.5, fill=_PAPER)
         if chip.kind.is_by_flag:
             scene.lock(x + 13, middle - 1, 11)
         else:
             scene.scissors(x + 12, middle, 9)
-    center = x + w / 2 + (9 if chip.kind else 0)
+    center = x + w / 2 + (9 if _has_sign(chip) else 0)
     style = {"bold": reached, "halo": not reached}
     scene.text(center, y + 13, _chip_text(chip), _SMALL, edge or INK, **style)
 
@@ -450,18 +463,28 @@ _LEGEND = (
     "values, forward",
     "gradient, backward, with its norm",
     "cut: no gradient gets through",
-    "the gradient passes through, none is computed for this tensor",
+    "hatched: the gradient passes through, and leaves none here",
+    "empty, dotted: gets no gradient",
 )
+_LEGEND_OF_JOINTS = "a copy of the values; the line of code feeds its gradient on"
+_FATES = (
+    Chip("", Status.FROZEN, None, CutKind.FROZEN),
+    Chip("", Status.BLOCKED, None),
+)
+"""In the last lines of the legend."""
 
 
-def _legend(scene: Scene, y: float) -> None:
+def _legend(scene: Scene, y: float, lines: Sequence[str]) -> None:
     x = _MARGIN
-    for i, words in enumerate(_LEGEND):
-        scene.text(x + 84, y + 20 * i + 4, words, 10, INK, anchor="start")
+    for i, words in enumerate(lines):
+        scene.text(x + 94, y + 20 * i + 4, words, 10, INK, anchor="start")
     scene.line((x, y), (x + 34, y), stroke=FAINT, width=1.4)
     scene.arrowhead((x + 40, y), 1, 0, 8, FAINT)
     scene.line((x + 8, y + 20), (x + 40, y + 20), stroke=BACK, width=3.0, dash=(7, 4))
     scene.arrowhead((x, y + 20), -1, 0, 12, BACK)
     scene.line((x, y + 40), (x + 40, y + 40), stroke=CUT, width=1.8, dash=(1.8, 3.6))
     scene.scissors(x + 18, y + 40, 14)
-    _chip(scene, Chip("", Status.FROZEN, None, CutKind.FROZEN), x, y + 51)
+    for i, chip in enumerate(_FATES):
+        _chip(scene, chip, x, y + 51 + 20 * i)
+    if _LEGEND_OF_JOINTS in lines:
+        scene.rect(x, y + 93, 40, 14, radius=5, stroke=BACK, width=1.3, dash=(7.0, 4.0))

@@ -1,0 +1,160 @@
+"""The headline is one sentence that reads as one, for every mix of fates."""
+
+import warnings
+
+import numpy as np
+import pytest
+
+import tinygrad_rl as tg
+from tinygrad_rl.explain.headline import wrapped
+
+
+def mlp(*sizes, seed=0):
+    return tg.nn.MLP(sizes, rng=np.random.default_rng(seed))
+
+
+ACTOR, CRITIC, OTHER = mlp(3, 8, 1), mlp(4, 8, 1), mlp(4, 8, 1)
+LAYER = tg.nn.Linear(3, 1)
+OBS = tg.Tensor(np.random.default_rng(0).normal(size=(6, 3)).astype(np.float32))
+W, SCALE = tg.Tensor([1.0, 2.0], requires_grad=True), tg.Tensor([3.0, 4.0], requires_grad=True)
+
+
+def q(action):
+    return CRITIC(tg.concatenate([OBS, action], axis=1))
+
+
+def frozen_critic():
+    with tg.frozen(CRITIC):
+        return -q(ACTOR(OBS)).mean()
+
+
+def two_frozen_critics():
+    with tg.frozen(CRITIC, OTHER):
+        action = ACTOR(OBS)
+        other = OTHER(tg.concatenate([OBS, action], axis=1))
+        return -tg.minimum(q(action), other).mean()
+
+
+def one_tensor_of_a_module_frozen():
+    with tg.frozen(CRITIC[2].bias):
+        return -q(ACTOR(OBS)).mean()
+
+
+def two_tensors_of_a_module_frozen():
+    with tg.frozen(CRITIC[2].bias, CRITIC[0].bias):
+        return -q(ACTOR(OBS)).mean()
+
+
+def one_frozen_variable():
+    with tg.frozen(SCALE):
+        return (W * SCALE).sum()
+
+
+def frozen_actor():
+    with tg.frozen(ACTOR):
+        action = ACTOR(OBS)
+    return -q(action).mean()
+
+
+def all_frozen():
+    with tg.frozen(ACTOR):
+        return ACTOR(OBS).mean()
+
+
+def detached_and_frozen():
+    with tg.frozen(CRITIC):
+        return -q(ACTOR(OBS).detach()).mean() + W.sum()
+
+
+def frozen_at_both_ends():
+    with tg.frozen(CRITIC, ACTOR):
+        return -q(ACTOR(OBS) * W[0]).mean()
+
+
+def detached():
+    return -q(ACTOR(OBS).detach()).mean()
+
+
+def stopped():
+    return -tg.stop_gradient(q(ACTOR(OBS))).mean()
+
+
+def not_asked():
+    return tg.grad(-q(ACTOR(OBS)).mean(), ACTOR.parameters())
+
+
+def frozen_late():
+    loss = -q(ACTOR(OBS)).mean()
+    with tg.frozen(CRITIC), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        loss.backward()
+
+
+def frozen_late_at_the_end():
+    loss = -q(LAYER(OBS)).mean()
+    with tg.frozen(LAYER), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        loss.backward()
+
+
+def forgotten_critic():
+    q(ACTOR(OBS))
+    return ACTOR(OBS).mean()
+
+
+def dead():
+    return tg.relu(W - 9.0).sum() + SCALE.sum()
+
+
+def everything():
+    return (W * SCALE).sum()
+
+
+def nothing():
+    return tg.Tensor([1.0]).sum()
+
+
+SENTENCES = {
+    frozen_critic: "The gradient reaches ACTOR (4 tensors) and passes through CRITIC, whose "
+    "4 tensors are frozen.",
+    two_frozen_critics: "The gradient reaches ACTOR (4 tensors) and passes through CRITIC and "
+    "OTHER, whose 8 tensors are frozen.",
+    one_tensor_of_a_module_frozen: "The gradient reaches CRITIC (3 tensors) and ACTOR (4 tensors); "
+    "CRITIC.2.bias is frozen.",
+    two_tensors_of_a_module_frozen: "The gradient reaches CRITIC (2 tensors) and ACTOR "
+    "(4 tensors); 2 tensors of CRITIC are frozen.",
+    one_frozen_variable: "The gradient reaches W; SCALE is frozen.",
+    frozen_actor: "The gradient reaches CRITIC (4 tensors) and does not enter ACTOR, whose "
+    "4 tensors are frozen.",
+    all_frozen: "The gradient is not computed: everything is frozen.",
+    detached_and_frozen: "The gradient reaches W, is cut off from ACTOR (4 tensors) and does not "
+    "enter CRITIC, whose 4 tensors are frozen.",
+    frozen_at_both_ends: "The gradient reaches W and passes through CRITIC, whose 4 tensors are "
+    "frozen; it does not enter ACTOR, whose 4 tensors are frozen.",
+    detached: "The gradient reaches CRITIC (4 tensors) and is cut off from ACTOR (4 tensors).",
+    stopped: "The gradient is cut off from everything.",
+    not_asked: "The gradient reaches ACTOR (4 tensors) and passes through CRITIC, whose "
+    "4 tensors are not asked for.",
+    frozen_late: "The gradient reaches ACTOR (4 tensors) and passes through CRITIC, whose "
+    "4 tensors were frozen too late.",
+    frozen_late_at_the_end: "The gradient reaches CRITIC (4 tensors); 2 tensors of LAYER were "
+    "frozen too late.",
+    forgotten_critic: "The gradient reaches ACTOR (4 tensors); CRITIC (4 tensors) takes no part.",
+    dead: "The gradient reaches SCALE and is exactly zero at W.",
+    everything: "The gradient reaches everything.",
+    nothing: "No tensor that requires a gradient takes part.",
+}
+
+
+@pytest.mark.parametrize("function", SENTENCES, ids=lambda f: f.__name__)
+def test_headline(function):
+    assert tg.explain(function).to_dict()["headline"] == SENTENCES[function]
+
+
+def test_a_count_stays_with_what_it_counts():
+    text = "passes through critic, whose 6 tensors are frozen"
+    for width in range(12, 50):
+        lines = list(wrapped(text, width))
+        assert " ".join(lines) == text
+        assert max(map(len, lines)) <= width
+        assert not any(line.endswith("6") for line in lines)
