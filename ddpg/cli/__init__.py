@@ -16,6 +16,7 @@ from typing import Any
 import ddpg
 from ddpg.cli.compare import Compare
 from ddpg.cli.evaluate import Evaluate
+from ddpg.cli.explain import Explain
 from ddpg.cli.export import Export
 from ddpg.cli.flags import HELP, help_text, read_flags
 from ddpg.cli.output import steady_output
@@ -39,6 +40,7 @@ COMMANDS: dict[str, Any] = {
     "study": Study,
     "tune": Tune,
     "compare": Compare,
+    "explain": Explain,
 }
 
 

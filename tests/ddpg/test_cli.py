@@ -348,3 +348,8 @@ def test_compare_prints_one_json_object_and_writes_the_picture(run, tmp_path):
     assert len(result["cases"]) == 8
     assert set(result["training"]["variants"]) == {"frozen", "blocked", "joint"}
     assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_overview_fits_80_columns(run):
+    _, out, _ = run("--help")
+    assert max(map(len, out.splitlines())) <= 80
