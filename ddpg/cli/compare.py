@@ -4,17 +4,21 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from ddpg.cli.flags import absolute
 from ddpg.errors import UsageError
+
+if TYPE_CHECKING:
+    from ddpg.compare.training import Curve
+    from ddpg.run.progress import StageProgress
 
 PICTURE, CRITICS_PICTURE = "compare.png", "critics.png"
 
 
 @dataclass(frozen=True)
 class Compare:
-    """See what freezing the critic does, and blocking the path through it does not.
+    """See what freezing the critic does, and what blocking Q does.
 
     ddpg compare                   a table: eight ways to handle the critic in one actor
                                    update; a picture: three of them, trained on Pendulum
@@ -98,45 +102,68 @@ class Compare:
     def _compare(self) -> int:
         from rich.console import Console
 
-        from ddpg.compare.cases import CASES, TRAINED
+        from ddpg.compare.cases import CASES
+        from ddpg.compare.formula import evaluate_formula
+        from ddpg.compare.lesson import QUESTIONS
         from ddpg.compare.measure import Size, measure
         from ddpg.compare.report.folder import PAGE, write
         from ddpg.compare.report.gather import PARTS, gather
         from ddpg.compare.report.html import render
-        from ddpg.compare.show import as_json, print_table, print_training, save_picture
-        from ddpg.compare.training import train_case
+        from ddpg.compare.show import (
+            as_json,
+            print_formula,
+            print_questions,
+            print_table,
+            print_training,
+            save_picture,
+        )
         from ddpg.run.process import limited_threads
         from ddpg.run.progress import StageProgress
 
-        seeds, size, rows, runs = self._seeds, Size(), [], {}
-        with limited_threads(self.threads), StageProgress(Console(stderr=True)) as progress:
-            progress.stage("one update, eight ways", len(CASES))
-            for row in measure(size, self.seed):
-                rows.append(row)
-                progress.advance()
-            for name, case in TRAINED.items():
-                progress.stage(f"training: {name}", self.steps * len(seeds))
-                runs[name] = [
-                    train_case(case, self.steps, seed, progress.advance) for seed in seeds
-                ]
-            if self.report is not None:
-                progress.stage("explaining, compiling", PARTS)
-                report = gather(size, seeds, rows, runs, progress.advance)
-                page = write(render(report), self.report, PAGE)
+        size, out = Size(), Console(quiet=self.json)
+        print_questions(QUESTIONS, out)
+        with limited_threads(self.threads):
+            formula, rows = evaluate_formula(size, self.seed), []
+            print_formula(formula, out)
+            # What is printed between two bars would spoil a bar that is still drawn.
+            with StageProgress(Console(stderr=True)) as progress:
+                progress.stage("one update, eight ways", len(CASES))
+                for row in measure(size, self.seed):
+                    rows.append(row)
+                    progress.advance()
+            print_table(rows, size, out)
+            with StageProgress(Console(stderr=True)) as progress:
+                runs = self._train(progress)
+                if self.report is not None:
+                    progress.stage("explaining, compiling", PARTS)
+                    found = formula, rows, runs
+                    report = gather(size, self._seeds, *found, progress.advance)
+                    page = write(render(report), self.report, PAGE)
         curves = {name: curves_of[0] for name, curves_of in runs.items()}
         save_picture(curves, self._picture)
+        print_training(curves, out)
         if self.json:
-            print(json.dumps(as_json(rows, curves, size, self.seed, self._picture)))
+            print(json.dumps(as_json(formula, rows, curves, size, self.seed, self._picture)))
         else:
-            out = Console()
-            print_table(rows, size, out)
-            print_training(curves, out)
             print(f"The picture is {self.picture}")
             if self.report is None:
                 print("With explanations, pictures and several seeds: ddpg compare --report out")
             else:
                 print(f"The report is {page}")
         return 0
+
+    def _train(self, progress: "StageProgress") -> dict[str, list["Curve"]]:
+        """A curve for each seed, by the case's name in training."""
+        from ddpg.compare.cases import TRAINED
+        from ddpg.compare.training import train_case
+
+        runs = {}
+        for name, case in TRAINED.items():
+            progress.stage(f"training: {name}", self.steps * len(self._seeds))
+            runs[name] = [
+                train_case(case, self.steps, seed, progress.advance) for seed in self._seeds
+            ]
+        return runs
 
     def _compare_critics(self) -> int:
         from rich.console import Console
@@ -146,12 +173,15 @@ class Compare:
         from ddpg.compare.critics.show import as_json, print_costs, print_critics, save_picture
         from ddpg.compare.critics.training import train_variant
         from ddpg.compare.critics.variants import VARIANTS
+        from ddpg.compare.lesson import QUESTIONS_ABOUT_CRITICS
         from ddpg.compare.measure import Size
         from ddpg.compare.report.folder import CRITICS_PAGE, write
+        from ddpg.compare.show import print_questions
         from ddpg.run.process import limited_threads
         from ddpg.run.progress import StageProgress
 
-        seeds, size, runs = self._seeds, Size(), {}
+        seeds, size, runs, out = self._seeds, Size(), {}, Console(quiet=self.json)
+        print_questions(QUESTIONS_ABOUT_CRITICS, out)
         with limited_threads(self.threads), StageProgress(Console(stderr=True)) as progress:
             progress.stage("what an update costs", 1)
             prices = costs(size, self.seed)
@@ -167,9 +197,8 @@ class Compare:
         if self.json:
             print(json.dumps(as_json(runs, prices, size, seeds)))
         else:
-            out = Console()
-            print_critics(runs, out)
             print_costs(prices, size, out)
+            print_critics(runs, out)
             print(f"The picture is {self.picture}")
             if self.report is None:
                 print("Over several seeds, with intervals: ddpg compare --critics --report out")
@@ -181,8 +210,8 @@ class Compare:
         from rich.console import Console
 
         from ddpg.compare.cases import COMPILED
+        from ddpg.compare.listing import print_source
         from ddpg.compare.measure import Size
-        from ddpg.compare.show import print_source
         from ddpg.compare.source import compile_case
 
         steps = [compile_case(case, Size(), self.seed) for case in COMPILED.values()]

@@ -77,8 +77,9 @@ def chain_rule_by_hand(lab: Lab) -> None:
 
     The form of the paper (Lillicrap et al. 2015, equation 6), and of early implementations that
     asked for dQ/da and fed it into the actor. There are two backward passes: `grad` finds dQ/da and
-    stops there, and the second, the one in the picture, starts at the action with it. The result is
-    the frozen case's gradient, up to rounding.
+    stops there, and the second starts at the action with it. They are one story: the gradient goes
+    through Q, whose parameters are frozen, and the picture joins the two at the action. The result
+    is the frozen case's gradient, to the last bit.
     """
     action = lab.actor(lab.obs)
     a = action.detach().requires_grad_()
@@ -193,7 +194,7 @@ CASES = (
     Case("frozen", frozen, training="frozen", diff="frozen"),
     Case("separate optimizers", separate_optimizers, diff="unfrozen"),
     Case("chain rule by hand", chain_rule_by_hand),
-    Case("grad w.r.t. the actor", gradient_of_the_actor_only),
+    Case("grad w.r.t. actor", gradient_of_the_actor_only),
     Case("blocked action", blocked_action, training="blocked", diff="blocked"),
     Case("blocked Q", blocked_q),
     Case("one joint optimizer", joint_optimizer, training="joint"),

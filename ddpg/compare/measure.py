@@ -4,12 +4,13 @@ for row in measure(Size()): print(row.name, row.backward_flops, row.actor_gradie
 print(explain(case, Size()))
 """
 
+import os
 import re
-import statistics
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import MethodType
 
@@ -18,8 +19,11 @@ import numpy as np
 import tinygrad_rl as tg
 from ddpg import rng
 from ddpg.compare.cases import CASES, Case, Lab
+from ddpg.errors import counted
 from ddpg.networks import Actor, Critic
 from tinygrad_rl import optim
+
+_FOLDER = str(Path(__file__).parent) + os.sep
 
 
 @dataclass(frozen=True)
@@ -32,15 +36,9 @@ class Size:
     batch_size: int = 256
 
     def __str__(self) -> str:
-        hidden = "x".join(map(str, self.hidden))
-        return f"{self.obs_dim}/{self.act_dim}/{hidden}, batch {self.batch_size}"
-
-    @property
-    def in_words(self) -> str:
-        """The same for a page."""
         return (
-            f"{self.obs_dim} observations, {self.act_dim} actions, hidden layers of "
-            f"{' and '.join(map(str, self.hidden))}, a batch of {self.batch_size}"
+            f"{counted(self.obs_dim, 'observation')}, {counted(self.act_dim, 'action')}, hidden "
+            f"layers of {' and '.join(map(str, self.hidden))}, a batch of {self.batch_size}"
         )
 
 
@@ -55,21 +53,9 @@ class Measurement:
     critic_tensors: list[str]  # the critic's parameters that held a gradient after backward
     critic_moved: float  # largest change of a critic parameter
     backward_flops: int  # of the backward pass's matrix products
-    milliseconds: float  # the whole update, forward pass and optimizer included, median
+    milliseconds: float  # the whole update, forward pass and optimizer included; the fastest
     warning: str  # the error or warning that the user saw, or ""
     explanation: str = ""  # what the gradient did, "reaches actor" say, and where it stopped
-
-    def cells(self, decimals: int = 1) -> list[str]:
-        """The numbers as the tables show them; of a MFLOP that many decimals."""
-        gradient, difference = self.actor_gradient_norm, self.difference
-        return [
-            "none" if gradient is None else f"{gradient:.2e}",
-            "-" if difference is None else f"{difference:.0e}" if difference else "same bits",
-            str(len(self.critic_tensors) or "none"),
-            f"{self.critic_moved:.0e}" if self.critic_moved else "no",
-            f"{self.backward_flops / 1e6:.{decimals}f}",
-            f"{self.milliseconds:.1f}",
-        ]
 
 
 def make_lab(size: Size, seed: int) -> Lab:
@@ -89,13 +75,13 @@ def make_lab(size: Size, seed: int) -> Lab:
     )
 
 
-def measure(size: Size, seed: int = 0, repetitions: int = 15) -> Iterator[Measurement]:
+def measure(size: Size, seed: int = 0, repetitions: int = 30) -> Iterator[Measurement]:
     """Run every case on networks and a batch of its own, all alike; yields as each is done.
 
     `repetitions` updates of each are timed.
     """
     reference: np.ndarray | None = None
-    for case in CASES:
+    for case, taken in zip(CASES, _time_updates(size, seed, repetitions), strict=True):
         lab = make_lab(size, seed)
         before = _vector(lab.critic.parameters())
         warning = _run(case, lab)
@@ -109,7 +95,7 @@ def measure(size: Size, seed: int = 0, repetitions: int = 15) -> Iterator[Measur
             critic_tensors=lab.critic_tensors,
             critic_moved=float(np.abs(_vector(lab.critic.parameters()) - before).max()),
             backward_flops=lab.flops,
-            milliseconds=_time_update(case, make_lab(size, seed), repetitions),
+            milliseconds=min(taken),
             warning=warning,
             explanation=in_short(explain(case, size, seed)),
         )
@@ -129,34 +115,40 @@ def in_short(explanation: tg.Explanation) -> str:
     verdict = explanation.to_dict()["headline"].removeprefix("The gradient ").rstrip(".")
     verdict = re.sub(r" \(\d+ tensors\)", "", verdict)
     stops = [
-        f"{cause.title}, {Path(cause.line.file).name}:{cause.line.number}"
+        f"{cause.title}, {cause.line.short}"
         for cause in explanation.causes
         if cause.kind != "unused"  # that it is so says all there is to say
     ]
     return " ".join([verdict, *(f"[{stop}]" for stop in stops)])
 
 
-def median_milliseconds(call: Callable[[], object], repetitions: int) -> float:
-    """How long a call takes, when the first ones have loaded kernels and warmed the caches."""
-    return statistics.median(milliseconds(call, repetitions))
-
-
 def milliseconds(call: Callable[[], object], repetitions: int) -> list[float]:
     """How long each repetition of a call took, after two that don't count."""
-    taken = []
-    for _ in range(repetitions + 2):
-        start = time.perf_counter()
-        call()
-        taken.append(1e3 * (time.perf_counter() - start))
-    return taken[2:]
+    return [_milliseconds(call) for _ in range(repetitions + 2)][2:]
 
 
-def _time_update(case: Case, lab: Lab, repetitions: int) -> float:
-    def update() -> None:
+def _milliseconds(call: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    call()
+    return 1e3 * (time.perf_counter() - start)
+
+
+def _time_updates(size: Size, seed: int, repetitions: int) -> list[list[float]]:
+    """How long the repetitions of each case's update took; the cases take turns.
+
+    So what else the machine does meets all of them.
+    """
+
+    def update(case: Case, lab: Lab) -> None:
         lab.joint_optimizer.zero_grad()  # it holds the parameters of both
         _run(case, lab)
 
-    return median_milliseconds(update, repetitions)
+    calls = [partial(update, case, make_lab(size, seed)) for case in CASES]
+    for _ in range(2):  # which load kernels and warm the caches
+        for call in calls:
+            call()
+    rounds = [[_milliseconds(call) for call in calls] for _ in range(repetitions)]
+    return [list(times) for times in zip(*rounds, strict=True)]
 
 
 def _run(case: Case, lab: Lab) -> str:
@@ -171,7 +163,8 @@ def _run(case: Case, lab: Lab) -> str:
 
 
 def _first_line(message: object) -> str:
-    return str(message).split("\n", 1)[0]
+    """Without the path of the file with the cases."""
+    return str(message).split("\n", 1)[0].replace(_FOLDER, "")
 
 
 def _gradient(actor: Actor) -> np.ndarray | None:

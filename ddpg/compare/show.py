@@ -1,4 +1,4 @@
-"""The comparison as its reader gets it: tables, a picture, a JSON object, merged code."""
+"""The comparison as its reader gets it: answers, tables, a picture, a JSON object."""
 
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,10 +14,12 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from ddpg.compare.formula import Formula
+from ddpg.compare.lesson import Question, conclusion, equality, formula_lines, jacobian
 from ddpg.compare.measure import Measurement, Size
-from ddpg.compare.source import GROUPS, CompiledCase, MergedLine, merge_code, merge_group
 from ddpg.compare.training import ENV_ID, Curve
-from ddpg.errors import UsageError
+from ddpg.compare.verdict import HEADINGS, NOTES, Cell, Verdict, verdicts, worst
+from ddpg.errors import UsageError, counted
 from ddpg.run.machine import check_writable
 from ddpg.run.plots import BLUE, GREY, RED, save
 
@@ -28,59 +30,114 @@ LOOKS: Mapping[str, Mapping[str, Any]] = {
 }
 """How the curve of each training run is drawn, wherever it is."""
 
+_COLORS = {Verdict.GOOD: "green", Verdict.WASTEFUL: "yellow", Verdict.WRONG: "bold red"}
+
 IMPOSSIBLE = "impossible: no reward is above 0"
 """Of values above 0."""
-SIDE_BY_SIDE = 110
-"""Narrower terminals get one merged text with a mark for each case."""
-_PRESENT, _ABSENT = "■", "·"
 
 
 def titled_table(title: str) -> Table:
     """An empty table with its title above it, as the comparison's tables are."""
-    return Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", padding=(0, 1, 0, 0))
+    return Table(
+        title=title,
+        box=box.SIMPLE_HEAD,
+        title_justify="left",
+        padding=(0, 1, 0, 0),
+        show_edge=False,
+        pad_edge=False,
+    )
+
+
+def print_questions(questions: Iterable[Question], console: Console) -> None:
+    """What the comparison answers, and the answers."""
+    for question in questions:
+        console.print(Text(question.asked, "bold"))
+        _indented(Text(question.answer), console)
+    console.print()
+
+
+def print_formula(formula: Formula, console: Console) -> None:
+    """The formula, its factors' sizes and norms below them, and whether autograd says the same."""
+    batch = f"a batch of {counted(formula.batch_size, 'state')}"
+    console.print(Text(f"In numbers, on {batch} (L is -Q, and Q the mean over the batch):\n"))
+    for line in formula_lines(formula):
+        _indented(Text(line), console)
+    console.print(Text(f"\n{jacobian(formula)}"))
+    verdict, text = equality(formula)
+    console.print(Text.assemble(_sign(verdict), " ", text, "\n"))
 
 
 def print_table(rows: Sequence[Measurement], size: Size, console: Console) -> None:
     """One line per case; below, what each of them does and what it had to say."""
-    table = titled_table(f"One actor update, {size}")
-    table.add_column("case", no_wrap=True)
-    first = ("actor\ngradient", "against\nfrozen", "critic\ngrads")
-    for header in (*first, "critic\nmoved", "backward\nMFLOP", "update\nms"):
-        table.add_column(header, justify="right", no_wrap=True)
+    frozen, *_ = rows
+    found = {row.name: verdicts(row, frozen) for row in rows}
+    table = titled_table(f"One actor update in eight ways\n({size})")
+    table.add_column("how the critic\nis handled", no_wrap=True)
+    for heading in HEADINGS:
+        table.add_column("\n".join(textwrap.wrap(heading, 8)), justify="right", no_wrap=True)
+    for name, cells in found.items():
+        case = Text.assemble(_sign(worst(cells)), " ", name)
+        table.add_row(case, *(_marked(cell) for cell in cells))
+    console.print(table, "")
+    legend = [Text.assemble(_sign(verdict), " ", verdict.meaning) for verdict in Verdict]
+    console.print(Text("   ").join(legend))
+    console.print(Text(f"{NOTES}\n", "dim"))
     for row in rows:
-        table.add_row(row.name, *row.cells())
-    console.print(table)
-    for row in rows:
-        warning = f"\n→ {row.warning}" if row.warning else ""
-        explanation = f"\n∇ {row.explanation}" if row.explanation else ""
-        text = Text.assemble(
-            (f"{row.name}: ", "bold"), row.meaning, (explanation, "dim"), (warning, "italic")
-        )
-        console.print(Padding(text, (0, 0, 0, 1)))
+        _print_case(row, worst(found[row.name]), console)
     console.print()
 
 
 def print_training(curves: Mapping[str, Curve], console: Console) -> None:
-    """The last return and the last mean Q of each variant."""
-    table = titled_table(f"Training on {ENV_ID}, where no Q above 0 can be true")
-    table.add_column("variant", min_width=24)
-    for header in ("steps", "return", "updates", "mean Q", "can be true"):
+    """The last return and the last mean Q of each variant, and what follows."""
+    steps = next(iter(curves.values())).steps[-1]
+    table = titled_table(f"Three of them, trained on {ENV_ID} for {counted(steps, 'step')}")
+    table.add_column("critic", min_width=21)
+    for header in ("return\nearned", "mean Q\npromised", "possible (no\nreward is > 0)"):
         table.add_column(header, justify="right")
     for name, curve in curves.items():
-        policy = f"{curve.steps[-1]:,}", f"{curve.returns[-1]:,.0f}"
-        q = curve.mean_q[-1]
-        belief = f"{curve.updates[-1]:,}", f"{q:,.1f}", "yes" if q <= 0 else "no"
-        table.add_row(name, *policy, *belief)
-    console.print(table)
+        q, verdict = curve.mean_q[-1], Verdict.GOOD if curve.mean_q[-1] <= 0 else Verdict.WRONG
+        possible = Cell("yes" if q <= 0 else "no", verdict)
+        table.add_row(name, f"{curve.returns[-1]:,.0f}", f"{q:,.1f}", _marked(possible))
+    console.print(table, "")
+    console.print(Text(f"{conclusion(curves)}\n", "bold"))
+
+
+def _print_case(row: Measurement, verdict: Verdict, console: Console) -> None:
+    console.print(Text.assemble(_sign(verdict), " ", (row.name, "bold")))
+    lines = [row.meaning, row.explanation and f"The gradient {row.explanation}."]
+    for line in (*lines, row.warning and f"→ {row.warning}"):
+        if line:
+            _indented(Text(line), console)
+
+
+def _indented(text: Text, console: Console) -> None:
+    console.print(Padding(text, (0, 0, 0, 2), expand=False))
+
+
+def _marked(cell: Cell) -> Text:
+    """The sign comes last, so that signs stand in a column as the digits do."""
+    if cell.verdict is None:
+        return Text(f"{cell.text}\N{NO-BREAK SPACE}\N{NO-BREAK SPACE}")  # plain ones are stripped
+    return Text.assemble(cell.text, " ", _sign(cell.verdict))
+
+
+def _sign(verdict: Verdict) -> Text:
+    return Text(verdict.sign, _COLORS[verdict])
 
 
 def as_json(
-    rows: Sequence[Measurement], curves: Mapping[str, Curve], size: Size, seed: int, picture: Path
+    formula: Formula,
+    rows: Sequence[Measurement],
+    curves: Mapping[str, Curve],
+    size: Size,
+    seed: int,
+    picture: Path,
 ) -> dict[str, Any]:
     """All numbers of the comparison, of JSON's types."""
     return {
         "seed": seed,
         "size": asdict(size),
+        "formula": asdict(formula),
         "cases": [asdict(row) for row in rows],
         "training": {
             "env_id": ENV_ID,
@@ -130,74 +187,3 @@ def shade_above_0(axes: Axes, text: str) -> None:
     axes.axhline(0, color="black", linewidth=1)
     axes.set_ylim(bottom, top)
     axes.text(0.02, 0.98, text, transform=axes.transAxes, verticalalignment="top", color=RED)
-
-
-def print_source(steps: Sequence[CompiledCase], console: Console) -> None:
-    """The generated code, then its operations in groups with their costs, then the sums."""
-    console.print(Text("The generated code of the backward pass", "bold"))
-    if any("last_" in line for step in steps for line in step.code):
-        console.print("(first_ to last_: the rows of one of the threads that share the work)")
-    _print_merged(merge_code(steps), steps, console)
-    for group, title in GROUPS.items():
-        console.print(Text(f"\nThe gradient runs {title}", "bold"))
-        lines = merge_group(steps, group)
-        if console.width >= SIDE_BY_SIDE:
-            _print_side_by_side(lines, steps, group, console)
-        else:
-            _print_merged(lines, steps, console)
-            for step in steps:
-                console.print(f"{step.name:>12}: {cost_text(step, group)}", highlight=False)
-    console.print()
-    table = Table(box=None, padding=(0, 3, 0, 0), header_style="bold")
-    table.add_column("whole backward pass, MFLOP")
-    for step in steps:
-        table.add_column(step.name, justify="right")
-    table.add_row("as autograd runs it", *(f"{step.recorded_flops / 1e6:.2f}" for step in steps))
-    # What a compiler can see: of dQ/dinput only the columns of the action are asked for.
-    table.add_row("compiled", *(f"{step.flops / 1e6:.2f}" for step in steps))
-    console.print(table)
-
-
-def cost_text(step: CompiledCase, group: str) -> str:
-    """`33.55 MFLOP, 0.52 MB`, or that there is nothing."""
-    flops, nbytes = step.cost(group)
-    return f"{flops / 1e6:.2f} MFLOP, {nbytes / 1e6:.2f} MB" if nbytes else "nothing"
-
-
-def _print_merged(
-    lines: Iterable[MergedLine | None], steps: Sequence[CompiledCase], console: Console
-) -> None:
-    for n, step in enumerate(steps):
-        console.print(Text(" " + "│ " * n + "┌ " + step.name, "dim"))
-    for line in lines:
-        if line is None:
-            console.print()
-            continue
-        marks = " ".join(_PRESENT if found else _ABSENT for found in line.found_in)
-        for n, part in enumerate(_wrapped(line.text, console.width - len(marks) - 3)):
-            gutter = marks if n == 0 else " " * len(marks)
-            console.print(Text(f" {gutter}  {part}", _style(line)))
-
-
-def _print_side_by_side(
-    lines: Sequence[MergedLine], steps: Sequence[CompiledCase], group: str, console: Console
-) -> None:
-    width = console.width // len(steps) - 3
-    table = Table(box=None, padding=(0, 2, 0, 0), show_header=True, header_style="bold")
-    for step in steps:
-        table.add_column(f"{step.name}: {cost_text(step, group)}", width=width)
-    for line in lines:
-        text = Text("\n".join(_wrapped(line.text, width)), _style(line))
-        table.add_row(*(text if found else Text(_ABSENT, "dim") for found in line.found_in))
-    console.print(table)
-
-
-def _wrapped(text: str, width: int) -> list[str]:
-    indent = " " * (len(text) - len(text.lstrip()))
-    return textwrap.wrap(text, width, subsequent_indent=indent + "    ", drop_whitespace=True)
-
-
-def _style(line: MergedLine) -> str:
-    if all(line.found_in):
-        return ""
-    return "yellow" if not line.found_in[0] else "cyan"

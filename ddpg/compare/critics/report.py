@@ -53,7 +53,7 @@ def render(runs: Runs, costs: Mapping[str, Cost], size: Size, seeds: Sequence[in
         env=ENV_ID,
         seeds=counted(len(seeds), "seed"),
         steps=f"{courses[0].steps[-1]:,}",
-        size=size.in_words,
+        size=size,
         settings=_settings(),
         seen="\n".join(_seen(variant, runs[variant.name]) for variant in VARIANTS),
         gap=_svg(show.draw_gap, runs, "gap", "Q minus the truth over environment steps"),

@@ -21,6 +21,7 @@ from ddpg.compare.measure import Size
 from ddpg.compare.report.curves import Band, draw_band
 from ddpg.compare.show import shade_above_0, titled_table
 from ddpg.compare.training import ENV_ID
+from ddpg.errors import counted
 from ddpg.run.plots import BLUE, RED, save
 
 LOOKS: Mapping[str, Mapping[str, Any]] = {
@@ -53,7 +54,7 @@ _LEGEND = (
 def print_critics(runs: Runs, console: Console) -> None:
     """One line per variant; below, what the columns are, and what is done and seen."""
     seeds = len(next(iter(runs.values())))
-    over = "" if seeds == 1 else f" and {seeds} seeds"
+    over = "" if seeds == 1 else f" and {counted(seeds, 'seed')}"
     table = titled_table(f"Q on {ENV_ID}, mean over the later half of training{over}")
     table.add_column("critic", no_wrap=True)
     for header in (*_COLUMNS, "last\nreturn"):
@@ -71,12 +72,12 @@ def print_critics(runs: Runs, console: Console) -> None:
             summary.sentence(runs[variant.name]),
         )
         console.print(Padding(text, (0, 0, 0, 1)))
-    console.print()
+    console.print(Text(f"\n{summary.conclusion(runs)}\n", "bold"))
 
 
 def print_costs(costs: Mapping[str, Cost], size: Size, console: Console) -> None:
     """What an update of each variant costs, and how many times the first one's that is."""
-    table = titled_table(f"One update, {size}")
+    table = titled_table(f"One update\n({size})")
     table.add_column("critic", min_width=24)
     for header in ("MFLOP", "times", "ms", "times"):
         table.add_column(header, justify="right")

@@ -7,7 +7,7 @@ sentence(courses)                # the same in words
 
 import math
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ddpg.compare.critics.measure import Moment
@@ -69,6 +69,20 @@ def sentence(courses: Sequence[Course]) -> str:
         f"Q claims {abs(gap):.1f} too {'much' if gap > 0 else 'little'}, and flatters the actor's "
         f"choice in {FLATTERED.text(courses)} of the states{by_second}; its slope points to the "
         f"right side in {RIGHT_SIDE.text(courses)}."
+    )
+
+
+def conclusion(runs: Mapping[str, Sequence[Course]]) -> str:
+    """One sentence about all critics, made of what they came to."""
+    first, *_ = runs
+    gaps = {name: GAP.later(courses).mean[0] for name, courses in runs.items()}
+    sides = {name: RIGHT_SIDE.later(courses).mean[0] for name, courses in runs.items()}
+    nearest, best = min(gaps, key=lambda name: abs(gaps[name])), max(sides, key=sides.__getitem__)
+    return (
+        f"Nearest to the truth is Q with {nearest.lstrip('+ ')} (off by {gaps[nearest]:+.1f}; "
+        f"{first}: {gaps[first]:+.1f}), and its slope points to the right side most often with "
+        f"{best.lstrip('+ ')} ({written(sides[best], '{:.0%}')}; "
+        f"{first}: {written(sides[first], '{:.0%}')})."
     )
 
 

@@ -6,6 +6,7 @@ svg = draw_returns(runs)
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -47,6 +48,15 @@ def bootstrap(values: Sequence[Sequence[float]]) -> Band:
 def last(runs: Sequence[Curve], what: str) -> Band:
     """Mean and interval, at the end of training, of a curve's "returns" or "mean_q"."""
     return bootstrap([[getattr(curve, what)[-1]] for curve in runs])
+
+
+def mean_curve(runs: Sequence[Curve]) -> Curve:
+    """The mean of several runs, point by point."""
+    returns, mean_q = (
+        bootstrap([getattr(curve, what) for curve in runs]).mean.tolist()
+        for what in ("returns", "mean_q")
+    )
+    return replace(runs[0], returns=returns, mean_q=mean_q)
 
 
 def interval(band: Band) -> str:

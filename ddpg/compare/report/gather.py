@@ -1,6 +1,6 @@
 """All that the page is made from.
 
-    report = gather(size, seeds, rows, runs)  # what the comparison has measured, and the rest
+    report = gather(size, seeds, formula, rows, runs)  # the comparison's, and more
     html = render(report)
 
 The measuring is done beside this package; this file keeps it together, `html.py` writes it down.
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import tinygrad_rl as tg
 from ddpg.compare.cases import CASES, COMPILED
+from ddpg.compare.formula import Formula
 from ddpg.compare.measure import Measurement, Size, explain
 from ddpg.compare.source import CompiledCase, compile_case
 from ddpg.compare.training import Curve
@@ -25,6 +26,7 @@ class Report:
 
     size: Size  # of the networks and the batch in the table
     seeds: Sequence[int]  # of the training runs; the first one also of the table
+    formula: Formula
     rows: Sequence[Measurement]
     explanations: Mapping[str, tg.Explanation]  # of each case, by its name
     runs: Mapping[str, Sequence[Curve]]  # a curve for each seed, by the case's name in training
@@ -34,6 +36,7 @@ class Report:
 def gather(
     size: Size,
     seeds: Sequence[int],
+    formula: Formula,
     rows: Sequence[Measurement],
     runs: Mapping[str, Sequence[Curve]],
     on_part: Callable[[], None] = lambda: None,
@@ -46,4 +49,4 @@ def gather(
     for case in COMPILED.values():
         steps.append(compile_case(case, size, seeds[0], repetitions=50))
         on_part()
-    return Report(size, seeds, rows, explanations, runs, steps)
+    return Report(size, seeds, formula, rows, explanations, runs, steps)

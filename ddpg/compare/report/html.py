@@ -1,17 +1,16 @@
-"""A `Report` as HTML: one function for each part of the page.
+"""A `Report` as HTML: what is measured, put into the page.
 
-The page itself, with its style sheet, is the template `page.html`. Text that comes from outside
-goes through `html.escape`; what is written here and the SVG pictures do not.
+The page itself is the template `page.html`; the parts that repeat are written in the files beside
+this one. Text that comes from outside goes through `html.escape`; what is written here and the SVG
+pictures do not.
 """
 
 import re
-from collections.abc import Iterable, Sequence
 from html import escape
-from pathlib import Path
 
-import tinygrad_rl as tg
-from ddpg.compare.cases import CASES, Case
-from ddpg.compare.measure import Measurement
+from ddpg.compare.cases import CASES, TRAINED
+from ddpg.compare.lesson import QUESTIONS, conclusion, equality, formula_rows, jacobian
+from ddpg.compare.report import code
 from ddpg.compare.report.curves import (
     Band,
     bootstrap,
@@ -19,26 +18,17 @@ from ddpg.compare.report.curves import (
     draw_values,
     interval,
     last,
+    mean_curve,
 )
+from ddpg.compare.report.each import anchor, case_section, mistake_section, picture, sign
+from ddpg.compare.report.each import code as code_of
 from ddpg.compare.report.folder import MARK
 from ddpg.compare.report.gather import Report
-from ddpg.compare.show import cost_text
-from ddpg.compare.source import GROUPS, CompiledCase, MergedLine, merge_code, merge_group
+from ddpg.compare.report.mistakes import read_mistakes
+from ddpg.compare.source import GROUPS, merge_code
 from ddpg.compare.training import ENV_ID
-from ddpg.run.look.html.parts import counted, fill, prose, scroll, table
-
-ELSEWHERE = (
-    ("leaked_gradient.py", "The actor's gradient is left in the critic and used by its next step."),
-    ("target_not_stopped.py", "The TD target is no constant: the critic chases its own target."),
-    ("step_before_backward.py", "Parameters change between a forward pass and its backward."),
-    ("path_exactly_zero.py", "The path is there and carries zeros: saturated tanh, clipped Q."),
-    ("misspelt_flag.py", "`required_grad = False`: accepted in PyTorch, refused here."),
-    ("exhausted_generator.py", "An iterator over the parameters is used twice."),
-    ("flag_on_the_loss.py", "`loss.requires_grad_(True)` on a loss without a path."),
-)
-"""Related mistakes, each a program in docs/cases with the symptom, the diagnosis and the fix."""
-
-_PROJECT = str(Path(__file__).parents[3]) + "/"
+from ddpg.compare.verdict import HEADINGS, NOTES, Cell, Verdict, verdicts, worst
+from ddpg.run.look.html.parts import counted, fill, number, table
 
 
 def render(report: Report) -> str:
@@ -46,48 +36,71 @@ def render(report: Report) -> str:
     return fill(
         "ddpg.compare.report",
         mark=MARK,
-        size=report.size.in_words,
+        size=report.size,
         seed=report.seeds[0],
         seeds=counted(len(report.seeds), "seed"),
         steps=f"{report.runs['frozen'][0].steps[-1]:,}",
         env=ENV_ID,
+        **_lesson(report),
         **_answers(report),
-        table=_table(report.rows),
-        frozen_picture=_picture(report.explanations["frozen"], "module"),
-        blocked_picture=_picture(report.explanations["blocked action"], "module"),
-        outcomes=_outcomes(report),
+        **_ways(report),
+        table=_table(report),
         returns=draw_returns(report.runs),
         values=draw_values(report.runs),
-        cases="\n".join(map(_case, CASES, report.rows, report.explanations.values())),
-        groups="\n".join(_group(report.steps, group) for group in GROUPS),
-        costs=_costs(report.steps),
-        code=_marked(merge_code(report.steps), report.steps),
-        sources="\n".join(_source(step) for step in report.steps),
-        elsewhere="\n".join(
-            f"<li><code>docs/cases/{escape(name)}</code>: {prose(text)}</li>"
-            for name, text in ELSEWHERE
-        ),
+        groups="\n".join(code.group(report.steps, name) for name in GROUPS),
+        costs=code.costs(report.steps),
+        code=code.marked(merge_code(report.steps), report.steps),
+        sources="\n".join(code.source(step) for step in report.steps),
+        cases=_cases(report),
+        mistakes="\n".join(map(mistake_section, read_mistakes())),
     )
 
 
-def _answers(report: Report) -> dict[str, str]:
-    """The numbers in the short answers at the top."""
-    row, runs = {row.name: row for row in report.rows}, report.runs
-    *_, frozen_flops, frozen_ms = row["frozen"].cells(decimals=2)
-    _, same, *_, loose_flops, loose_ms = row["separate optimizers"].cells(decimals=2)
-    saved = 1 - row["frozen"].backward_flops / row["separate optimizers"].backward_flops
+def _lesson(report: Report) -> dict[str, str]:
+    """What the screen says as well."""
+    verdict, text = equality(report.formula)
+    legend = " &emsp; ".join(f"{sign(verdict)} {verdict.meaning}" for verdict in Verdict)
     return {
-        "frozen_flops": frozen_flops,
-        "loose_flops": loose_flops,
-        "blocked_flops": row["blocked action"].cells(decimals=2)[-2],
-        "saved": f"{100 * saved:.0f}",
-        "frozen_ms": frozen_ms,
-        "loose_ms": loose_ms,
-        "joint_ms": row["one joint optimizer"].cells()[-1],
-        "compiled_ms": ", ".join(f"{s.milliseconds:.2f} ms {s.name}" for s in report.steps),
+        "questions": "\n".join(
+            f"<div><h2>{_greek(asked)}</h2>\n<p>{_greek(answer)}</p></div>"
+            for asked, answer in QUESTIONS
+        ),
+        "formula": _formula(report),
+        "jacobian": _greek(jacobian(report.formula)),
+        "equality": f"{sign(verdict)} {_greek(text)}",
+        "notes": escape(NOTES),
+        "legend": legend,
+        "conclusion": _greek(conclusion({n: mean_curve(r) for n, r in report.runs.items()})),
+    }
+
+
+def _formula(report: Report) -> str:
+    lines = [
+        f"<tr><th>{name}</th>{''.join(f'<td>{_greek(c)}</td>' for c in cells)}</tr>"
+        for name, *cells in formula_rows(report.formula)
+    ]
+    return f'<table class="formula"><tbody>\n{chr(10).join(lines)}\n</tbody></table>'
+
+
+def _greek(text: str) -> str:
+    """As HTML, with the signs that a terminal may not have."""
+    signs = {"theta": "θ", "dmu": "dμ", " x ": " × ", "-dQ": "−dQ", "-Q": "−Q"}
+    for plain, sign_ in signs.items():
+        text = text.replace(plain, sign_)
+    return escape(re.sub(r"-(?=\d)", "−", text))
+
+
+def _answers(report: Report) -> dict[str, str]:
+    """The numbers in the text."""
+    row, runs = {row.name: row for row in report.rows}, report.runs
+    frozen, loose = row["frozen"].backward_flops, row["separate optimizers"].backward_flops
+    return {
+        "frozen_flops": f"{frozen / 1e6:.2f}",
+        "loose_flops": f"{loose / 1e6:.2f}",
+        "blocked_flops": f"{row['blocked action'].backward_flops / 1e6:.2f}",
+        "saved": f"{100 * (1 - frozen / loose):.0f}",
         "blocked_start": interval(bootstrap([[c.returns[0]] for c in runs["blocked"]])),
-        "actor_norm": row["frozen"].cells()[0],
-        "same": same,
+        "actor_norm": f"{report.formula.dl_dtheta:.3g}",
         "updates": f"{runs['joint'][0].updates[-1]:,}",
         **{f"{name}_q": interval(last(runs[name], "mean_q")) for name in runs},
         **{f"{name}_return": interval(last(runs[name], "returns")) for name in runs},
@@ -103,109 +116,57 @@ def _verdict(q: Band) -> str:
     return "In these runs it is not above 0 yet; train longer to see it rise."
 
 
-def _table(rows: Sequence[Measurement]) -> str:
-    gradients = ("actor’s gradient", "against frozen", "critic’s tensors with a gradient")
-    head = ("case", *gradients, "critic moved by", "backward, MFLOP", "update, ms")
-    body = [
-        [f'<a href="#{_anchor(row.name)}">{escape(row.name)}</a>', *row.cells(decimals=2)]
-        for row in rows
-    ]
+def _ways(report: Report) -> dict[str, str]:
+    """The three that are trained: a table with a column for each, their pictures and their code."""
+    rows, parts = {row.name: row for row in report.rows}, {}
+    columns = []
+    for name, case in TRAINED.items():
+        q = last(report.runs[name], "mean_q")
+        promised = Verdict.GOOD if q.mean[0] <= 0 else Verdict.WRONG
+        columns.append(
+            [
+                *(_cell(cell) for cell in verdicts(rows[case.name], report.rows[0])),
+                _interval(last(report.runs[name], "returns")),
+                _interval(q, f" {sign(promised)}"),
+            ]
+        )
+        parts[f"{name}_picture"] = picture(report.explanations[case.name], "module")
+        parts[f"{name}_code"] = code_of(case)
+    names = (*map(escape, HEADINGS), "return after training", "mean Q, the promise")
+    body = [[name, *cells] for name, *cells in zip(names, *columns, strict=True)]
+    return {"side_by_side": table(("", *TRAINED), body, "The three ways"), **parts}
+
+
+def _table(report: Report) -> str:
+    frozen, *_ = report.rows
+    body = []
+    for row in report.rows:
+        cells = verdicts(row, frozen)
+        link = f'<a href="#{anchor(row.name)}">{escape(row.name)}</a>'
+        body.append([f"{sign(worst(cells))} {link}", *map(_cell, cells)])
+    head = ("how the critic is handled", *map(escape, HEADINGS))
     return table(head, body, "One actor update in eight ways")
 
 
-def _outcomes(report: Report) -> str:
-    head = ("variant", "return at the end", "mean Q at the end")
-    body = [
-        [escape(name), *(interval(last(curves, what)) for what in ("returns", "mean_q"))]
-        for name, curves in report.runs.items()
-    ]
-    return table(head, body, "Mean over seeds and its 95 % interval")
-
-
-def _case(case: Case, row: Measurement, explanation: tg.Explanation) -> str:
-    said = f'<p class="said">{escape(_without_paths(row.warning))}</p>' if row.warning else ""
-    text = _without_paths(explanation.text(88))
-    return f"""<section class="case" id="{_anchor(row.name)}">
-<h3>{escape(row.name[:1].upper() + row.name[1:])}</h3>
-<p><strong>What is done.</strong> {prose(row.meaning)}</p>
-{scroll(f"<pre><code>{escape(case.code)}</code></pre>", f"Code of the case {row.name}")}
-{said}
-<p><strong>Where the gradient goes.</strong> {escape(explanation.to_dict()["headline"])}</p>
-{_picture(explanation, "layer" if row.name == "frozen" else "module")}
-<details><summary>All that <code>explain</code> says</summary>
-{scroll(f"<pre>{escape(text)}</pre>", f"Explanation of the case {row.name}")}
-</details>
-<p><strong>What it costs.</strong> {row.backward_flops / 1e6:.2f} MFLOP in the backward pass;
-{row.milliseconds:.1f} ms for the whole update, op by op, without compiling.</p>
-<p><strong>Where it happened.</strong> {prose(case.seen)}</p>
-</section>"""
-
-
-def _anchor(name: str) -> str:
-    return re.sub(r"\W+", "-", name).strip("-").lower()
-
-
-def _without_paths(text: str) -> str:
-    """Messages name files by their full path; the page is read elsewhere."""
-    return text.replace(_PROJECT, "")
-
-
-def _picture(explanation: tg.Explanation, detail: str) -> str:
-    """The drawing, not smaller than can be read: on a phone it is scrolled instead."""
-    svg = explanation.svg(detail)
-    width = min(0.8 * int(re.search(r'width="(\d+)', svg)[1]), 560)  # type: ignore[index]
-    svg = svg.replace("<svg ", f'<svg style="min-width:{width:.0f}px" ', 1)
-    return f'<div class="card">{scroll(svg, f"Picture of the case {explanation.title}")}</div>'
-
-
-def _group(steps: Sequence[CompiledCase], group: str) -> str:
-    head = "".join(
-        f"<li><strong>{step.name}</strong>: {cost_text(step, group)}</li>" for step in steps
-    )
-    return (
-        f"<h3>The gradient runs {GROUPS[group]}</h3>\n"
-        f'<ul class="costs">{head}</ul>\n{_marked(merge_group(steps, group), steps)}'
-    )
-
-
-def _marked(merged: Iterable[MergedLine | None], steps: Sequence[CompiledCase]) -> str:
-    """A merged text, with a column that says for each case whether it has the line."""
-    head = "".join(f'<th scope="col">{escape(step.name)}</th>' for step in steps)
-    lines = []
-    for line in merged:
-        if line is None:
-            lines.append(f'<tr class="gap"><td colspan="{len(steps) + 1}"></td></tr>')
-            continue
-        marks = "".join(f"<td>{'■' if found else '·'}</td>" for found in line.found_in)
-        lines.append(
-            f'<tr class="{_kind(line)}">{marks}<td class="line">{escape(line.text)}</td></tr>'
+def _cases(report: Report) -> str:
+    frozen, *_ = report.rows
+    return "\n".join(
+        case_section(
+            case,
+            row,
+            worst(verdicts(row, frozen)),
+            report.explanations[case.name],
+            report.explanations[frozen.name],
         )
-    table = (
-        f'<table class="diff"><thead><tr>{head}<th scope="col">line</th></tr></thead>'
-        f"<tbody>\n{chr(10).join(lines)}\n</tbody></table>"
+        for case, row in zip(CASES, report.rows, strict=True)
     )
-    return scroll(table, "Lines of the backward pass, and which case has them")
 
 
-def _kind(line: MergedLine) -> str:
-    """Style of a line: `saved` by freezing, `lost` by blocking, or common to all."""
-    if all(line.found_in):
-        return "common"
-    return "lost" if line.found_in[0] else "saved"
+def _cell(cell: Cell) -> str:
+    return cell.text if cell.verdict is None else f"{escape(cell.text)} {sign(cell.verdict)}"
 
 
-def _costs(steps: Sequence[CompiledCase]) -> str:
-    body = [
-        ["as autograd runs it, MFLOP", *(f"{step.recorded_flops / 1e6:.2f}" for step in steps)],
-        ["compiled, MFLOP", *(f"{step.flops / 1e6:.2f}" for step in steps)],
-        ["compiled, forward and backward, ms", *(f"{step.milliseconds:.2f}" for step in steps)],
-    ]
-    return table(("", *(step.name for step in steps)), body, "The whole backward pass")
-
-
-def _source(step: CompiledCase) -> str:
-    return (
-        f"<details><summary>The generated function, {escape(step.name)}, word for word</summary>\n"
-        f"{scroll(f'<pre>{escape(step.source)}</pre>', f'Generated function, {step.name}')}\n"
-        "</details>"
-    )
+def _interval(band: Band, mark: str = "") -> str:
+    """With the interval below."""
+    low, high = number(band.low[0]), number(band.high[0])
+    return f"{number(band.mean[0])}{mark}<small>{low} to {high}</small>"

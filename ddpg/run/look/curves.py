@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ddpg.errors import UsageError
+from ddpg.errors import UsageError, counted
 from ddpg.run.look.interval import Statistic, bootstrap, middle
 from ddpg.run.look.saved import Rows, SavedRun, Tell
 
@@ -79,7 +79,7 @@ def _curve(label: str, runs: Sequence[SavedRun], statistic: Statistic, tell: Tel
     if len(steps) == 0:
         raise UsageError(
             f"the last row of {shortest.path} is of step {shortest.steps:,}, too early for a curve "
-            f"of {len(runs)} runs; leave it out"
+            f"of {counted(len(runs), 'run')}; leave it out"
         )
     low, high = None, None
     if len(runs) > 1:

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import StrMethodFormatter
 
+from ddpg.errors import counted
 from ddpg.run.look.curves import EPISODES, LearningCurve
 from ddpg.run.look.interval import Statistic
 from ddpg.run.plots import save
@@ -97,7 +98,7 @@ def tidy(axes: Axes) -> None:
 def legend(curve: LearningCurve, statistic: Statistic) -> str:
     """A curve's label, and what it is: `critics 2 (mean of 5 runs, 95 % interval)`."""
     name = {"mean": "mean", "iqm": "IQM"}[statistic]
-    several = f"{name} of {len(curve.runs)} runs, 95 % interval"
+    several = f"{name} of {counted(len(curve.runs), 'run')}, 95 % interval"
     made = several if len(curve.runs) > 1 else f"one run, {curve.runs[0]}"
     return f"{curve.label} ({made})" if curve.label else made
 

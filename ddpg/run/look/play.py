@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ddpg.config import TrainConfig
-from ddpg.errors import UsageError, in_one_line, shown
+from ddpg.errors import UsageError, counted, in_one_line, kind, shown
 from ddpg.run.environments import one
 from ddpg.run.evaluate import FIRST_SEED, LONGEST, Act, environment_failed
 from ddpg.run.look.display import BACKEND
@@ -47,7 +47,7 @@ class Moment(NamedTuple):
     last: bool
 
     def __str__(self) -> str:
-        return f"seed {self.seed}: return {self.total_reward:,.1f} in {self.steps:,} steps"
+        return f"seed {self.seed}: return {self.total_reward:,.1f} in {counted(self.steps, 'step')}"
 
 
 def play(
@@ -135,7 +135,7 @@ def _one_complaint() -> Iterator[None]:
 
 def _picture_problem(picture: object) -> str | None:
     if not isinstance(picture, np.ndarray):
-        return f"it gives a {type(picture).__name__} for a picture"
+        return f"it gives {kind(picture)} for a picture"
     if picture.dtype == np.uint8 and picture.ndim == 3 and picture.shape[2] == 3:
         return None
     return f"a picture is (height, width, 3) bytes, and it gives {picture.shape} {picture.dtype}"

@@ -1,4 +1,5 @@
 import re
+import tomllib
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -8,15 +9,22 @@ import pytest
 
 from ddpg import cli
 from ddpg.compare.cases import CASES, COMPILED, TRAINED
+from ddpg.compare.formula import evaluate_formula
+from ddpg.compare.lesson import QUESTIONS
 from ddpg.compare.measure import Size, measure
+from ddpg.compare.report import mistakes
 from ddpg.compare.report.curves import bootstrap, draw_values
+from ddpg.compare.report.each import difference
 from ddpg.compare.report.folder import CRITICS_PAGE, MARK, PAGE, check_folder, write
-from ddpg.compare.report.gather import PARTS, Report, gather
-from ddpg.compare.report.html import ELSEWHERE, render
+from ddpg.compare.report.gather import PARTS, gather
+from ddpg.compare.report.html import render
+from ddpg.compare.report.mistakes import read_mistakes
 from ddpg.compare.training import Curve
+from ddpg.compare.verdict import verdicts
 from ddpg.errors import UsageError
 from tests.ddpg.pages import Page
 
+ROOT = Path(__file__).parents[3]
 SIZE = Size(3, 2, (8, 8), 16)
 STEPS, UPDATES = [1500, 2000], [250, 500, 750, 1000]
 RUNS = {
@@ -36,7 +44,7 @@ RUNS = {
 def report():
     counted = []
     rows = list(measure(SIZE, repetitions=1))
-    gathered = gather(SIZE, range(2), rows, RUNS, lambda: counted.append(1))
+    gathered = gather(SIZE, range(2), evaluate_formula(SIZE), rows, RUNS, lambda: counted.append(1))
     assert len(counted) == PARTS
     return gathered
 
@@ -52,7 +60,7 @@ def page(html):
 
 
 def test_every_case_has_its_section(report, page):
-    names = {heading.lower() for level, heading in page.headings if level == 3}
+    names = {heading.strip().lower() for level, heading in page.headings if level == 3}
     assert {case.name.lower() for case in CASES} <= names
     text = " ".join("".join(page.text).split())
     for case in CASES:
@@ -63,7 +71,63 @@ def test_every_case_has_its_section(report, page):
     assert list(report.explanations) == [case.name for case in CASES]
     assert [step.name for step in report.steps] == list(COMPILED)
     assert list(report.runs) == list(TRAINED)
-    assert page.tags.count("svg") == len(CASES) + 4  # two on top, two of curves
+    assert page.tags.count("svg") == len(CASES) + 5  # three side by side, two of curves
+
+
+def test_questions_come_first_and_the_formula_has_its_numbers(report, page):
+    headings = [heading for _, heading in page.headings]
+    assert [h.replace("−", "-") for h in headings[1:4]] == [q.asked for q in QUESTIONS]
+    cells = {row[0]: row[1:] for row in page.rows if row}
+    formula = report.formula
+    norms = (formula.dl_dtheta, formula.dq_da, formula.dmu_dtheta)
+    assert [cell for cell in cells["norm"] if cell] == [f"{norm:.3g}" for norm in norms]
+
+
+def test_contents_lists_every_part(page):
+    links = [v for tag, name, v in page.attributes if (tag, name) == ("a", "href")]
+    parts = [v for tag, name, v in page.attributes if (tag, name) == ("h2", "id")]
+    assert len(parts) == 7
+    assert links[: len(parts)] == [f"#{part}" for part in parts]
+
+
+def test_three_ways_are_chosen_without_a_script(page):
+    chosen = [v for tag, name, v in page.attributes if (tag, name) == ("input", "type")]
+    assert chosen == ["radio"] * len(TRAINED)
+    labels = [v for tag, name, v in page.attributes if (tag, name) == ("label", "for")]
+    assert labels == [f"show-{name}" for name in TRAINED]
+
+
+def test_what_differs_in_a_picture_is_what_differs_in_the_explanation(report):
+    frozen = report.explanations["frozen"]
+    said = {name: difference(found, frozen) for name, found in report.explanations.items()}
+    alike = "In its picture the parameters fare as in the frozen case’s."
+    assert said["frozen"] == alike
+    assert said["chain rule by hand"] == f"{alike} It has a box more, “joined by hand”."
+    assert said["blocked Q"].endswith(" It has a box more, “stop_gradient”.")
+    assert said["separate optimizers"] == (
+        "Of the parameters in its picture, the critic’s get their gradient; in the frozen case’s, "
+        "the critic’s are hatched and locked."
+    )
+    assert "the actor’s get nothing and the critic’s get their gradient" in said["blocked action"]
+    assert said["one joint optimizer"] == said["separate optimizers"]
+
+
+def test_every_known_mistake_is_in_the_page_in_its_own_words(page):
+    programs = sorted(Path(__file__).parents[3].joinpath("docs/cases").glob("*.py"))
+    mistakes, text = read_mistakes(), " ".join("".join(page.text).split())
+    assert [mistake.name for mistake in mistakes] == [path.name for path in programs]
+    for mistake in mistakes:
+        said = (mistake.title.rstrip("."), mistake.story, mistake.culprit)
+        for words in (*said, mistake.symptom, mistake.diagnosis, mistake.fix, mistake.code):
+            assert words and " ".join(words.replace("`", "").split()) in text.replace("`", "")
+
+
+def test_a_wheel_carries_the_mistakes():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    wheel = project["tool"]["hatch"]["build"]["targets"]["wheel"]
+    assert wheel["sources"] == {"docs/cases": "ddpg/compare/report/cases"}
+    assert "docs/cases" in wheel["only-include"]
+    assert mistakes.FOLDER in [ROOT / place for pair in wheel["sources"].items() for place in pair]
 
 
 def test_headings_go_down_one_level_at_a_time(page):
@@ -93,24 +157,26 @@ def test_pictures_have_titles(html):
 
 
 def test_numbers_are_those_of_the_data(report, page):
-    cells = {(row[0], len(row)): row[1:] for row in page.rows if row}
+    cells = {(row[0].lstrip("✓~✗ "), len(row)): row[1:] for row in page.rows if row}
+    frozen, *_ = report.rows
     for row in report.rows:
-        norm = "none" if row.actor_gradient_norm is None else f"{row.actor_gradient_norm:.2e}"
-        shown = cells[row.name, 7]
-        assert shown[0] == norm
-        assert shown[2] == str(len(row.critic_tensors) or "none")
-        assert shown[4:] == [f"{row.backward_flops / 1e6:.2f}", f"{row.milliseconds:.1f}"]
+        found = verdicts(row, frozen)
+        signs = ["" if cell.verdict is None else f" {cell.verdict.sign}" for cell in found]
+        expected = [cell.text + sign for cell, sign in zip(found, signs, strict=True)]
+        assert cells[row.name, 7] == expected
     recorded = cells["as autograd runs it, MFLOP", 4]
     assert recorded == [f"{step.recorded_flops / 1e6:.2f}" for step in report.steps]
     # Two seeds: the interval of the mean runs from the one to the other.
-    assert cells["frozen", 3] == ["−250 (−300 to −200)", "−50 (−60 to −40)"]
-    assert cells["joint", 3] == ["−1,415 (−1,420 to −1,410)", "250 (200 to 300)"]
+    returns = cells["return after training", 4]
+    assert (returns[0], returns[2]) == ("−250−300 to −200", "−1,415−1,420 to −1,410")
+    promises = cells["mean Q, the promise", 4]
+    assert (promises[0], promises[2]) == ("−50 ✓−60 to −40", "250 ✗200 to 300")
 
 
 def test_the_verdict_on_the_joint_case_follows_the_data(report):
     assert "No policy can earn that." in render(report)
     modest = {**RUNS, "joint": RUNS["blocked"]}
-    text = render(Report(SIZE, range(2), report.rows, report.explanations, modest, report.steps))
+    text = render(replace(report, runs=modest))
     assert "No policy can earn that." not in text
     assert "it is not above 0 yet" in text
 
@@ -126,18 +192,13 @@ def test_lines_that_vanish_are_marked(html):
 
 def test_text_is_escaped(report):
     rows = [replace(report.rows[0], warning="warning: <b>&"), *report.rows[1:]]
-    text = render(Report(SIZE, range(2), rows, report.explanations, RUNS, report.steps))
+    text = render(replace(report, rows=rows))
     assert "warning: &lt;b&gt;&amp;" in text
     Page(text)
 
 
 def test_no_path_of_this_machine_is_in_it(html):
     assert str(Path(__file__).parents[3]) not in html
-
-
-def test_mistakes_elsewhere_are_those_of_the_docs():
-    cases = {path.name for path in Path(__file__).parents[3].joinpath("docs/cases").glob("*.py")}
-    assert {name for name, _ in ELSEWHERE} <= cases
 
 
 def test_bootstrap_covers_the_mean_as_often_as_it_says():
@@ -207,12 +268,16 @@ def test_the_command_writes_the_report(tmp_path, capsys):
     folder, picture = tmp_path / "out", tmp_path / "compare.png"
     command = "compare", "--report", folder, "--steps", 1500, "--seeds", 2, "--picture", picture
     assert run(*command) == 0
-    assert f"The report is {folder / PAGE}" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    parts = (QUESTIONS[0].asked, "dL/dtheta", "One actor update", "Three of them", "Q promises")
+    places = [out.index(part) for part in parts]
+    assert places == sorted(places)
+    assert f"The report is {folder / PAGE}" in out
     assert picture.exists()
     page = Page((folder / PAGE).read_text("utf-8"))
     text = " ".join("".join(page.text).split())
     assert "trained on Pendulum-v1 for 1,500 steps, 2 seeds each" in text
-    assert "107.61 when the critic is: freezing saves 25 %" in text
+    assert "freezing saves 25 %" in text
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,8 @@ import pytest
 from rich.console import Console
 
 from ddpg.compare.cases import COMPILED
+from ddpg.compare.listing import print_source
 from ddpg.compare.measure import Size
-from ddpg.compare.show import print_source
 from ddpg.compare.source import GROUPS, MergedLine, compile_case, merge
 
 

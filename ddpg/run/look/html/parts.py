@@ -29,12 +29,16 @@ def counted(count: int, noun: str) -> str:
 
 
 def table(head: Iterable[str], body: Iterable[Sequence[str]], caption: str) -> str:
-    """`body` is HTML; the first cell of a row names the row."""
-    headers = "".join(f'<th scope="col">{cell}</th>' for cell in head)
-    lines = [
-        f'<tr><th scope="row">{row[0]}</th>{"".join(f"<td>{cell}</td>" for cell in row[1:])}</tr>'
-        for row in body
-    ]
+    """`body` is HTML; the first cell of a row names the row.
+
+    Each cell carries its column's head along, for where a row is shown as a card of its own.
+    """
+    heads = list(head)
+    headers = "".join(f'<th scope="col">{cell}</th>' for cell in heads)
+    lines = []
+    for first, *rest in body:
+        cells = (f'<td data-head="{h}">{c}</td>' for h, c in zip(heads[1:], rest, strict=True))
+        lines.append(f'<tr><th scope="row">{first}</th>{"".join(cells)}</tr>')
     return scroll(
         f"<table><caption>{caption}</caption><thead><tr>{headers}</tr></thead>"
         f"<tbody>\n{chr(10).join(lines)}\n</tbody></table>",

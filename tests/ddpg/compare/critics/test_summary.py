@@ -60,3 +60,11 @@ def test_the_sentence_follows_the_data():
     )
     assert "7.0 too little" in sentence(RUNS["TD3"])
     assert "(the critic it does not follow: in 60 %)" in sentence(RUNS["TD3"])
+
+
+def test_conclusion_names_the_best_of_each():
+    made = {"plain": [made_course(3.0)], "+ remedy": [made_course(-1.0)]}
+    assert summary.conclusion(made) == (
+        "Nearest to the truth is Q with remedy (off by -1.0; plain: +3.0), and its slope points to "
+        "the right side most often with plain (75 %; plain: 75 %)."
+    )
