@@ -20,7 +20,7 @@ import numpy as np
 
 from ddpg import rng
 from ddpg.agent import DDPG
-from ddpg.errors import DivergedError, TrainingError, UsageError
+from ddpg.errors import DivergedError, TrainingError, UsageError, counted
 from ddpg.spaces import Env, Observations
 
 
@@ -208,7 +208,8 @@ def learn(
     envs = One(env) if isinstance(env, Env) else env
     if envs.num_envs != agent.num_envs:
         raise UsageError(
-            f"the agent was made for {agent.num_envs} environments, and there are {envs.num_envs}: "
+            f"the agent was made for {counted(agent.num_envs, 'environment')}, not for "
+            f"{envs.num_envs}: "
             "DDPG(..., num_envs=...) says how many"
         )
     place = Place.first(envs.num_envs) if place is None else place

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import tinygrad_rl as tg
-from ddpg.errors import UsageError
+from ddpg.errors import UsageError, counted
 
 _LARGEST = float(np.finfo(np.float32).max)
 
@@ -152,7 +152,8 @@ class Replay:
             if any(np.ndim(answer) == 0 or len(answer) != self.num_envs for answer in answers):
                 shapes = ", ".join(str(np.shape(answer)) for answer in answers)
                 raise UsageError(
-                    f"all of it must be of {self.num_envs} environments, got shapes {shapes}"
+                    f"all of it must be of {counted(self.num_envs, 'environment')}, got shapes "
+                    f"{shapes}"
                 )
             for env, answer in enumerate(zip(*answers, strict=True)):
                 self._take(env, answer)

@@ -13,7 +13,7 @@ import numpy as np
 
 import tinygrad_rl as tg
 from ddpg import rng
-from ddpg.errors import UsageError
+from ddpg.errors import UsageError, counted, kind
 
 
 def check_state(state: Any, like: Any, name: str = "") -> None:
@@ -33,7 +33,7 @@ def check_state(state: Any, like: Any, name: str = "") -> None:
     """
     if isinstance(like, Mapping):
         if not isinstance(state, Mapping):
-            raise UsageError(f"{name or 'the state'} must be a dict, not a {type(state).__name__}")
+            raise UsageError(f"{name or 'the state'} must be a dict, not {kind(state)}")
         if wrong := sorted(map(str, like.keys() ^ state.keys())):
             raise UsageError(f"entries missing or unknown in {name or 'the state'}: {wrong!s:.200}")
         for key in like:
@@ -42,7 +42,7 @@ def check_state(state: Any, like: Any, name: str = "") -> None:
         rng.check(state, name)
     elif isinstance(like, list):
         if not isinstance(state, list) or len(state) != len(like):
-            raise UsageError(f"{name} must be a list of {len(like)} entries")
+            raise UsageError(f"{name} must be a list of {counted(len(like), 'entry')}")
         for index, (mine, other) in enumerate(zip(like, state, strict=True)):
             check_state(other, mine, f"{name}.{index}")
     elif isinstance(like, int):
@@ -54,7 +54,7 @@ def check_state(state: Any, like: Any, name: str = "") -> None:
 
 def _check_array(value: Any, like: np.ndarray, name: str) -> None:
     if not isinstance(value, tg.Tensor | np.ndarray | np.generic):
-        raise UsageError(f"{name} must be an array, not a {type(value).__name__}")
+        raise UsageError(f"{name} must be an array, not {kind(value)}")
     array = np.asarray(value)
     if (array.dtype, array.shape) != (like.dtype, like.shape):
         raise UsageError(

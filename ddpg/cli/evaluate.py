@@ -9,16 +9,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
-from ddpg.errors import UsageError
+from ddpg.errors import UsageError, counted
 
 
 @dataclass(frozen=True)
 class Evaluate:
-    """Play episodes with the policy of a run, without noise, from fixed start states.
+    """Play episodes with a run's policy, from fixed start states.
 
     ddpg evaluate runs/p1 --episodes 100
 
-    Prints their returns, and how far Q was off along them: what it says too
+    The policy plays without noise.
+    Prints the returns, and how far Q was off along them: what it says too
     much, in percent of the discounted return that followed, and whether it puts
     the states in the right order (rank correlation 1).
     """
@@ -69,7 +70,8 @@ class Evaluate:
             q = {name: value if math.isfinite(value) else None for name, value in q.items()}
             print(json.dumps({**result, "std_return": std, "returns": returns.tolist(), **q}))
         else:
-            print(f"{config.env_id}: return {mean:,.1f} ± {std:,.1f} over {self.episodes} episodes")
+            over = counted(self.episodes, "episode")
+            print(f"{config.env_id}: return {mean:,.1f} ± {std:,.1f} over {over}")
             print(f"Q along them: {error}, spread {100 * error.q_spread:,.0f} %")
             if (own := round(100 * error.q_tail)) > 0:
                 print(f"(episodes were cut off: {own} % of what followed is Q's own word for it)")

@@ -10,7 +10,7 @@ from ddpg.errors import UsageError
 
 @dataclass(frozen=True)
 class Export:
-    """Write the policy of a run to a file that needs none of this package.
+    """Write a run's policy to a file that needs none of this package.
 
     ddpg export runs/p1 --to onnx    for onnxruntime and its like; needs the package onnx
     ddpg export runs/p1 --to c       one file of C99, without heap or other dependencies

@@ -30,6 +30,8 @@ READABLE = {
     "○": "o",
     "■": "#",
     "✂": "x",
+    "✓": "+",
+    "✗": "x",
 }
 """What is written where an encoding lacks a character, beside the drawn lines."""
 _HORIZONTAL, _VERTICAL = set("─━═╌╍┄┅┈┉╴╶╸╺╼╾"), set("│┃║╎╏┆┇┊┋╵╷╹╻╽╿")

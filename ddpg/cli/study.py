@@ -20,7 +20,7 @@ OWN = ("study", "study_dir", "env_ids", "seeds", "set", "jobs", "ray", "preset")
 
 @dataclass(frozen=True)
 class Study:
-    """Run every combination of environments, settings and seeds, and compare.
+    """Run all combinations of environments, settings and seeds.
 
       ddpg study --env-ids Hopper-v5 Ant-v5 --seeds 5
       ddpg study --env-ids Pendulum-v1 --seeds 5 --set critic_lr=1e-3,3e-4

@@ -18,7 +18,7 @@ from ddpg.config import (
     preset_for,
     read_config,
 )
-from ddpg.errors import TrainingError, UsageError, shown
+from ddpg.errors import TrainingError, UsageError, counted, shown
 
 if TYPE_CHECKING:
     from ddpg.run.runs import Run
@@ -109,9 +109,9 @@ class Train:
             raise TrainingError(f"{where}: {error.strerror or error}{way_out}") from error
         reached = f", mean return {run.evaluations[-1]['mean']:,.1f}" if run.evaluations else ""
         if run.stopped_by is None:
-            print(f"{run_dir}: finished {run.steps:,} steps{reached}")
+            print(f"{run_dir}: finished {counted(run.steps, 'step')}{reached}")
             return 0
-        print(f"{run_dir}: stopped after {run.steps:,} steps{reached}; to go on: {go_on}")
+        print(f"{run_dir}: stopped after {counted(run.steps, 'step')}{reached}; to go on: {go_on}")
         return 128 + run.stopped_by
 
     def _train(self) -> "Run":

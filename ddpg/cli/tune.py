@@ -23,7 +23,7 @@ OWN = ("tuning", "tune_dir", "env_id", "trials", "seeds", "space", "jobs", "ray"
 
 @dataclass(frozen=True)
 class Tune:
-    """Search settings that are better than the ones at hand, and check them.
+    """Search for better settings than those at hand, and check them.
 
       ddpg tune --env-id Pendulum-v1 --trials 40
       ddpg tune --env-id MyEnv-v0 --total-timesteps 50_000 --gamma 0.98

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 from ddpg.config.settings import TrainConfig, config_from_dict, config_to_dict
-from ddpg.errors import UsageError, shown
+from ddpg.errors import UsageError, counted, shown
 
 NAME = "config.json"
 CHECKSUM = "checksum"
@@ -94,7 +94,7 @@ def _read(path: Path, sealed: bool, largest: int) -> Any:
     with path.open("rb") as file:
         data = file.read(largest + 1)
     if len(data) > largest:
-        raise UsageError(f"holds more than {largest:,} bytes, as no such file does")
+        raise UsageError(f"holds more than {counted(largest, 'byte')}, as no such file does")
     try:
         return json.loads(
             data.decode(), object_pairs_hook=_without_duplicates, parse_constant=_refuse_constant

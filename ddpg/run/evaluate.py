@@ -15,7 +15,7 @@ import numpy as np
 
 import tinygrad_rl as tg
 from ddpg.agent import DDPG
-from ddpg.errors import TrainingError, UsageError
+from ddpg.errors import TrainingError, UsageError, counted
 from ddpg.run.q_error import QError, compare, q_error
 from ddpg.spaces import Env
 
@@ -162,9 +162,9 @@ def _rollouts(
 
 def _endless(seed: int, count: int, longest: int) -> str:
     return (
-        f"the episode from seed {seed} did not end within {longest:,} steps: the evaluation ends "
-        f"with it, after {count} episode{'s'[: count > 1]}; give the environment a time limit, "
-        "gymnasium.wrappers.TimeLimit for instance"
+        f"the episode from seed {seed} did not end within {counted(longest, 'step')}: the "
+        f"evaluation ends with it, after {counted(count, 'episode')}; give the environment a time "
+        "limit, gymnasium.wrappers.TimeLimit for instance"
     )
 
 

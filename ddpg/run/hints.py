@@ -82,8 +82,8 @@ def nothing_is_learned(total: int, warmup: int) -> str | None:
     if total > warmup:
         return None
     return (
-        f"nothing will be learned: the first {warmup:,} steps are random, and the run ends after "
-        f"{total:,}; what helps is a larger --total-timesteps or a smaller --warmup-steps"
+        f"nothing will be learned: up to step {warmup:,} the actions are random, and the run ends "
+        f"after {total:,}; what helps is a larger --total-timesteps or a smaller --warmup-steps"
     )
 
 

@@ -14,7 +14,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from ddpg.config import TrainConfig
-from ddpg.errors import UsageError
+from ddpg.errors import UsageError, counted
 
 FLOAT = 4
 """Bytes of a float32, of which all is made."""
@@ -37,8 +37,9 @@ def check_threads(threads: int) -> None:
     """
     cores = available_cores()
     if threads > cores:
-        have = "1 core" if cores == 1 else f"{cores} cores"
-        raise UsageError(f"--threads {threads} is more than this machine's {have}")
+        raise UsageError(
+            f"--threads {threads} is more than this machine's {counted(cores, 'core')}"
+        )
 
 
 def available_cores() -> int:

@@ -21,6 +21,11 @@ _Rows = Sequence[Mapping[str, float]]
 
 
 def save_learning_curve(path: Path, episodes: _Rows, evaluations: _Rows) -> None:
+    """Write `learning_curve` of these rows as PNG."""
+    save(learning_curve(episodes, evaluations), path)
+
+
+def learning_curve(episodes: _Rows, evaluations: _Rows) -> Figure:
     """Draw returns over environment steps, and below them how far Q was off in the evaluations.
 
     The rows are those of the run's tables. Without evaluations there is nothing below.
@@ -36,7 +41,7 @@ def save_learning_curve(path: Path, episodes: _Rows, evaluations: _Rows) -> None
         lowest = figure.subplots()
         _draw_returns(lowest, episodes, evaluations)
     lowest.set_xlabel("environment steps")
-    save(figure, path)
+    return figure
 
 
 def _draw_returns(axes: Axes, episodes: _Rows, evaluations: _Rows) -> None:
@@ -90,7 +95,12 @@ def _columns(rows: _Rows, *names: str) -> list[list[float]]:
 
 def save(figure: Figure, path: Path) -> None:
     """Write `figure` as PNG; the same drawing gives the same bytes."""
+    files.write_atomically(path, as_png(figure))
+
+
+def as_png(figure: Figure) -> bytes:
+    """The picture as PNG, 130 pixels to an inch."""
     canvas, png = FigureCanvasAgg(figure), io.BytesIO()
     figure.set_dpi(130)
     canvas.print_png(png)
-    files.write_atomically(path, png.getvalue())
+    return png.getvalue()

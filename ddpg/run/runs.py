@@ -19,12 +19,13 @@ from rich.console import Console
 from ddpg import rng
 from ddpg.agent import DDPG
 from ddpg.config import TrainConfig, config_to_dict, read_config
-from ddpg.errors import UsageError
+from ddpg.errors import UsageError, counted
 from ddpg.run.disk import checkpoint, folder
 from ddpg.run.disk.checkpoint import Checkpoint, new_agent
 from ddpg.run.disk.saved_spaces import check_spaces, spaces_of
 from ddpg.run.environments import Source, made
 from ddpg.run.look.films import Films, filming, prepare_films
+from ddpg.run.look.notebook import run_html
 from ddpg.run.look.tensorboard import Events, check_tensorboard
 from ddpg.run.loop import Loop, Parts
 from ddpg.run.machine import check_threads
@@ -51,6 +52,13 @@ class Run:
     evaluations: list[dict[str, float]]
     steps: int
     stopped_by: Signals | None
+
+    def __repr__(self) -> str:
+        return f"Run({counted(self.steps, 'step')}, {counted(len(self.episodes), 'episode')})"
+
+    def _repr_html_(self) -> str:
+        """For notebooks."""
+        return run_html(self)
 
 
 def train(

@@ -18,7 +18,7 @@ from typing import Any
 from rich.console import Console
 
 from ddpg.config import config_to_dict
-from ddpg.errors import UsageError
+from ddpg.errors import UsageError, counted
 from ddpg.run.disk.saved_spaces import spaces_of
 from ddpg.run.environments import one
 from ddpg.run.machine import check_memory
@@ -28,8 +28,10 @@ from ddpg.spaces import Observations, action_bounds
 from ddpg.study import folder
 from ddpg.study.command import command_of
 from ddpg.study.live import Board
+from ddpg.study.outcome.notebook import study_html
 from ddpg.study.outcome.output import write_all
 from ddpg.study.outcome.summary import Summary
+from ddpg.study.outcome.words import counted_states
 from ddpg.study.plan import Asked, Member, Plan, Setting, extended, new_plan, product
 from ddpg.study.results import Result
 from ddpg.study.work.backend import Backend, new_backend
@@ -53,6 +55,13 @@ class Study:
     results: Sequence[Result]
     summary: Summary
     stopped_by: Signals | None
+
+    def __repr__(self) -> str:
+        return f"Study({counted_states(self.results)})"
+
+    def _repr_html_(self) -> str:
+        """For notebooks."""
+        return study_html(self.summary)
 
 
 def run_study(
@@ -146,7 +155,9 @@ class Queue:
         begun = sum(folder.is_begun(self._members[name][1]) for name in left)
         said = f"{begun} to go on with, {len(left) - begun} to begin" if left else "none is left"
         at_their_end = len(members) - len(left)
-        self.board.say(f"{study_dir}: {len(members)} runs, {at_their_end} at their end; {said}")
+        self.board.say(
+            f"{study_dir}: {counted(len(members), 'run')}, {at_their_end} at their end; {said}"
+        )
 
     def next(self) -> tuple[str, Task] | None:
         """As in `Work`."""

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ddpg.config import in_words
+from ddpg.errors import counted
 from ddpg.run.disk import folder as run_folder
 from ddpg.run.disk.tables import read_last
 from ddpg.study.folder import steps_of
@@ -146,7 +147,8 @@ class Board:
         speed = done / max(time.monotonic() - self._started, 1e-9)
         left = _time((self._left - done) / speed if done else None)
         return Text(
-            f"{self._ended} of {len(self._members)} runs, {speed:,.0f} steps/s, time left {left}",
+            f"{self._ended} of {counted(len(self._members), 'run')}, {speed:,.0f} steps/s, "
+            f"time left {left}",
             "bold",
         )
 

@@ -267,7 +267,7 @@ def _seeds(given: Any, first: int) -> list[int]:
         if given < 1:
             raise UsageError(f"seeds must be 1 or more, got {given}: there would be no run at all")
         if given > MOST_RUNS:
-            raise UsageError(f"a study has at most {MOST_RUNS:,} runs, and there are {given} seeds")
+            raise UsageError(f"seeds must be {MOST_RUNS:,} or fewer, got {given:,}")
         return list(range(first, first + given))
     return _checked(given, "seeds")
 

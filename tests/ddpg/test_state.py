@@ -60,7 +60,7 @@ STEP = ("actor_optimizer", "step", 5)
         (("actor_optimizer", "step"), None, r"in actor_optimizer: \['step'\]"),
         (("actor_optimizer", "step"), {}, "actor_optimizer.step must be a list of 6 entries"),
         (STEP, None, "actor_optimizer.step must be a list of 6 entries"),
-        (("target_critics",), {}, "target_critics must be a list of 1 entries"),
+        (("target_critics",), {}, "target_critics must be a list of 1 entry"),
         (WEIGHT, np.zeros((4, 3), np.float32), r"actor.mlp.2.weight is float32 of shape \(4, 3\)"),
         (WEIGHT, np.zeros((3, 4)), r"actor.mlp.2.weight is float64 of shape .*expected float32"),
         (WEIGHT, np.zeros((3, 4), np.int32), "actor.mlp.2.weight is int32"),

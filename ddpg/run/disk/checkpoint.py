@@ -19,7 +19,7 @@ import tinygrad_rl as tg
 from ddpg import rng
 from ddpg.agent import DDPG, METRICS
 from ddpg.config import RESUMABLE, TrainConfig, config_to_dict, read_config
-from ddpg.errors import UsageError, in_one_line, shown
+from ddpg.errors import UsageError, counted, in_one_line, shown
 from ddpg.learn import Place
 from ddpg.run.disk import folder
 from ddpg.run.disk.agents import AgentFile, load_state
@@ -140,7 +140,7 @@ def load(agent: DDPG, env: Env, config: TrainConfig, run_dir: Path) -> Checkpoin
     place = Place(**state["place"] | {"action": _array(state["place"]["action"]), "obs": None})
     most = place.step // config.num_envs
     if state["transitions"]["count"] != place.step or max(place.length) > most:
-        raise UsageError(f"{path}: its transitions are not those of {place.step:,} steps")
+        raise UsageError(f"{path}: its transitions are not those of {counted(place.step, 'step')}")
     with ExitStack() as stack:
         log = stack.enter_context(closing(RunLog(run_dir, state["log"])))
         transitions = stack.enter_context(
@@ -224,7 +224,9 @@ def _is(value: Any, form: Any) -> bool:
 def _check_place(place: Mapping[str, Any], env: Env, num_envs: int) -> None:
     for name in ("episode", "length", "total_reward"):
         if len(place[name]) != num_envs:
-            raise UsageError(f"place.{name} must have {num_envs} entries, got {len(place[name])}")
+            raise UsageError(
+                f"place.{name} must have {counted(num_envs, 'entry')}, got {len(place[name])}"
+            )
     if place["step"] % num_envs:
         raise UsageError(f"place.step must be a multiple of {num_envs}, got {place['step']}")
     if (action := place["action"]) is None:

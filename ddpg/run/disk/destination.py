@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from ddpg.errors import UsageError
+from ddpg.errors import UsageError, with_article
 from ddpg.run.disk import folder
 from ddpg.run.machine import check_writable
 
@@ -29,7 +29,8 @@ def check_destination(path: Path, what: str, endings: Sequence[str] = ()) -> Non
         if endings and path.suffix.lower() not in endings:
             allowed = " or ".join(endings)
             raise UsageError(
-                f"a {what} ends in {allowed}: call it {path.stem}{endings[0]}, not {path.name}"
+                f"{with_article(what)} ends in {allowed}: call it {path.stem}{endings[0]}, not "
+                f"{path.name}"
             )
         if not path.parent.is_dir():
             raise UsageError(f"there is no folder {path.parent} for the {what}")

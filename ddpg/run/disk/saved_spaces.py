@@ -149,7 +149,9 @@ def _shape(sizes: list[Any]) -> tuple[int, ...]:
 
 def _count(count: int) -> int:
     if count > LARGEST:
-        raise UsageError(f"holds a space of {count:.0e} numbers, and {LARGEST:,} are allowed")
+        raise UsageError(
+            f"holds a space of size {count:.0e}, and {LARGEST:,} is the largest allowed"
+        )
     return count
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from ddpg.errors import UsageError
+from ddpg.errors import UsageError, counted
 from ddpg.replay import Replay
 
 BLOCK = 4096
@@ -111,15 +111,17 @@ class Transitions:
         blocks = -(-self.count // BLOCK)
         if self.count < 0 or len(self._checksums) != blocks:
             raise UsageError(
-                f"{self._path} can't be checked: there are {len(self._checksums)} checksums for "
-                f"{self.count:,} transitions"
+                f"{self._path} can't be checked: of {counted(self.count, 'transition')} there "
+                f"are checksums of {counted(len(self._checksums), 'block')}, not {blocks}"
             )
         if self.count == 0:
             return
         size = self._path.stat().st_size if self._path.is_file() else 0
         width = self._replay.width
         if (held := size // (4 * width)) < self.count:
-            raise UsageError(f"{self._path} is cut off: {held:,} of {self.count:,} transitions")
+            raise UsageError(
+                f"{self._path} is cut off: {held:,} of {counted(self.count, 'transition')}"
+            )
         rows = _rows(self._path, width, self.count)
         for start, checksum in zip(range(0, self.count, BLOCK), self._checksums, strict=True):
             block = rows[start : start + BLOCK]

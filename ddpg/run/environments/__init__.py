@@ -14,7 +14,7 @@ from functools import partial
 import gymnasium
 
 from ddpg.config import TrainConfig
-from ddpg.errors import UsageError, in_one_line
+from ddpg.errors import UsageError, counted, in_one_line
 from ddpg.learn import Environments, One
 from ddpg.run.environments.vector import Vector
 from ddpg.spaces import Env, make_env
@@ -50,8 +50,8 @@ def made(config: TrainConfig, source: Source | None = None) -> Iterator[tuple[En
     if isinstance(source, Env):
         if config.num_envs > 1:
             raise UsageError(
-                f"for {config.num_envs} environments side by side give a function that makes one, "
-                "a lambda for instance: this one is made already"
+                f"for {counted(config.num_envs, 'environment')} side by side give a function that "
+                "makes one, a lambda for instance: this one is made already"
             )
         with closing(_again(source)) as evaluation_env:
             yield One(source), evaluation_env

@@ -22,7 +22,7 @@ from gymnasium.spaces import Box
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv
 
 from ddpg.config import Vectorization
-from ddpg.errors import TrainingError, UsageError, in_one_line
+from ddpg.errors import TrainingError, UsageError, counted, in_one_line
 from ddpg.learn import One, Outcome
 from ddpg.spaces import Env, Observations
 
@@ -60,7 +60,7 @@ class Vector:
         except (EOFError, OSError, RuntimeError) as error:
             _end({*multiprocessing.active_children()} - before)
             raise UsageError(
-                f"{num_envs} environments side by side cannot be made: {_why(error)}"
+                f"{counted(num_envs, 'environment')} side by side cannot be made: {_why(error)}"
             ) from error
         if isinstance(self._envs, SyncVectorEnv):
             _check_that_each_is_new(self._envs.envs)

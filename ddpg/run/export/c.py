@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ddpg.errors import counted
 from ddpg.run.export.policy import LIMIT, Policy
 
 PER_LINE = 6
@@ -109,8 +110,8 @@ def _comment(policy: Policy) -> str:
         "",
         "    cc -std=c99 -O2 main.c policy.c -lm",
         "",
-        f"It has {constants:,} bytes of constants, takes {stack:,} bytes of the stack, and keeps "
-        "nothing between calls.",
+        f"It has {counted(constants, 'byte')} of constants, takes {counted(stack, 'byte')} of the "
+        "stack, and keeps nothing between calls.",
         "A NaN in the observation makes the actions NaN.",
     ]
     return "\n".join(["/*", *(f" * {line}".rstrip() for line in lines), " */", ""])

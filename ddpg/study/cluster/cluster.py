@@ -15,7 +15,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ddpg.errors import UsageError, in_one_line
+from ddpg.errors import UsageError, counted, in_one_line
 from ddpg.study.cluster import on_node
 from ddpg.study.cluster.connection import Connection
 from ddpg.study.cluster.nodes import Nodes
@@ -55,7 +55,7 @@ class Cluster:
         if jobs is not None and jobs < 1:
             raise UsageError(f"jobs must be 1 or more, got {jobs}")
         self._jobs, self._tell = jobs, tell
-        self._cores = "a core" if threads == 1 else f"{threads} cores"
+        self._cores = counted(threads, "core")
         self._path = child.search_path()
         self._connection = Connection(address)
         self._ray = ray = self._connection.ray

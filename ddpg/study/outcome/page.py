@@ -64,7 +64,7 @@ def render(summary: Summary, command: str, versions: Mapping[str, str]) -> str:
         counted=escape(counted_states(summary.results)),
         made=_made(command, versions),
         key=_key(summary),
-        scores=_scores(summary),
+        scores=scores(summary),
         missing=f"<p>{escape(missing)}</p>" if (missing := what_is_missing(summary)) else "",
         curves=escape(said_of_curves(summary)),
         environments="\n".join(_environments(summary)),
@@ -104,7 +104,8 @@ def _key(summary: Summary) -> str:
 # -- tables ----------------------------------------------------------------------------------------
 
 
-def _scores(summary: Summary) -> str:
+def scores(summary: Summary) -> str:
+    """The scores of each setting, a table for each environment where there are several."""
     head = ("finished", "IQM", "mean")
     if len(summary.settings) == 1:
         body = [[escape(e), *_cells(summary.outcomes[e, 0])] for e in summary.env_ids]
@@ -143,7 +144,7 @@ def _cells(outcome: Outcome) -> tuple[str, ...]:
 def _html(text: str) -> str:
     """Numbers with real minus signs, what is in brackets below them."""
     text = re.sub(r"-(?=\d)", "−", escape(text))
-    return re.sub(r" (\(.*\))", r"<small>\1</small>", text)
+    return re.sub(r" (\(.*\))", r" <small>\1</small>", text)
 
 
 def _pairs(found: Mapping[Pair, Estimate], summary: Summary, caption: str) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.ticker import EngFormatter, PercentFormatter, StrMethodFormatter
 
-from ddpg.errors import UsageError
+from ddpg.errors import UsageError, counted
 from ddpg.run.look.curves import LearningCurve, make_curves
 from ddpg.run.look.picture import COLORS, draw_band, draw_curve, tidy, what
 from ddpg.run.look.saved import SavedRun
@@ -37,7 +37,7 @@ def said_of_curves(summary: Summary) -> str:
     """What the lines of an environment are, and of which settings."""
     what = "mean over runs, with its 95 % bootstrap interval"
     if len(summary.settings) > MOST_DRAWN:
-        return f"The best {MOST_DRAWN} of {len(summary.settings)} settings: {what}"
+        return f"The best {MOST_DRAWN} of {counted(len(summary.settings), 'setting')}: {what}"
     return what.capitalize()
 
 

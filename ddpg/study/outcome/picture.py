@@ -34,7 +34,12 @@ _LETTERS = 13
 
 
 def save_picture(summary: Summary, path: Path) -> None:
-    """Draw all of it into a PNG; the same runs give the same bytes."""
+    """Write `picture` of it as PNG; the same runs give the same bytes."""
+    save(picture(summary), path)
+
+
+def picture(summary: Summary) -> Figure:
+    """Draw all of it."""
     columns = _columns(len(summary.env_ids))
     rows = math.ceil(len(summary.env_ids) / columns)
     heights = [rows * _HEIGHT]
@@ -57,7 +62,7 @@ def save_picture(summary: Summary, path: Path) -> None:
     if handles:
         place: dict[str, Any] = {"loc": "outside lower center", "ncols": across}
         figure.legend(handles=handles, **place, frameon=False, fontsize="small")
-    save(figure, path)
+    return figure
 
 
 def _draw_environments(grid: np.ndarray, summary: Summary) -> None:

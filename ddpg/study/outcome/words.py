@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from string import ascii_uppercase
 from typing import get_args
 
+from ddpg.errors import counted
 from ddpg.study.outcome.statistics import Estimate
 from ddpg.study.outcome.summary import Outcome, Summary
 from ddpg.study.results import Result, State
@@ -61,7 +62,7 @@ def counted_states(results: Sequence[Result]) -> str:
     """`5 runs: 3 finished, 1 diverged, 1 not begun`."""
     counts = Counter(result.state for result in results)
     said = ", ".join(f"{counts[state]} {state}" for state in get_args(State) if counts[state])
-    return f"{len(results)} run{'s' * (len(results) != 1)}: {said}"
+    return f"{counted(len(results), 'run')}: {said}"
 
 
 def what_is_missing(summary: Summary) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 from signal import Signals
 
 from ddpg.config import TrainConfig
+from ddpg.errors import counted
 from ddpg.study.outcome.summary import Summary
 from ddpg.study.tuning.journal import Trial
 from ddpg.study.tuning.rerun import by_result
@@ -44,7 +45,7 @@ class Tuning:
         """`40 trials: 22 complete, 16 pruned, 2 failed`."""
         counts = Counter(trial.state for trial in self.trials)
         said = ", ".join(f"{count} {state}" for state, count in sorted(counts.items()))
-        return f"{len(self.trials)} trial{'s' * (len(self.trials) != 1)}: {said}"
+        return f"{counted(len(self.trials), 'trial')}: {said}"
 
     @property
     def run_again(self) -> list[Trial]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ddpg.config import TrainConfig, read_json, sealed_text
-from ddpg.errors import UsageError, shown
+from ddpg.errors import UsageError, counted, shown
 from ddpg.study import plan
 from ddpg.study.plan import Asked, Member, Plan, Setting, new_plan, plan_from_dict
 from ddpg.study.tuning.space import (
@@ -122,7 +122,8 @@ def new_search(wanted: Wanted) -> Search:
     if not 1 <= base.eval_every <= most:
         raise UsageError(
             f"eval_every must be from 1 to {most:,}, got {base.eval_every}: trials are judged by "
-            f"their evaluations, and shall have four or more in {base.total_timesteps:,} steps"
+            f"their evaluations, and shall have four or more in "
+            f"{counted(base.total_timesteps, 'step')}"
         )
     return Search(
         basis,

@@ -14,6 +14,7 @@ from pathlib import Path
 from rich.console import Console
 
 from ddpg.config import config_to_dict
+from ddpg.errors import counted
 from ddpg.run.disk import folder as run_folder
 from ddpg.run.disk.tables import read_table
 from ddpg.study.live import Board
@@ -82,8 +83,8 @@ class Trials:
         at_end = {_name(t.number) for t in self._kept} - {_name(n) for n in self._open}
         self.board = Board(console, shown, [name for name in shown if name not in at_end])
         self.board.say(
-            f"{tune_dir}: {search.trials} trials, {len(at_end)} at their end; searched are "
-            f"{', '.join(search.space)}"
+            f"{tune_dir}: {counted(search.trials, 'trial')}, {len(at_end)} at their end; "
+            f"searched are {', '.join(search.space)}"
         )
 
     def next(self) -> tuple[str, Task] | None:

@@ -16,7 +16,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 
-from ddpg.errors import UsageError
+from ddpg.errors import UsageError, counted
 from ddpg.run.disk import lock
 from ddpg.run.machine import available_cores
 from ddpg.study.work import child
@@ -42,11 +42,10 @@ class Processes:
         if jobs < 1:
             raise UsageError(f"jobs must be 1 or more, got {jobs}")
         if jobs * threads > have:
-            each = f" of {threads} threads each" if threads > 1 else ""
-            machine = "1 core" if have == 1 else f"{have} cores"
+            each = f" of {counted(threads, 'thread')} each" if threads > 1 else ""
             raise UsageError(
-                f"--jobs {jobs}{each} is more than this machine's {machine}: a core runs one at a "
-                "time"
+                f"--jobs {jobs}{each} is more than this machine's {counted(have, 'core')}: a core "
+                "runs one at a time"
             )
         self._jobs, self._claims = jobs, ExitStack()
         cores = _claimed(jobs * threads, cores, self._claims)

@@ -55,7 +55,7 @@ def test_a_run_that_ends_in_its_warmup_is_told(tmp_path):
     with without_drawing():
         begin(tmp_path / "run", config(total_timesteps=60, warmup_steps=60), console)
     said = " ".join(console.file.getvalue().split())
-    assert "nothing will be learned: the first 60 steps are random" in said
+    assert "nothing will be learned: up to step 60 the actions are random" in said
 
 
 def test_a_reward_that_is_always_zero():

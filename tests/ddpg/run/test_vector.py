@@ -170,7 +170,7 @@ def test_the_first_actions_are_random_one_by_one():
 
 
 def test_an_agent_is_made_for_a_number_of_environments():
-    said = r"made for 3 environments, and there are 2: DDPG\(.*"
+    said = r"made for 3 environments, not for 2: DDPG\(.*"
     with closing(Vector(Telling, 2, "sync")) as envs, pytest.raises(UsageError, match=said):
         next(learn(agent_for(3), envs, 10, seed=0))
     with pytest.raises(UsageError, match=r"obs must have shape \(3, 3\), got \(3,\)"):

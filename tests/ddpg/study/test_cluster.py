@@ -147,7 +147,7 @@ def test_a_node_must_have_the_same_versions_and_see_the_folder(cluster, tmp_path
     monkeypatch.setattr(nodes, "of_this_machine", lambda *names: mine | {"numpy": "1.2.3"})
     with pytest.raises(UsageError, match=r"node [\d.]+ has other versions than .* numpy 1.2.3 ->"):
         quickly(tmp_path / "s", ray=cluster.address)
-    with pytest.raises(UsageError, match="no node of the Ray cluster answers and has 1000 cores"):
+    with pytest.raises(UsageError, match="no node of the Ray cluster answers and has 1,000 cores"):
         quickly(tmp_path / "s", ray=cluster.address, threads=1000)
     assert list(tmp_path.iterdir()) == []
 

@@ -52,18 +52,18 @@ def test_it_says_what_was_run(page):
 
 def test_numbers_are_those_of_the_data(page):
     rows = [row for row in page.rows if row and row[0].startswith("A critic_lr")]
-    assert rows[0][1:] == ["1 of 3", "2.00(-)", "2.00(-)"]
-    assert rows[1][1:] == ["2 of 2", "45.0(20.0 to 70.0)", "45.0(20.0 to 70.0)"]
+    assert rows[0][1:] == ["1 of 3", "2.00 (-)", "2.00 (-)"]
+    assert rows[1][1:] == ["2 of 2", "45.0 (20.0 to 70.0)", "45.0 (20.0 to 70.0)"]
     # A: (2 - 2) / 7; B: 50 and 0 hundredths
-    assert rows[2][1:] == ["0.17(-)"]
+    assert rows[2][1:] == ["0.17 (-)"]
     chances = [row for row in page.rows if row[0] == "B"]
-    assert chances[0][1:] == ["88 %(-)", ""]  # all of A's, three of B's four
+    assert chances[0][1:] == ["88 % (-)", ""]  # all of A's, three of B's four
     (row,) = Page(
         render(make_summary(made_results({"A-v0": [[0.0, 1.0, 2.0, 97.0]]})), "", {})
     ).rows[1:2]
-    assert [cell.split("(")[0] for cell in row] == ["A-v0", "4 of 4", "1.5", "25.0"]
+    assert [cell.split(" (")[0] for cell in row] == ["A-v0", "4 of 4", "1.5", "25.0"]
     negative = Page(render(make_summary([made_result(-150.0)]), "", {}))
-    assert ["Pendulum-v1", "1 of 1", "−150(-)", "−150(-)"] in negative.rows
+    assert ["Pendulum-v1", "1 of 1", "−150 (-)", "−150 (-)"] in negative.rows
 
 
 def test_runs_that_went_wrong_come_first_and_link_to_their_folders(page):
@@ -132,7 +132,7 @@ def test_what_cannot_be_compared_has_a_page():
 def test_long_names_stand_in_the_key_alone():
     results = [made_result(1.0, {"n" * 40: i}) for i in range(2)]
     page = Page(render(make_summary(results), "", {}))
-    assert ["A", "1 of 1", "1.00(-)", "1.00(-)"] in page.rows
+    assert ["A", "1 of 1", "1.00 (-)", "1.00 (-)"] in page.rows
     assert "A " + "n" * 40 + " 0" in text_of(page)
 
 

@@ -76,7 +76,7 @@ def test_a_plan_is_what_was_written():
         ({"seeds": [1, 1]}, "seeds has 1 twice"),
         ({"seeds": [0.5]}, "seed must be an integer"),
         ({"seeds": True}, "seeds must be a list"),
-        ({"seeds": 10**9}, "a study has at most 100,000 runs"),
+        ({"seeds": 10**9}, "seeds must be 100,000 or fewer"),
         ({"settings": []}, "settings must be a list"),
         ({"settings": [{"critic_lrr": 1}]}, "unknown setting 'critic_lrr'; did you mean"),
         ({"settings": [{"gamma": 2}]}, "gamma must be a number from 0 to 1"),
