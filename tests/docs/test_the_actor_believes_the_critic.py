@@ -92,7 +92,7 @@ def test_what_the_page_says_of_values_holds_in_every_run():
     for courses in RUNS.values():
         assert summary.FLATTERED.later(courses).mean[0] > 2 / 3  # "two thirds and more"
     gap = {name: summary.GAP.later(RUNS[name]).mean[0] for name in RUNS}
-    assert 0.4 < gap["+ LayerNorm"] / gap["plain DDPG"] < 0.6  # "half of the excess"
+    assert 0.4 < gap["+ LayerNorm"] / gap["plain DDPG"] < 0.6  # "halves the gap"
 
 
 def test_what_the_page_says_of_returns_holds():
