@@ -1,0 +1,1 @@
+"""What the site needs beside Sphinx: docs/conf.py names these modules as extensions."""
