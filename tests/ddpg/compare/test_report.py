@@ -151,6 +151,14 @@ def test_nothing_is_loaded_from_anywhere(html, page):
     assert names <= {"xmlns", "xmlns:xlink"}  # names, not addresses
 
 
+def test_constants_in_a_picture_are_explained(html):
+    pictures = " ".join(re.findall(r"<svg.*?</svg>", html, re.DOTALL))
+    constants = set(re.findall(r">(actor\.range\.\w+)</text>", pictures))
+    assert constants
+    for name in constants:
+        assert f"<code>{name}</code>" in html
+
+
 def test_pictures_have_titles(html):
     pictures = re.findall(r"<svg.*?</svg>", html, re.DOTALL)
     assert all('role="img"' in svg and "<title>" in svg for svg in pictures)
