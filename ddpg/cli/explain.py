@@ -52,7 +52,7 @@ class Explain:
 
         command = cls(**given)
         if command.picture is not None:
-            check_destination(command.picture, "picture", ENDINGS)
+            check_destination(command.picture, "picture", ENDINGS, "--picture")
         return command
 
     def run(self) -> int:

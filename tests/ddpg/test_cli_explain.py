@@ -154,6 +154,7 @@ def test_colour_on_a_terminal_only(run, monkeypatch):
         (["script.py:Agent"], "Agent is no function"),
         (["script.py:three"], "it returned an int"),
         (["script.py:actor_loss", "--picture", "a.pdf"], "a picture ends in .svg or .png"),
+        (["script.py:actor_loss", "--picture", "."], "is a folder; --picture takes a file"),
         (["script.py:actor_loss", "--detail", "all"], "--detail"),
         ([], "--help explains it"),
     ],

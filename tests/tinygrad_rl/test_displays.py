@@ -90,3 +90,12 @@ def test_backward_trace_is_its_page():
     assert shown(trace) == str(trace)
     assert "1 < 3" in shown(trace)
     assert repr(trace) == "BackwardTrace(3 steps, x)"
+
+
+def test_code_is_escaped():
+    x = tg.Tensor([1.0, 5.0], requires_grad=True)
+    masked = x * (x < 3.0)
+    for shown in (tg.trace_backward(masked.sum()), masked):
+        html = shown._repr_html_()
+        assert "x * (x &lt; 3.0)" in html
+        assert "x < 3.0" not in html

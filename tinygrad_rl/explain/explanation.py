@@ -16,7 +16,8 @@ import numpy as np
 
 from tinygrad_rl.core import Cut, Line
 from tinygrad_rl.explain.diagnose import Leaf, Status, diagnose
-from tinygrad_rl.explain.draw.picture import Scene, draw
+from tinygrad_rl.explain.draw.picture import draw
+from tinygrad_rl.explain.draw.scene import Scene
 from tinygrad_rl.explain.flow import Flow
 from tinygrad_rl.explain.headline import headline
 from tinygrad_rl.explain.joints import Joint, join

@@ -7,7 +7,6 @@ after those that made its inputs, so every walk here is one pass over them.
 import heapq
 from collections.abc import Callable, Iterable, Sequence
 
-from tinygrad_rl.core import Tensor
 from tinygrad_rl.explain.record import Call, Root, Tracked
 
 Edge = tuple[Call, int]
@@ -89,8 +88,3 @@ def _useful(root: Root, calls: Sequence[Call]) -> set[Tracked] | None:
 def values_on(edges: Iterable[Edge]) -> set[Tracked]:
     """The inputs and outputs at some edges."""
     return {v for call, i in edges for v in (call.inputs[i], call.out)}
-
-
-def is_asked(root: Root, tensor: Tensor) -> bool:
-    """Whether a root's gradient was to go to a leaf."""
-    return root.asked is None or tensor in root.asked

@@ -21,7 +21,8 @@ from ddpg.compare.report.curves import Band, interval
 from ddpg.compare.report.folder import MARK
 from ddpg.compare.training import ENV_ID
 from ddpg.config import DDPGConfig
-from ddpg.run.look.html.parts import counted, fill, prose, table
+from ddpg.errors import counted
+from ddpg.run.look.html.parts import fill, prose, table
 from ddpg.run.look.html.svg import as_svg
 
 _VALUES: Mapping[str, Quantity] = {

@@ -28,7 +28,8 @@ from ddpg.compare.report.mistakes import read_mistakes
 from ddpg.compare.source import GROUPS, merge_code
 from ddpg.compare.training import ENV_ID
 from ddpg.compare.verdict import HEADINGS, NOTES, Cell, Verdict, verdicts, worst
-from ddpg.run.look.html.parts import counted, fill, number, table
+from ddpg.errors import counted
+from ddpg.run.look.html.parts import fill, number, table
 
 
 def render(report: Report) -> str:

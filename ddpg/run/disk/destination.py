@@ -8,13 +8,16 @@ from ddpg.run.disk import folder
 from ddpg.run.machine import check_writable
 
 
-def check_destination(path: Path, what: str, endings: Sequence[str] = ()) -> None:
+def check_destination(
+    path: Path, what: str, endings: Sequence[str] = (), flag: str = "--output"
+) -> None:
     """See that a file can be written there, and that no run would miss what it replaces.
 
     Parameters
     ----------
     what : it becomes, for the message: "picture".
     endings : `.png` for instance, of which it must have one, in capitals or not; any by default.
+    flag : what the path was given with, for the message.
 
     Raises
     ------
@@ -23,9 +26,9 @@ def check_destination(path: Path, what: str, endings: Sequence[str] = ()) -> Non
     """
     try:
         if path.is_dir():
-            raise UsageError(f"{path} is a folder; --output takes a file")
+            raise UsageError(f"{path} is a folder; {flag} takes a file")
         if path.exists() and not path.is_file():
-            raise UsageError(f"{path} is a device or a pipe; --output takes a file")
+            raise UsageError(f"{path} is a device or a pipe; {flag} takes a file")
         if endings and path.suffix.lower() not in endings:
             allowed = " or ".join(endings)
             raise UsageError(
@@ -35,7 +38,7 @@ def check_destination(path: Path, what: str, endings: Sequence[str] = ()) -> Non
         if not path.parent.is_dir():
             raise UsageError(f"there is no folder {path.parent} for the {what}")
         if folder.is_part(path):
-            raise UsageError(f"{path} is one of the run's own files: name another with --output")
+            raise UsageError(f"{path} is one of the run's own files: name another with {flag}")
     except OSError as error:
         raise UsageError(f"{path} cannot be written: {error.strerror}") from error
     check_writable(path.parent)

@@ -13,7 +13,8 @@ from urllib.parse import quote
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ddpg.run.look.html.parts import counted, fill, table
+from ddpg.errors import counted
+from ddpg.run.look.html.parts import fill, table
 from ddpg.run.look.html.svg import as_svg
 from ddpg.run.look.interval import RESAMPLES
 from ddpg.run.look.picture import COLORS

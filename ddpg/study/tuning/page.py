@@ -13,7 +13,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ddpg.config import in_words, written
-from ddpg.run.look.html.parts import counted, fill, table
+from ddpg.errors import counted
+from ddpg.run.look.html.parts import fill, table
 from ddpg.run.look.html.svg import as_svg
 from ddpg.study.outcome.words import of_how_many, percent, what_is_missing, with_interval
 from ddpg.study.tuning.journal import QUANTILE, STARTUP, Trial

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import tinygrad_rl as tg
+from ddpg import losses
 from ddpg.compare.formula import evaluate_formula, jacobian_norm
 from ddpg.compare.lesson import equality, formula_lines
 from ddpg.compare.measure import Size, make_lab, measure
@@ -30,6 +31,23 @@ def product_of(jacobian, lab):
 def test_product_by_hand_is_autograds_gradient_to_the_last_bit(size):
     formula = evaluate_formula(size, seed=1)
     assert (formula.differing, formula.difference) == (0, 0.0)
+
+
+def test_one_other_bit_in_each_number_is_counted(monkeypatch):
+    """Of a gradient that is a little larger than the product, hardly a number is the same."""
+    loss = losses.actor_loss
+    monkeypatch.setattr(losses, "actor_loss", lambda *given: loss(*given) * (1 + 2**-22))
+    formula = evaluate_formula(SMALL, seed=1)
+    different = np.count_nonzero(make_gradient())
+    assert 0.9 * different < formula.differing <= different
+    assert 0 < formula.difference < 1e-6
+
+
+def make_gradient():
+    """Autograd's gradient of the actor's loss on the batch above."""
+    lab = make_lab(SMALL, 1)
+    loss = losses.actor_loss(lab.critic, lab.obs, lab.actor(lab.obs))
+    return np.concatenate([g.numpy().ravel() for g in tg.grad(loss, lab.actor.parameters())])
 
 
 def test_product_is_the_gradient_of_the_frozen_case():

@@ -8,7 +8,7 @@ import pytest
 
 import tinygrad_rl as tg
 from tinygrad_rl.explain.draw.graph import Graph
-from tinygrad_rl.explain.draw.picture import Scene
+from tinygrad_rl.explain.draw.scene import Scene
 
 RNG = np.random.default_rng(0)
 ACTOR = tg.nn.MLP((3, 8, 8, 1), layer_norm=True, rng=RNG)

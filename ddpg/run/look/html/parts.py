@@ -23,11 +23,6 @@ def number(x: float) -> str:
     return text.replace("-", "−")
 
 
-def counted(count: int, noun: str) -> str:
-    """`1 seed`, `5 seeds`."""
-    return f"{count} {noun}{'s' * (count != 1)}"
-
-
 def table(head: Iterable[str], body: Iterable[Sequence[str]], caption: str) -> str:
     """`body` is HTML; the first cell of a row names the row.
 
