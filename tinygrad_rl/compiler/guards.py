@@ -16,7 +16,6 @@ import functools
 import operator
 import threading
 import types
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -192,9 +191,7 @@ class _Test:
             tests.append(place.test.format(*names, value=f"o{k}"))
         source = " and ".join(tests).replace("same_items(", "o0(")
         tree = _Numbered().visit(ast.parse(f"lambda: {source}", mode="eval"))
-        with warnings.catch_warnings():  # constants are seldom what is subscripted
-            warnings.simplefilter("ignore", SyntaxWarning)
-            outer = compile(ast.fix_missing_locations(tree), "<guards>", "eval")
+        outer = compile(ast.fix_missing_locations(tree), "<guards>", "eval")
         code = next(c for c in outer.co_consts if isinstance(c, types.CodeType))
         self._order = [next(iter(c)) if isinstance(c, frozenset) else None for c in code.co_consts]
         kept = [
@@ -214,12 +211,19 @@ class _Test:
 
 
 class _Numbered(ast.NodeTransformer):
-    """Puts constants that are like no others in the place of the names o0, o1, ..."""
+    """Puts constants that are like no others in the place of the names o0, o1, ...
+
+    Each is written `constant if True else None`, which becomes the same code: Python warns of a
+    constant that is compared by `is` or subscripted, and a thread can't ignore a warning without
+    changing what other threads ignore.
+    """
 
     def visit_Name(self, node: ast.Name) -> ast.expr:
         number = node.id.removeprefix("o")
-        placeholder: Any = frozenset([int(number)]) if number.isdigit() else None
-        return node if placeholder is None else ast.Constant(placeholder)
+        if not number.isdigit():
+            return node
+        placeholder: Any = frozenset([int(number)])
+        return ast.IfExp(ast.Constant(True), ast.Constant(placeholder), ast.Constant(None))
 
 
 def _same_items(things: Any, before: tuple[Any, ...]) -> bool:
