@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.studies import PUBLISHED, RESULTS, STUDIES, command, summary, table
+from benchmarks.studies import STUDIES, command
+from benchmarks.studies.published import curves, published
+from benchmarks.studies.tables import RESULTS, summary, table
 
 PAGE = (Path(__file__).parents[2] / "docs" / "results.md").read_text("utf-8")
 COLLECTED = [name for name in STUDIES if (RESULTS / name).exists()]
@@ -28,6 +30,24 @@ def test_every_run_is_finished_and_has_its_tables(name):
 @pytest.mark.parametrize("name", COLLECTED)
 def test_every_row_stands_beside_a_published_one(name):
     for row in summary(name):
-        assert (
-            row.get("algorithm") == "ddpg" or (row["env_id"], row.get("algorithm", "")) in PUBLISHED
-        )
+        algorithm = row.get("algorithm", "")
+        assert algorithm == "ddpg" or published(row["env_id"], algorithm, 50_000)
+
+
+def test_published_curves_are_measured_as_runs_are():
+    """TD3's paper on Hopper-v1: the mean of ten seeds, of the ten evaluations up to 300,000."""
+    found = published("Hopper-v5", "td3", 300_000)
+    assert found.source == "TD3's paper, 300k, v1, 10 seeds"
+    assert found.value.value == pytest.approx(2458.2, abs=0.05)
+    assert found.value.low < found.value.value < found.value.high
+    last = [rows[-1]["mean"] for rows in curves("Hopper-v5")]
+    assert sum(last) / len(last) == pytest.approx(2410.3, abs=0.05)
+    assert published("Hopper-v5", "ddpg", 300_000) is None
+
+
+def test_a_short_run_stands_beside_the_published_ones_at_that_step():
+    assert published("Reacher-v5", "", 50_000).source == "TD3's paper, 50k, v1, 10 seeds"
+    assert (
+        published("Reacher-v5", "", 50_000).value.value
+        < published("Reacher-v5", "", 300_000).value.value
+    )
