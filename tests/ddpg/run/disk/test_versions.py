@@ -1,6 +1,7 @@
 import io
 import shutil
 import sys
+import types
 from importlib import metadata
 
 import numpy as np
@@ -22,6 +23,29 @@ def test_packages_the_processor_and_the_environments_home_are_told():
     assert versions["numpy"] == np.__version__
     assert {"python", "processor", "tinygrad-rl", "numba", "gymnasium", "tests"} <= versions.keys()
     assert all(isinstance(version, str) for version in versions.values())
+
+
+@pytest.mark.parametrize("user", ["environment", "a module of its package", "neither"])
+def test_a_simulator_is_told_where_the_environment_uses_it(user, monkeypatch):
+    """What else has imported one in this process is no matter."""
+    simulator = types.ModuleType("mujoco")
+    monkeypatch.setitem(sys.modules, "mujoco", simulator)
+    for name in ("robots", "robots.arm", "robots.physics", "others"):
+        monkeypatch.setitem(sys.modules, name, types.ModuleType(name))
+    names = {"environment": "robots.arm", "a module of its package": "robots.physics"}
+    sys.modules[names.get(user, "others")].mujoco = simulator
+    arm = type("Arm", (type(make_env("Pendulum-v1").unwrapped),), {"__module__": "robots.arm"})
+    versions = installed(arm())
+    assert versions["robots"] == "of no version"
+    assert ("mujoco" in versions) == (user != "neither")
+
+
+@pytest.mark.parametrize("env_id, simulator", [("HalfCheetah-v5", "mujoco"), ("Pendulum-v1", None)])
+def test_the_simulator_of_gymnasiums_own_environments(env_id, simulator):
+    pytest.importorskip("mujoco")
+    versions = installed(make_env(env_id))
+    assert ("mujoco" in versions) == (simulator == "mujoco")
+    assert "builtins" not in versions and "typing" not in versions
 
 
 def test_what_is_not_installed_is_absent(monkeypatch):
