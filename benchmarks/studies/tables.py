@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from benchmarks.studies.published import published
+from ddpg.run.disk.tables import read_table
 from ddpg.study.folder import made_with
 from ddpg.study.outcome.scores import LAST
 from ddpg.study.outcome.statistics import Estimate
@@ -33,20 +34,20 @@ def collect(name: str, study_dir: Path) -> None:
 
 def summary(name: str) -> list[dict[str, str]]:
     """The rows of a study's summary."""
-    return _rows(RESULTS / name / "summary.csv")
+    return read_rows(RESULTS / name / "summary.csv")
 
 
 def evaluations(name: str) -> dict[tuple[str, str], list[list[dict[str, float]]]]:
     """Of each run of a study, by environment and algorithm, in the order of their seeds."""
     found: dict[tuple[str, str], list[list[dict[str, float]]]] = {}
-    for row in _rows(RESULTS / name / "study.csv"):
-        table = _rows(RESULTS / name / row["run"] / "evaluations.csv")
-        numbers = [{column: float(value) for column, value in line.items()} for line in table]
-        found.setdefault((row["env_id"], row.get("algorithm", "")), []).append(numbers)
+    for row in read_rows(RESULTS / name / "study.csv"):
+        table = read_table(RESULTS / name / row["run"] / "evaluations.csv")
+        found.setdefault((row["env_id"], row.get("algorithm", "")), []).append(table)
     return found
 
 
-def _rows(path: Path) -> list[dict[str, str]]:
+def read_rows(path: Path) -> list[dict[str, str]]:
+    """Of a table, by column."""
     with path.open() as file:
         return list(csv.DictReader(file))
 
@@ -57,7 +58,7 @@ def table(name: str) -> Iterator[str]:
     (axis,) = list(rows[0])[1 : list(rows[0]).index("runs")] or ["setting"]
     yield f"| environment | {axis} | runs | mean return, 95 % | IQM, 95 % | published | by |"
     yield "|---|---|---|---|---|---|---|"
-    runs = _rows(RESULTS / name / "study.csv")
+    runs = read_rows(RESULTS / name / "study.csv")
     steps = {row["env_id"]: int(row["total_timesteps"]) for row in runs}
     for row in rows:
         other = published(row["env_id"], row.get("algorithm", ""), steps[row["env_id"]])

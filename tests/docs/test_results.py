@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks.studies import STUDIES, command
 from benchmarks.studies.published import curves, published
-from benchmarks.studies.tables import RESULTS, summary, table
+from benchmarks.studies.tables import RESULTS, read_rows, summary, table
 
 PAGE = (Path(__file__).parents[2] / "docs" / "results.md").read_text("utf-8")
 COLLECTED = [name for name in STUDIES if (RESULTS / name).exists()]
@@ -51,3 +51,15 @@ def test_a_short_run_stands_beside_the_published_ones_at_that_step():
         published("Reacher-v5", "", 50_000).value.value
         < published("Reacher-v5", "", 300_000).value.value
     )
+
+
+def test_what_the_page_says_of_single_runs_of_the_double_pendulum():
+    scores = {"1000": [], "5000": []}
+    for row in read_rows(RESULTS / "double-pendulum" / "study.csv"):
+        scores[row["warmup_steps"]].append(float(row["score"]))
+    low = sorted(scores["1000"])[:4]
+    assert [round(score) for score in low] == [21, 6379, 6392, 9320]
+    there = sorted(seed[9]["mean"] for seed in curves("InvertedDoublePendulum-v5"))
+    assert [round(value) for value in there[:3]] == [517, 6703, 9306]
+    assert round(min(scores["5000"])) == 9317
+    assert "21, 6,392 and\n6,379" in PAGE and "517 and 6,703" in PAGE and "9,317" in PAGE
