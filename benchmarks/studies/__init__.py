@@ -18,7 +18,9 @@ STUDIES = {
     "double-pendulum": (
         "--env-ids InvertedDoublePendulum-v5 --set warmup_steps=1_000,5_000 --seeds 10"
     ),
-    "reacher": "--env-ids Reacher-v5 --seeds 5 --total-timesteps 50_000",
+    "reacher": (
+        "--env-ids Reacher-v5 --set warmup_steps=1_000,25_000 --seeds 5 --total-timesteps 50_000"
+    ),
     "mujoco": (
         "--env-ids HalfCheetah-v5 Hopper-v5 Walker2d-v5 Ant-v5 --set algorithm=ddpg,td3 --seeds 3"
         " --total-timesteps 300_000 --preset none --hidden 400 300 --batch-size 100"
