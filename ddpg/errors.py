@@ -45,8 +45,9 @@ def kind(value: object) -> str:
 
 
 def with_article(noun: str) -> str:
-    """`an int`, `a picture`: for a noun that begins with what its first letter sounds like."""
-    return f"{'an' if noun[0] in 'aeiouAEIOU' else 'a'} {noun}"
+    """`an int`, `a picture`, `an ndarray`: as it is spoken."""
+    an = noun == "ndarray" or (noun[0] in "aeiouAEIOU" and not noun.startswith("uint"))
+    return f"{'an' if an else 'a'} {noun}"
 
 
 def counted(number: int, noun: str) -> str:

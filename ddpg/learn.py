@@ -21,7 +21,7 @@ import numpy as np
 from ddpg import rng
 from ddpg.agent import DDPG
 from ddpg.errors import DivergedError, TrainingError, UsageError, counted
-from ddpg.spaces import Env, Observations
+from ddpg.spaces import Env, Observations, begun, check_finite, stepped
 
 
 class Episode(NamedTuple):
@@ -100,29 +100,25 @@ class One:
         """As in `Environments`."""
         try:
             # A copy: the environment may give the same array again and again, with other values.
-            obs = self._flatten(self._env.reset(seed=seeds[0])[0])
-            wrong = np.argwhere(~np.isfinite(obs))
-        except Exception as error:
+            obs = self._flatten(begun(self._env.reset(seed=seeds[0])))
+            check_finite(obs, "first observation")
+        except (Exception, SystemExit) as error:  # it is anybody's code
             raise self._failed(where, "reset", error) from error
-        if len(wrong):
-            place = wrong[0].tolist()
-            found = f"first observation is {obs[tuple(place)]} at index {place}"
-            raise TrainingError(f"{where}{self._whose} {found}")
         return obs
 
     def step(self, action: np.ndarray, where: str) -> Outcome:
         """As in `Environments`."""
         try:
             # Copies: what is stored must not change when the environment writes into its arrays.
-            obs, reward, terminated, truncated, _ = self._env.step(action.copy())
-            return float(reward), self._flatten(obs), terminated, bool(truncated)
-        except Exception as error:
+            obs, reward, terminated, truncated = stepped(self._env.step(action.copy()))
+            return reward, self._flatten(obs), terminated, truncated
+        except (Exception, SystemExit) as error:
             raise self._failed(where, "step", error) from error
 
-    def _failed(self, where: str, method: str, error: Exception) -> TrainingError:
+    def _failed(self, where: str, method: str, error: BaseException) -> TrainingError:
         said = " ".join(str(error).split())
-        if not isinstance(error, UsageError):  # which says it all, of an observation
-            said = f"{method} raised {type(error).__name__}: {said}"
+        if not isinstance(error, UsageError):  # which says it all, of what was given
+            said = f"{method} raised {type(error).__name__}" + (f": {said}" if said else "")
         return TrainingError(f"{where}{self._whose} {said}")
 
 

@@ -6,6 +6,7 @@
 Episodes have fixed start states, and there is no noise.
 """
 
+import math
 import warnings
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -17,7 +18,7 @@ import tinygrad_rl as tg
 from ddpg.agent import DDPG
 from ddpg.errors import TrainingError, UsageError, counted
 from ddpg.run.q_error import QError, compare, q_error
-from ddpg.spaces import Env
+from ddpg.spaces import Env, begun, check_finite, stepped
 
 FIRST_SEED = 1000
 """Episode `i` of an evaluation starts from seed `FIRST_SEED + i` unless told otherwise, so that
@@ -126,6 +127,7 @@ def _row(agent: DDPG, obs: Any) -> np.ndarray:
         raise UsageError(
             f"observation must have shape ({agent.observations.size},), got {row.shape}"
         )
+    check_finite(row, "observation")
     return row
 
 
@@ -174,20 +176,23 @@ def _rollout(act: Act, env: Env, seed: int, longest: int, keep: Callable[[Any], 
     rewards: list[float] = []
     terminated = truncated = False
     try:
-        observations.append(keep(env.reset(seed=seed)[0]))
+        observations.append(keep(begun(env.reset(seed=seed))))
         while len(rewards) < longest and not (terminated or truncated):
-            obs, reward, terminated, truncated, _ = env.step(act(observations[-1]))
-            rewards.append(float(reward))
+            obs, reward, terminated, truncated = stepped(env.step(act(observations[-1])))
+            if not math.isfinite(reward):
+                raise UsageError(f"reward is {reward}")
+            rewards.append(reward)
             observations.append(keep(obs))
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # it is anybody's code
         raise environment_failed(error, len(observations), seed) from error
-    return Rollout(observations, np.array(rewards), bool(terminated), bool(terminated or truncated))
+    return Rollout(observations, np.array(rewards), terminated, terminated or truncated)
 
 
-def environment_failed(error: Exception, step: int, seed: int) -> TrainingError:
+def environment_failed(error: BaseException, step: int, seed: int) -> TrainingError:
     """What is said of an error of the environment, in this step of the episode from this seed."""
     said = " ".join(str(error).split())
     where = f"in step {step} of the evaluation's episode from seed {seed}"
     if isinstance(error, UsageError):  # it gave what is not of its space
         return TrainingError(f"the environment's {said}, {where}")
-    return TrainingError(f"the environment raised {type(error).__name__} {where}: {said}")
+    reason = f": {said}" if said else ""
+    return TrainingError(f"the environment raised {type(error).__name__} {where}{reason}")

@@ -19,9 +19,20 @@ from gymnasium import Env
 from gymnasium.spaces import Box, Space
 
 from ddpg.errors import UsageError, in_one_line, shown
+from ddpg.spaces.answers import begun, check_finite, stepped
 from ddpg.spaces.observations import Entry, Observations
 
-__all__ = ["Entry", "Env", "Observations", "Space", "action_bounds", "make_env"]
+__all__ = [
+    "Entry",
+    "Env",
+    "Observations",
+    "Space",
+    "action_bounds",
+    "begun",
+    "check_finite",
+    "make_env",
+    "stepped",
+]
 
 _EXTRAS = {"mujoco": "mujoco", "Box2D": "box2d"}
 """Module that environments need, and the extra of this project that brings it."""

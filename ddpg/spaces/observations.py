@@ -64,14 +64,16 @@ class Observations:
     def flat(self, obs: Any) -> np.ndarray:
         """One observation as the environment gives it as a row, (size,); a copy.
 
-        Of float32; of a flat Box in its own dtype, and unchecked.
+        Of float32; of a flat Box in its own dtype, and in whatever shape it was given.
 
         Raises
         ------
         UsageError : (a `ValueError`) for what does not belong to the space; it names the entry.
         """
         if self.is_flat:
-            return np.array(obs)
+            row = np.array(obs)
+            _check_numbers(row, obs, ())
+            return row
         return self._row(_values(self.space, obs, ()))
 
     def _row(self, values: "Iterable[_Value]") -> np.ndarray:
@@ -98,7 +100,8 @@ class Observations:
         UsageError : as `flat`. The length of what is flat already is not looked at.
         """
         if self.is_flat or self._is_rows(obs):
-            return np.asarray(obs, np.float32)
+            with np.errstate(over="ignore"):  # an infinity is for the caller to see
+                return np.asarray(obs, np.float32)
         count = self._batch_size(obs)
         if count is None:
             return self.flat(obs)
@@ -224,8 +227,7 @@ def _wrong_keys(known: Any, found: Any) -> str:
 def _flat_part(space: Space, value: Any, path: _Path) -> np.ndarray:
     """The numbers of one part; gymnasium's `flatten`, which looks at nothing."""
     array = np.asarray(value)
-    if array.dtype.kind not in "fiub":
-        raise UsageError(f"{_called(path)} must be numbers, got {shown(value)}")
+    _check_numbers(array, value, path)
     if array.shape != space.shape:
         raise UsageError(f"{_called(path)} must have shape {space.shape}, got {array.shape}")
     if isinstance(space, Discrete | MultiDiscrete):
@@ -237,6 +239,11 @@ def _flat_part(space: Space, value: Any, path: _Path) -> np.ndarray:
             raise UsageError(f"{_called(path)} must be {said}, got {shown(array.tolist())}")
         array = array.astype(np.int64)
     return np.asarray(flatten(space, array))
+
+
+def _check_numbers(array: np.ndarray, value: Any, path: _Path) -> None:
+    if array.dtype.kind not in "fiub":
+        raise UsageError(f"{_called(path)} must be numbers, got {shown(value)}")
 
 
 def _in_short(space: Space) -> str:

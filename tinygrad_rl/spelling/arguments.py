@@ -227,9 +227,10 @@ def kind(value: object) -> str:
 
 
 def with_article(noun: object) -> str:
-    """`an int64`, `a float32`: for a name that begins with what its first letter sounds like."""
+    """`an int64`, `a float32`, `a uint8`, `an ndarray`: as it is spoken."""
     word = str(noun)
-    return f"{'an' if word[0] in 'aeiouAEIOU' else 'a'} {word}"
+    an = word == "ndarray" or (word[0] in "aeiouAEIOU" and not word.startswith("uint"))
+    return f"{'an' if an else 'a'} {word}"
 
 
 def counted(number: int, noun: str) -> str:

@@ -149,10 +149,7 @@ class _Answering(gymnasium.Wrapper[np.ndarray, np.ndarray, Any, Any]):
         """Whatever happens, an outcome and the infos."""
         try:
             reward, obs, terminated, truncated = self._one.step(action, "")
-            if not isinstance(terminated, bool | np.bool_):
-                said = f"terminated must be True or False, got {terminated!r}"
-                raise TrainingError(f"{self._whose} {said}")
-            return self._checked(obs), reward, bool(terminated), truncated, {}
+            return self._checked(obs), reward, terminated, truncated, {}
         except TrainingError as error:
             return np.zeros(self._size, np.float32), 0.0, False, False, {_FAILED: str(error)}
 

@@ -22,7 +22,7 @@ from ddpg.errors import UsageError, counted, in_one_line, kind, shown
 from ddpg.run.environments import one
 from ddpg.run.evaluate import FIRST_SEED, LONGEST, Act, environment_failed
 from ddpg.run.look.display import BACKEND
-from ddpg.spaces import Env, make_env
+from ddpg.spaces import Env, begun, make_env, stepped
 
 WINDOW, PICTURES = "human", "rgb_array"
 """Render modes of gymnasium."""
@@ -67,18 +67,18 @@ def play(
     for seed in range(first_seed, first_seed + episodes):
         steps, total, ended = 0, 0.0, False
         try:
-            obs, _ = env.reset(seed=seed)
-        except Exception as error:
+            obs = begun(env.reset(seed=seed))
+        except (Exception, SystemExit) as error:
             raise environment_failed(error, 0, seed) from error
         yield Moment(seed, steps, total, ended)
         while not ended:
             try:
-                obs, reward, terminated, truncated, _ = env.step(act(obs))
-                total += float(reward)
-            except Exception as error:
+                obs, reward, terminated, truncated = stepped(env.step(act(obs)))
+                total += reward
+            except (Exception, SystemExit) as error:
                 raise environment_failed(error, steps + 1, seed) from error
             steps += 1
-            ended = bool(terminated or truncated) or steps >= longest
+            ended = terminated or truncated or steps >= longest
             yield Moment(seed, steps, total, ended)
 
 
