@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 from ddpg.config.settings import TrainConfig, config_from_dict, config_to_dict
-from ddpg.errors import UsageError, counted, shown
+from ddpg.errors import UsageError, counted, kind, shown
 
 NAME = "config.json"
 CHECKSUM = "checksum"
@@ -120,7 +120,7 @@ def _refuse_constant(name: str) -> NoReturn:
 
 def _unsealed(values: Any, sealed: bool, way_out: str) -> dict[str, Any]:
     if not isinstance(values, dict):
-        raise UsageError(f"must hold a JSON object, got {type(values).__name__}")
+        raise UsageError(f"must hold a JSON object, got {kind(values)}")
     reason = "the file was damaged, or edited by hand"
     if CHECKSUM in values:
         found = values.pop(CHECKSUM)

@@ -23,6 +23,7 @@ from ddpg.errors import UsageError, counted
 from ddpg.run.disk import checkpoint, folder
 from ddpg.run.disk.checkpoint import Checkpoint, new_agent
 from ddpg.run.disk.saved_spaces import check_spaces, spaces_of
+from ddpg.run.disk.tables import read_last
 from ddpg.run.environments import Source, made
 from ddpg.run.look.films import Films, filming, prepare_films
 from ddpg.run.look.notebook import run_html
@@ -209,8 +210,22 @@ def _load(parts: Parts, run_dir: Path) -> Checkpoint:
     # No agent is written before there is a file of transitions.
     removed = (run_dir / folder.MODEL).exists() and not (run_dir / folder.TRANSITIONS).exists()
     if not removed and not os.path.lexists(run_dir / folder.STATE):
-        return checkpoint.begin(parts.agent, parts.evaluation_env, run_dir)
+        if not _is_beyond_first_checkpoint(parts.config, run_dir):
+            return checkpoint.begin(parts.agent, parts.evaluation_env, run_dir)
     return checkpoint.load(parts.agent, parts.evaluation_env, parts.config, run_dir)
+
+
+def _is_beyond_first_checkpoint(config: TrainConfig, run_dir: Path) -> bool:
+    """Whether the tables say so.
+
+    A state that is not there was removed then, or left behind by a copy of the folder, and to begin
+    again would write over all that there is.
+    """
+    tables = (run_dir / name for name in (folder.METRICS_TABLE, folder.EVALUATIONS_TABLE))
+    # Not of a pipe, which would be waited for.
+    rows = [read_last(path) or {} for path in tables if path.is_file()]
+    first = config.checkpoint_every or config.eval_every
+    return 0 < first < max((row.get("step", 0) for row in rows), default=0) - config.num_envs
 
 
 def _go_on(

@@ -97,8 +97,10 @@ def load_state(path: Path, missing: str) -> Any:
         return tg.load(path)
     except FileNotFoundError as error:
         raise UsageError(f"{path} does not exist: {missing}") from error
-    except (OSError, ValueError) as error:
-        raise UsageError(f"{path} cannot be loaded: {error}") from error
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}") from error
+    except ValueError as error:  # which names the file
+        raise UsageError(str(error)) from error
 
 
 def _crc(path: Path) -> int | None:

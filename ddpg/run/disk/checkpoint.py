@@ -128,7 +128,8 @@ def load(agent: DDPG, env: Env, config: TrainConfig, run_dir: Path) -> Checkpoin
     UsageError : if a file is missing or damaged, or belongs to another run; it names the file.
     """
     path = run_dir / folder.STATE
-    state = load_state(path, "the run cannot go on without it")
+    again = f"ddpg train --config {run_dir} begins it again, in another folder"
+    state = load_state(path, f"the run cannot go on without it; {again}")
     try:
         _check(state, _FORM, "")
         _check_place(state["place"], env, config.num_envs)

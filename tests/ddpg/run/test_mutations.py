@@ -260,9 +260,18 @@ def test_something_else_in_a_files_place(tmp_path, run, name, what):
             with opened(tmp_path / "run", None):
                 pass
 
-    if (name, what) == (folder.STATE, "nothing"):
-        return load()  # as a run is before its first checkpoint: it begins again
     assert refused(load, path)
+
+
+def test_a_state_that_was_never_written_is_not_missed(tmp_path, run):
+    """Else a run that was killed before its first checkpoint could not begin again."""
+    shutil.copytree(run, tmp_path / "run")
+    (tmp_path / "run" / folder.STATE).unlink()
+    for name in (folder.METRICS_TABLE, folder.EVALUATIONS_TABLE):
+        header, _, _ = (tmp_path / "run" / name).read_text().partition("\n")
+        (tmp_path / "run" / name).write_text(f"{header}\n20,{header.count(',') * '0,'}"[:-1] + "\n")
+    with opened(tmp_path / "run", None) as (_, point):
+        assert point.place.step == 0
 
 
 HOSTILE = {

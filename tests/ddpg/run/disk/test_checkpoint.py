@@ -124,9 +124,9 @@ def damage(path, how):
 @pytest.mark.parametrize(
     ("how", "message"),
     [
-        ("truncated", "cannot be loaded"),
-        ("no safetensors", "cannot be loaded"),
-        ("a number changed", "cannot be loaded: .*'critics.0.mlp.2.bias'"),
+        ("truncated", "no safetensors file, or its header is damaged or cut off|is cut off"),
+        ("no safetensors", "is no safetensors file"),
+        ("a number changed", "the entry 'critics.0.mlp.2.bias'"),
         ("foreign", r"entries missing or unknown in the state: \['actor'"),
         ("odd", "does not fit config.json: noise must be a dict"),
         ("missing", r"entries missing or unknown in critics.0: \['mlp\.2\.bias'\]"),
@@ -137,7 +137,7 @@ def test_a_damaged_model_is_refused_by_file_and_entry(run_dir, how, message):
     damage(run_dir / MODEL, how)
     with pytest.raises(UsageError, match=message) as error:
         load_agent(run_dir)
-    assert str(run_dir / MODEL) in str(error.value)
+    assert str(error.value).count(str(run_dir / MODEL)) == 1
     assert "\n" not in str(error.value)
 
 
