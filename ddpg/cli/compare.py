@@ -14,6 +14,15 @@ if TYPE_CHECKING:
     from ddpg.run.progress import StageProgress
 
 PICTURE, CRITICS_PICTURE = "compare.png", "critics.png"
+_NOT_FOR_SOURCE = {
+    "critics": "is of the first lesson",
+    "json": "prints text",
+    "picture": "prints text",
+    "report": "prints text",
+    "seeds": "trains nothing",
+    "steps": "trains nothing",
+}
+"""Flags that would be of no effect beside it, and why."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +65,11 @@ class Compare:
         UsageError : for what cannot be compared, or written where it is asked for.
         """
         command = cls(**given)
+        if command.source:
+            for name in sorted(given.keys() & _NOT_FOR_SOURCE.keys()):
+                raise UsageError(f"--source {_NOT_FOR_SOURCE[name]}: leave out --{name}")
+        if "seeds" in given and command.report is None:
+            raise UsageError("--seeds is of the report: leave it out, or add --report FOLDER")
         picture = CRITICS_PICTURE if command.critics else PICTURE
         command = replace(command, picture=command.picture or absolute(picture))
         command._check()
@@ -81,10 +95,6 @@ class Compare:
             if got < value:
                 raise UsageError(f"--{name} must be {value} or more, got {got}")
         check_threads(self.threads)
-        if self.source and self.json:
-            raise UsageError("--source prints text: leave out --json")
-        if self.source and self.critics:
-            raise UsageError("--source is of the first lesson: leave out --critics")
         if not self.source:
             check_picture(self._picture)
             if self.report is not None:

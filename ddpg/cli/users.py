@@ -74,6 +74,8 @@ def call(what: Callable[..., Any], *args: Any) -> Any:
 
 
 def _from_file(path: Path) -> ModuleType:
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder, not a file")
     if not path.is_file():
         folder = path.parent if path.parent.is_dir() else Path()
         near = _near(path.name, [p.name for p in folder.glob("*.py")])
@@ -104,7 +106,8 @@ def _near(name: str, known: list[str]) -> str:
     near = get_close_matches(name, known, n=2)
     if near:
         return f"; did you mean {' or '.join(near)}?"
-    return f"; there are {', '.join(sorted(known)[:8])}" if known else ""
+    is_one = "is" if len(known) == 1 else "are"
+    return f"; there {is_one} {', '.join(sorted(known)[:8])}" if known else ""
 
 
 def _callables(holder: Any) -> list[str]:

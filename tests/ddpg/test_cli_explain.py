@@ -27,7 +27,11 @@ class Agent:
         return actor(batch).mean() * weight
 
 
-agent = Agent()
+class Alone:
+    def method(self): ...
+
+
+agent, alone = Agent(), Alone()
 
 
 def actor_loss():
@@ -67,6 +71,7 @@ def run(capsys, tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.setenv("COLUMNS", "80")
     Path("script.py").write_text(SCRIPT, "utf-8")
+    Path("folder.py").mkdir()
     before = set(sys.modules)
 
     def call(*arguments):
@@ -144,10 +149,12 @@ def test_colour_on_a_terminal_only(run, monkeypatch):
         (["script.py:"], "say which function"),
         (["scrip.py:actor_loss"], "there is no file scrip.py; did you mean script.py?"),
         (["folder/a.py:f"], "there is no file folder/a.py"),
+        (["folder.py:f"], "folder.py is a folder, not a file"),
         (["nowhere:f"], "there is no module 'nowhere'"),
         (["script.py:actor_los"], "has no 'actor_los'; did you mean actor_loss?"),
         (["script.py:zzz"], "has no 'zzz'; there are actor_loss, blocked_loss, broken_loss"),
         (["script.py:agent.actr_loss"], "script.py:agent has no 'actr_loss'; did you mean actor"),
+        (["script.py:alone.x"], "script.py:alone has no 'x'; there is method\n"),
         (["script.py:agent.loss_of"], "def example(): return agent.loss_of(batch), and explain"),
         (["script.py:Agent.actor_loss"], "Agent.actor_loss needs self"),
         (["script.py:obs"], "obs is no function"),

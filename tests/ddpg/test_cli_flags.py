@@ -1,10 +1,11 @@
+import inspect
 from dataclasses import fields
 from typing import get_type_hints
 
 import pytest
 
 from ddpg import cli
-from ddpg.cli.flags import read_flags
+from ddpg.cli.flags import flag, help_text, read_flags
 from ddpg.config import DDPGConfig, TrainConfig
 from ddpg.config.elsewhere import ELSEWHERE, REMARKS
 from ddpg.errors import UsageError
@@ -176,16 +177,19 @@ def test_names_elsewhere_stand_for_flags_and_are_none_themselves():
 
 @pytest.mark.parametrize("command", cli.COMMANDS.values())
 def test_every_flag_has_a_kind_that_is_read_and_a_line_of_help(command):
-    import inspect
-
-    from ddpg.cli.flags import flag, help_text
-
     text = help_text(command, "ddpg x")
     for field in fields(command):
         if get_type_hints(command)[field.name] is not TrainConfig:
             assert flag(field.name) in text or field.name.upper() in text
             after = inspect.getsource(command).split(f"    {field.name}: ")[1].split("\n")[1]
             assert after.strip().startswith('"""'), field.name
+
+
+def test_help_breaks_no_flag_in_two():
+    """Into `--total-` at the end of one line and `timesteps` in the next."""
+    for name, command in cli.COMMANDS.items():
+        lines = help_text(command, f"ddpg {name}").splitlines()
+        assert not [line for line in lines if line.endswith("-")]
 
 
 def test_python_sees_the_same_error_as_the_command_line():

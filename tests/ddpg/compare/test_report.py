@@ -295,6 +295,9 @@ def test_the_command_writes_the_report(tmp_path, capsys):
         (("--report", "nowhere/out"), "/nowhere for the report's folder"),
         (("--report", "."), "holds something else (notes.txt): choose an empty folder"),
         (("--source", "--json"), "--source prints text: leave out --json"),
+        (("--source", "--report", "out"), "--source prints text: leave out --report"),
+        (("--source", "--steps", 2000), "--source trains nothing: leave out --steps"),
+        (("--seeds", 3), "--seeds is of the report: leave it out, or add --report FOLDER"),
     ],
 )
 def test_what_cannot_be_done_is_said_before_any_work(
