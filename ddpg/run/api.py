@@ -91,6 +91,8 @@ def train(
     config, said = _settings(config, preset, changes)
     console = None if progress else Console(quiet=True)
     if run_dir is not None:
+        if os.fspath(run_dir) == "":  # an unset variable, and no wish for the current folder
+            raise UsageError("run_dir must be a path, got ''")
         return runs.train(config, Path(run_dir), console, source, said=said)
     with TemporaryDirectory(prefix="ddpg-", ignore_cleanup_errors=True) as place:
         return replace(runs.train(config, Path(place), console, source, said=said), run_dir=None)

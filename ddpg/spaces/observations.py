@@ -12,7 +12,7 @@ import numpy as np
 from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Space, Tuple
 from gymnasium.spaces.utils import flatdim, flatten
 
-from ddpg.errors import UsageError, in_one_line, shown
+from ddpg.errors import UsageError, in_one_line, kind, shown
 
 
 class Entry(NamedTuple):
@@ -202,7 +202,7 @@ def _values(space: Space, obs: Any, path: _Path) -> Iterator[_Value]:
     """
     if isinstance(space, Dict):
         if not isinstance(obs, Mapping):
-            raise UsageError(f"{_called(path)} must be a dict, got {type(obs).__name__}")
+            raise UsageError(f"{_called(path)} must be a dict, got {kind(obs)}")
         if obs.keys() != space.spaces.keys():
             raise UsageError(f"{_called(path)} {_wrong_keys(space.spaces.keys(), obs.keys())}")
     elif isinstance(space, Tuple):

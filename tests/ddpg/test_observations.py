@@ -155,7 +155,7 @@ WRONG = [
     (put(None, "wind", "gust"), "observation 'wind' lacks 'gust'"),
     (put(1.0, "fog"), "observation has 'fog' besides"),
     (put({"gust": [1.0], "dust": 3}, "wind"), "'wind' lacks 'gear' and has 'dust' besides"),
-    (put(7, "wind"), "observation 'wind' must be a dict, got int"),
+    (put(7, "wind"), "observation 'wind' must be a dict, got an int"),
     (put((1, 2), "tools"), "observation 'tools' must be a tuple of 3, got 2"),
     (put(1, "tools"), "observation 'tools' must be a tuple of 3, got int"),
     (put(np.zeros(2), "position"), r"observation 'position' must have shape \(3,\), got \(2,\)"),

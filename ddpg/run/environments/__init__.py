@@ -14,7 +14,7 @@ from functools import partial
 import gymnasium
 
 from ddpg.config import TrainConfig
-from ddpg.errors import UsageError, counted, in_one_line
+from ddpg.errors import UsageError, counted, in_one_line, kind
 from ddpg.learn import Environments, One
 from ddpg.run.environments.vector import Vector
 from ddpg.spaces import Env, make_env
@@ -98,7 +98,7 @@ def _new(config: TrainConfig, make: Callable[..., Env] | None) -> Env:
         what = in_one_line(error, longest=300)
         raise UsageError(f"env cannot be made: {type(error).__name__}: {what}") from error
     if not isinstance(env, Env):
-        raise UsageError(f"env must make a gymnasium.Env, got {type(env).__name__}")
+        raise UsageError(f"env must make a gymnasium.Env, got {kind(env)}")
     return env
 
 

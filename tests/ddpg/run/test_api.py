@@ -129,17 +129,18 @@ def test_an_environment_is_learned_in_and_another_one_like_it_evaluates():
         ),
         ({"env": "Pendulun-v1"}, "unknown environment 'Pendulun-v1'; did you mean Pendulum-v1"),
         ({"env": 3}, "env must be an environment's id, a gymnasium.Env or a function"),
-        ({"env": lambda: 3}, "env must make a gymnasium.Env, got int"),
+        ({"env": lambda: 3}, "env must make a gymnasium.Env, got an int"),
         ({"env": lambda: 1 / 0}, "env cannot be made: ZeroDivisionError: division by zero"),
         ({"env": "Pendulum-v1", "env_kwargs": {"h": 1}}, "cannot be made: TypeError"),
         ({"env": "Pendulum-v1", "env_kwargs": {"g": object()}}, "env_kwargs must be named values"),
         ({"env": "Pendulum-v1", "env_kwargs": [1]}, "env_kwargs must be named values"),
+        ({"env": "Pendulum-v1", "run_dir": ""}, "run_dir must be a path, got ''"),
         ({"env": "CartPole-v1"}, "actions must come from a flat Box"),
     ],
 )
 def test_what_cannot_be_is_said_before_anything_is_written(tmp_path, arguments, said):
     with pytest.raises(UsageError, match=said):
-        train(**arguments, run_dir="runs/p1")
+        train(**{"run_dir": "runs/p1"} | arguments)
     assert list(tmp_path.iterdir()) == []
 
 
