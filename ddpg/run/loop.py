@@ -133,9 +133,9 @@ class Loop:
         assert dtype is not None
         others = retrace(parts.envs, parts.env_seed, place, histories, dtype)
         for i, other in others.items():
-            which = f" {i}" if replay.num_envs > 1 else ""
+            which = f"environment {i}" if replay.num_envs > 1 else "this environment"
             self._progress.say(
-                f"this environment{which} cannot be replayed ({other}): a new episode begins, and "
+                f"{which} cannot be replayed ({other}): a new episode begins, and "
                 "the rest of the run is another than without the interruption"
             )
             place.give_up(i)

@@ -250,6 +250,7 @@ def test_only_the_environment_that_cannot_be_replayed_begins_again(tmp_path, mon
     told = [line for line in said.getvalue().splitlines() if "cannot be replayed" in line]
     assert len(told) == 1
     assert f"environment {which} cannot be replayed (the reward of step 1 of episode" in told[0]
+    assert "this environment" not in told[0]
 
 
 WAYS = {
