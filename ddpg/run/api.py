@@ -91,9 +91,7 @@ def train(
     config, said = _settings(config, preset, changes)
     console = None if progress else Console(quiet=True)
     if run_dir is not None:
-        if os.fspath(run_dir) == "":  # an unset variable, and no wish for the current folder
-            raise UsageError("run_dir must be a path, got ''")
-        return runs.train(config, Path(run_dir), console, source, said=said)
+        return runs.train(config, _path(run_dir), console, source, said=said)
     with TemporaryDirectory(prefix="ddpg-", ignore_cleanup_errors=True) as place:
         return replace(runs.train(config, Path(place), console, source, said=said), run_dir=None)
 
@@ -124,7 +122,7 @@ def resume(
     UsageError, TrainingError, OSError : as `train`; also for a folder without a run, or a damaged
         one.
     """
-    path = Path(run_dir)
+    path = _path(run_dir)
     folder.check_run(path)
     config = changed(read_config(path, sealed=True), settings)
     source = None if env is None else _checked(env)
@@ -145,7 +143,7 @@ def load(run_dir: str | os.PathLike[str], *, best: bool = False) -> DDPG:
     ------
     UsageError : if there is no run, or one of its files is missing or damaged.
     """
-    agent, _ = load_agent(Path(run_dir), best)
+    agent, _ = load_agent(_path(run_dir), best)
     return agent
 
 
@@ -162,6 +160,12 @@ def _settings(
         return changed(TrainConfig(), changes), ""
     config = changed(config_from_dict(row.settings), changes)
     return config, row.in_words(config)
+
+
+def _path(run_dir: str | os.PathLike[str]) -> Path:
+    if os.fspath(run_dir) == "":  # an unset variable, and no wish for the current folder
+        raise UsageError("run_dir must be a path, got ''")
+    return Path(run_dir)
 
 
 def _named(algorithm: str | None) -> dict[str, Any]:

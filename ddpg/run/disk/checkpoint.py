@@ -128,7 +128,7 @@ def load(agent: DDPG, env: Env, config: TrainConfig, run_dir: Path) -> Checkpoin
     UsageError : if a file is missing or damaged, or belongs to another run; it names the file.
     """
     path = run_dir / folder.STATE
-    again = f"ddpg train --config {run_dir} begins it again, in another folder"
+    again = f"to begin again in another folder: ddpg train --config {run_dir}"
     state = load_state(path, f"the run cannot go on without it; {again}")
     try:
         _check(state, _FORM, "")
