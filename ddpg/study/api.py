@@ -32,7 +32,16 @@ from ddpg.study.outcome.notebook import study_html
 from ddpg.study.outcome.output import write_all
 from ddpg.study.outcome.summary import Summary
 from ddpg.study.outcome.words import counted_states
-from ddpg.study.plan import Asked, Member, Plan, Setting, extended, new_plan, product
+from ddpg.study.plan import (
+    Asked,
+    Member,
+    OtherStudyError,
+    Plan,
+    Setting,
+    extended,
+    new_plan,
+    product,
+)
 from ddpg.study.results import Result
 from ddpg.study.work.backend import Backend, new_backend
 from ddpg.study.work.schedule import carry_out
@@ -206,7 +215,7 @@ def planned(study_dir: Path, asked: Asked) -> Plan:
     plan = folder.read_plan(study_dir)
     try:
         return extended(plan, asked)
-    except UsageError as error:
+    except OtherStudyError as error:
         raise UsageError(f"{study_dir} holds another study: {error}") from error
 
 

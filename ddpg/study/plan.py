@@ -28,7 +28,7 @@ from ddpg.config import (
     preset_for,
     written,
 )
-from ddpg.errors import UsageError, shown
+from ddpg.errors import UsageError, counted, shown
 
 Setting = Mapping[str, Any]
 ALGORITHM = "algorithm"
@@ -36,6 +36,10 @@ ALGORITHM = "algorithm"
 MOST_RUNS = 100_000
 LONGEST = 60
 """Letters of a setting in the name of a folder; more are for study.csv."""
+
+
+class OtherStudyError(UsageError):
+    """What is asked for lacks something that a study has, or differs from it."""
 
 
 @dataclass(frozen=True)
@@ -176,7 +180,8 @@ def extended(plan: Plan, asked: Asked) -> Plan:
 
     Raises
     ------
-    UsageError : as `new_plan`; if something that the study has is not asked for, or differs.
+    OtherStudyError : if something that the study has is not asked for, or differs.
+    UsageError : as `new_plan`.
     """
     fixed = {**plan.fixed, **asked.fixed}
     preset = plan.preset if asked.preset is None else asked.preset
@@ -276,7 +281,7 @@ def _check_same(before: TrainConfig, after: TrainConfig) -> None:
     old, new = config_to_dict(before), config_to_dict(after)
     for name in old:
         if old[name] != new[name] and name not in RESUMABLE:
-            raise UsageError(
+            raise OtherStudyError(
                 f"{name} is {shown(old[name])} there and {shown(new[name])} here, in "
                 f"{before.env_id}"
             )
@@ -286,9 +291,16 @@ def _check_that_nothing_is_lost(before: Plan, now: Plan) -> None:
     there = {identity(member.config) for member in now.members}
     for member in before.members:
         if identity(member.config) not in there:
-            raise UsageError(
+            raise OtherStudyError(
                 f"it has {member.env_id} with {_said(member.setting)} and seed {member.seed}, "
                 "which is not asked for here"
+            )
+    for env_id, base in before.bases.items():
+        steps = now.bases[env_id].total_timesteps
+        if steps < base.total_timesteps:
+            raise OtherStudyError(
+                f"its runs have {counted(base.total_timesteps, 'step')} in {env_id}, and {steps:,} "
+                f"{'is' if steps == 1 else 'are'} fewer"
             )
 
 

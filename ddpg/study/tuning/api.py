@@ -24,7 +24,7 @@ from ddpg.run.process import stop_on_signals
 from ddpg.run.progress import ProgressConsole
 from ddpg.study import folder
 from ddpg.study.api import check_runs, threads_of
-from ddpg.study.plan import Asked
+from ddpg.study.plan import Asked, OtherStudyError
 from ddpg.study.tuning.journal import Journal, check_optuna, quiet
 from ddpg.study.tuning.outcome import BEST, JOURNAL, PAGE, Tuning
 from ddpg.study.tuning.page import render
@@ -130,7 +130,7 @@ def _planned(tune_dir: Path, wanted: Wanted, is_new: bool) -> Search:
     search = read_search(tune_dir)
     try:
         return extended(search, wanted)
-    except UsageError as error:
+    except OtherStudyError as error:
         raise UsageError(f"{tune_dir} holds another tuning: {error}") from error
 
 

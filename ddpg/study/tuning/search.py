@@ -13,7 +13,15 @@ from typing import Any
 from ddpg.config import TrainConfig, read_json, sealed_text
 from ddpg.errors import UsageError, counted, shown
 from ddpg.study import plan
-from ddpg.study.plan import Asked, Member, Plan, Setting, new_plan, plan_from_dict
+from ddpg.study.plan import (
+    Asked,
+    Member,
+    OtherStudyError,
+    Plan,
+    Setting,
+    new_plan,
+    plan_from_dict,
+)
 from ddpg.study.tuning.space import (
     Space,
     defaults,
@@ -139,22 +147,23 @@ def extended(search: Search, wanted: Wanted) -> Search:
 
     Raises
     ------
-    UsageError : if it is not, or there would be fewer.
+    OtherStudyError : if it is not, or there would be fewer.
+    UsageError : for settings that are not allowed.
     """
     if taken := sorted(locked(search.base, wanted.asked.fixed) & {*search.space}):
-        raise UsageError(f"{taken[0]} is searched there, and has a value here")
+        raise OtherStudyError(f"{taken[0]} is searched there, and has a value here")
     basis = plan.extended(search.plan, wanted.asked)
     before, after = search.base.total_timesteps, basis.members[0].config.total_timesteps
     if before != after:
-        raise UsageError(f"total_timesteps is {before} there and {after} here")
+        raise OtherStudyError(f"total_timesteps is {before} there and {after} here")
     if wanted.space is not None and {*wanted.space} != {*search.space}:
-        raise UsageError(f"it searches {', '.join(search.space)}")
+        raise OtherStudyError(f"it searches {', '.join(search.space)}")
     counts = {}
     for name in ("trials", "seeds"):
         has, asked_for = getattr(search, name), getattr(wanted, name)
         counts[name] = has if asked_for is None else asked_for
         if counts[name] < has:
-            raise UsageError(f"it has {has} {name}, and {asked_for} are fewer")
+            raise OtherStudyError(f"it has {has} {name}, and {asked_for} are fewer")
     return replace(search, plan=basis, **counts)
 
 

@@ -14,7 +14,7 @@ from typing import Protocol
 from ddpg.run.disk import folder as run_folder
 from ddpg.run.process import Stop
 from ddpg.study.work.backend import Backend
-from ddpg.study.work.task import Ending, Task
+from ddpg.study.work.task import Ending, Task, log_of
 
 PATIENCE = 3
 """Times that a run may be lost without a new checkpoint."""
@@ -90,9 +90,11 @@ def _lost(attempt: _Attempt, ending: Ending) -> Ending:
     attempt.checkpoint = saved_at
     if attempt.losses < PATIENCE:
         return Ending("lost", ending.message)
+    log = log_of(Path(attempt.task.run_dir)).name
     return Ending(
         "failed",
-        f"{ending.message}, {PATIENCE} times without getting further: is there enough memory?",
+        f"{ending.message}, {PATIENCE} times without getting further: does {log} say why, or is "
+        "memory short?",
     )
 
 

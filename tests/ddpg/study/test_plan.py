@@ -6,7 +6,15 @@ import pytest
 
 from ddpg.config import config_to_dict, preset_for
 from ddpg.errors import UsageError
-from ddpg.study.plan import Asked, extended, identity, new_plan, plan_from_dict, product
+from ddpg.study.plan import (
+    Asked,
+    OtherStudyError,
+    extended,
+    identity,
+    new_plan,
+    plan_from_dict,
+    product,
+)
 
 AXES = {"critic_lr": [1e-3, 3e-4], "hidden": [(64, 64), (256,)]}
 
@@ -131,10 +139,14 @@ def test_a_study_has_more_seeds_settings_environments_and_axes():
         ({"fixed": {"tau": 0.5}}, "tau is 0.01 there and 0.5 here, in Pendulum-v1"),
         ({"fixed": {"seed": 5}}, "it has Pendulum-v1 with gamma 0.9 and seed 0"),
         ({"fixed": {"algorithm": "td3"}}, "critics is 1 there and 2 here"),
+        (
+            {"fixed": {"total_timesteps": 9_000}},
+            "its runs have 20,000 steps in Pendulum-v1, and 9,000 are fewer",
+        ),
         ({"preset": "Hopper-v5"}, "eval_every is 1000 there and 5000 here"),
     ],
 )
 def test_nothing_of_a_study_is_lost(asked, said):
     before = plan(settings=product({"gamma": [0.9, 0.99]}), seeds=2)
-    with pytest.raises(UsageError, match=said):
+    with pytest.raises(OtherStudyError, match=said):
         extended(before, Asked(**asked))

@@ -136,6 +136,8 @@ def test_folders_of_others_are_left_alone(tmp_path):
     quickly(tmp_path / "s")
     with pytest.raises(UsageError, match=r"holds another study: gamma is 0.99 there and 0.5 here"):
         quickly(tmp_path / "s", gamma=0.5)
+    with pytest.raises(UsageError, match=r"^tau must be a number from 0 to 1, got 2"):
+        quickly(tmp_path / "s", tau=2)
     path = tmp_path / "s" / folder.PLAN
     path.write_text(path.read_text().replace("0.99", "0.98"))
     with pytest.raises(UsageError, match=r"study.json: its checksum does not fit"):
