@@ -133,13 +133,17 @@ def _verdict(recorder: Recorder, flow: Flow, value: Tracked, leaf: Leaf) -> Leaf
     cuts = _on_paths(recorder, flow, value)
     late = [r.frozen_late[leaf.tensor] for r in flow.roots if leaf.tensor in r.frozen_late]
     if late or (not paths and g is None):
-        frozen = bool(cuts) and not late and all(c.kind is CutKind.FROZEN for c in cuts)
-        asked = [] if frozen else _not_asked(flow, value)
-        causes = [*late[:1], *cuts, *asked] or [_no_flag(recorder, value)]
-        status = Status.FROZEN if frozen else Status.BLOCKED
         users = {call for call, _ in flow.consumers.get(value, ())}
         aside = {value.tensor, *(t for r in flow.roots for t in r.frozen_late)}
         passed = any(c in users and c.inputs[i].tensor not in aside for c, i in flow.live)
+        if passed:  # what cuts another way comes after what is decisive where the gradient passes
+            cuts.sort(key=lambda c: c.kind is not CutKind.FROZEN)
+        kinds = {c.kind for c in (cuts[:1] if passed else cuts)}
+        frozen = not late and kinds == {CutKind.FROZEN}
+        asked = [] if frozen else _not_asked(flow, value)
+        others = [*asked, *cuts] if passed else [*cuts, *asked]
+        causes = [*late[:1], *others] or [_no_flag(recorder, value)]
+        status = Status.FROZEN if frozen else Status.BLOCKED
         return replace(
             leaf, status=status, blocked_paths=shadow, causes=tuple(causes), passed=passed
         )

@@ -64,9 +64,11 @@ def headline(leaves: Sequence[Leaf]) -> str:
 def set_aside(leaf: Leaf) -> str:
     """What is said of a tensor that gets nothing although its way is open; "" for all others."""
     kinds = {c.kind for c in leaf.causes}
+    if leaf.passed:  # that another way is cut is no matter: one is open
+        kinds &= _ASIDE.keys()
     if leaf.status not in (Status.FROZEN, Status.BLOCKED) or not kinds <= _ASIDE.keys():
         return ""
-    return next(said for kind, said in _ASIDE.items() if kind in kinds)
+    return next((said for kind, said in _ASIDE.items() if kind in kinds), "")
 
 
 def _modules(

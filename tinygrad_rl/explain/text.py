@@ -80,7 +80,9 @@ def _rows(leaves: Sequence[Leaf]) -> Iterator[list[Leaf]]:
 def _says(leaf: Leaf, causes: list[Cut]) -> str:
     numbers = " ".join(f"[{causes.index(c) + 1}]" for c in leaf.causes)
     if leaf.status not in (Status.REACHED, Status.ZERO):
-        kinds = ", ".join(dict.fromkeys(c.title for c in leaf.causes))
+        first, *others = dict.fromkeys(c.title for c in leaf.causes)
+        elsewhere = " elsewhere" if others and leaf.passed else ""
+        kinds = ", ".join([first, *(f"{title}{elsewhere}" for title in others)])
         return f"{'' if leaf.status is Status.FROZEN else 'none: '}{kinds}  {numbers}"
     ways = counted(leaf.paths, "path") if leaf.paths > 1 else ""
     if leaf.blocked_paths:

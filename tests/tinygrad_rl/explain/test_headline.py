@@ -102,6 +102,44 @@ def forgotten_critic():
     return ACTOR(OBS).mean()
 
 
+def td3_bc(q_of_action, action):
+    """The actor's loss of TD3+BC, whose weight is the size of Q without a gradient."""
+    weight = 2.5 / tg.stop_gradient(abs(q_of_action).mean())
+    return -weight * q_of_action.mean() + ((action - 0.3) ** 2).mean()
+
+
+def scaled_by_q():
+    action = ACTOR(OBS)
+    with tg.frozen(CRITIC):
+        return td3_bc(q(action), action)
+
+
+def scaled_by_q_not_asked():
+    action = ACTOR(OBS)
+    return tg.grad(td3_bc(q(action), action), ACTOR.parameters())
+
+
+def scaled_by_q_frozen_late():
+    action = ACTOR(OBS)
+    loss = td3_bc(q(action), action)
+    with tg.frozen(CRITIC), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        loss.backward()
+    return loss
+
+
+def baseline_without_gradient():
+    baseline = q(tg.zeros((6, 1))).detach()
+    with tg.frozen(CRITIC):
+        return (baseline - q(ACTOR(OBS))).mean()
+
+
+def q_as_weight_only():
+    with tg.frozen(CRITIC):
+        weight = q(ACTOR(OBS)).detach()
+    return (weight * ACTOR(OBS)).mean()
+
+
 def dead():
     return tg.relu(W - 9.0).sum() + SCALE.sum()
 
@@ -140,6 +178,17 @@ SENTENCES = {
     frozen_late_at_the_end: "The gradient reaches CRITIC (4 tensors); 2 tensors of LAYER were "
     "frozen too late.",
     forgotten_critic: "The gradient reaches ACTOR (4 tensors); CRITIC (4 tensors) takes no part.",
+    **dict.fromkeys(
+        (scaled_by_q, baseline_without_gradient),
+        "The gradient reaches ACTOR (4 tensors) and passes through CRITIC, whose 4 tensors are "
+        "frozen.",
+    ),
+    scaled_by_q_not_asked: "The gradient reaches ACTOR (4 tensors) and passes through CRITIC, "
+    "whose 4 tensors are not asked for.",
+    scaled_by_q_frozen_late: "The gradient reaches ACTOR (4 tensors) and passes through CRITIC, "
+    "whose 4 tensors were frozen too late.",
+    q_as_weight_only: "The gradient reaches ACTOR (4 tensors) and is cut off from CRITIC "
+    "(4 tensors).",
     dead: "The gradient reaches SCALE and is exactly zero at W.",
     everything: "The gradient reaches everything.",
     nothing: "No tensor that requires a gradient takes part.",
@@ -149,6 +198,20 @@ SENTENCES = {
 @pytest.mark.parametrize("function", SENTENCES, ids=lambda f: f.__name__)
 def test_headline(function):
     assert tg.explain(function).to_dict()["headline"] == SENTENCES[function]
+
+
+@pytest.mark.parametrize(
+    "function, said",
+    [
+        (scaled_by_q, "frozen, detached elsewhere"),
+        (baseline_without_gradient, "frozen, detached elsewhere"),
+        (scaled_by_q_not_asked, "none: not asked for, detached elsewhere"),
+        (q_as_weight_only, "none: frozen, detached  "),
+    ],
+)
+def test_what_cuts_another_way_comes_after_what_decides(function, said):
+    (line,) = [x for x in str(tg.explain(function)).splitlines() if "CRITIC (4 tensors)  " in x]
+    assert said in f"{line}  "
 
 
 def test_a_count_stays_with_what_it_counts():
