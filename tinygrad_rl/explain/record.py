@@ -211,10 +211,12 @@ class Recorder(Observer):
             self._of_node[out.node] = made
 
     def on_assign(self, target: Tensor, value: Tensor) -> None:
-        """Follow values that are written into a tensor, unless it is state that lives longer."""
+        """Follow values that are written into a tensor, unless it is a parameter."""
         known = self._tracked.get(target)
-        if (known is None or known.maker is None) and not mode.grad:
-            return  # a parameter that an optimizer moves stays the same leaf
+        is_leaf = known is None or known.maker is None
+        is_parameter = target.requires_grad or id(target) in self.names.parameters
+        if is_leaf and is_parameter and not mode.grad:
+            return  # what an optimizer moves stays the same leaf
         site = self._site([target, value], "assign_")
         recorded = mode.grad and value.requires_grad
         cuts = [[cut] if (cut := self._block()) else []]

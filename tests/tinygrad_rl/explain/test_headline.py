@@ -140,6 +140,13 @@ def q_as_weight_only():
     return (weight * ACTOR(OBS)).mean()
 
 
+def written_without_gradient():
+    actions = tg.zeros((6, 1))
+    with tg.no_grad():
+        actions[:] = ACTOR(OBS)
+    return -q(actions).mean()
+
+
 def dead():
     return tg.relu(W - 9.0).sum() + SCALE.sum()
 
@@ -169,7 +176,10 @@ SENTENCES = {
     "enter CRITIC, whose 4 tensors are frozen.",
     frozen_at_both_ends: "The gradient reaches W and passes through CRITIC, whose 4 tensors are "
     "frozen; it does not enter ACTOR, whose 4 tensors are frozen.",
-    detached: "The gradient reaches CRITIC (4 tensors) and is cut off from ACTOR (4 tensors).",
+    **dict.fromkeys(
+        (detached, written_without_gradient),
+        "The gradient reaches CRITIC (4 tensors) and is cut off from ACTOR (4 tensors).",
+    ),
     stopped: "The gradient is cut off from everything.",
     not_asked: "The gradient reaches ACTOR (4 tensors) and passes through CRITIC, whose "
     "4 tensors are not asked for.",
