@@ -213,9 +213,9 @@ class _Test:
 class _Numbered(ast.NodeTransformer):
     """Puts constants that are like no others in the place of the names o0, o1, ...
 
-    Each is written `constant if True else None`, which becomes the same code: Python warns of a
-    constant that is compared by `is` or subscripted, and a thread can't ignore a warning without
-    changing what other threads ignore.
+    Each is written `constant if True else None`, which compiles to the same instructions: Python
+    warns of a constant that is compared by `is` or subscripted, and a thread can't ignore a warning
+    without changing what other threads ignore.
     """
 
     def visit_Name(self, node: ast.Name) -> ast.expr:

@@ -147,6 +147,13 @@ def written_without_gradient():
     return -q(actions).mean()
 
 
+def moved_before_use():
+    with tg.no_grad():
+        for p in CRITIC.parameters():
+            p.assign_(p * 1.0)
+    return frozen_critic()
+
+
 def dead():
     return tg.relu(W - 9.0).sum() + SCALE.sum()
 
@@ -189,7 +196,7 @@ SENTENCES = {
     "frozen too late.",
     forgotten_critic: "The gradient reaches ACTOR (4 tensors); CRITIC (4 tensors) takes no part.",
     **dict.fromkeys(
-        (scaled_by_q, baseline_without_gradient),
+        (scaled_by_q, baseline_without_gradient, moved_before_use),
         "The gradient reaches ACTOR (4 tensors) and passes through CRITIC, whose 4 tensors are "
         "frozen.",
     ),
