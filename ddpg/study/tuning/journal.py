@@ -9,29 +9,30 @@
 
 A trial is chosen in a study of its own in memory. That one has only the trials before it that were
 at their end for sure, whatever ran how fast, and a sampler with a seed of its own; so the same
-tuning chooses the same, however often it was killed. The journal is a file of Optuna's, which its
-dashboard shows: https://optuna.org.
+tuning chooses the same, however often it was killed. The journal is a file of Optuna's, with
+checksums, which its dashboard shows: https://optuna.org.
 """
 
-import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from ddpg import rng
 from ddpg.config import written
 from ddpg.errors import UsageError
 from ddpg.study.plan import Setting
+from ddpg.study.tuning.lines import Lines
 from ddpg.study.tuning.search import Search
 from ddpg.study.tuning.space import Choices, Range, rounded
 
 if TYPE_CHECKING:
     from optuna import Study
     from optuna.distributions import BaseDistribution
+    from optuna.storages.journal import BaseJournalBackend
     from optuna.trial import FrozenTrial
 
 State = Literal["complete", "pruned", "failed", "unfinished"]
@@ -105,17 +106,18 @@ class Journal:
     ----------
     path : the file; made if there is none.
     search : whose trials they are.
+
+    Raises
+    ------
+    UsageError : if the file is damaged.
     """
 
     def __init__(self, path: Path, search: Search) -> None:
         import optuna
         from optuna.storages import JournalStorage
-        from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 
-        _mend(path)
-        lock = JournalFileOpenLock(str(path))
         self._search = search
-        self._storage = JournalStorage(JournalFileBackend(str(path), lock))
+        self._storage = JournalStorage(cast("BaseJournalBackend", Lines(path)))
         # To look at a tuning that is there adds nothing to it, as `load_if_exists` would.
         is_there = _STUDY in optuna.get_all_study_names(self._storage)
         shape: dict[str, Any] = {} if is_there else {"direction": "maximize"}
@@ -284,12 +286,3 @@ class Journal:
 def _label(values: Range | Choices, value: Any) -> Any:
     """How Optuna has it, which knows no lists."""
     return written(value) if isinstance(value, list) else value
-
-
-def _mend(path: Path) -> None:
-    """Take away what a process left that was killed as it wrote: a lock, and half a line."""
-    for left in path.parent.glob(f"{path.name}.lock*"):
-        left.unlink()
-    with suppress(FileNotFoundError), path.open("rb+") as file:
-        data = file.read()
-        os.ftruncate(file.fileno(), data.rfind(b"\n") + 1)
