@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from io import BufferedReader
 from pathlib import Path
 
-__all__ = ["write_atomically", "remove_parts", "open_regular"]
+__all__ = ["write_atomically", "remove_parts", "is_part", "open_regular"]
 
 _PART = re.compile(r"\..+\.\d+\.\d+\.part", re.DOTALL)
 # A folder that may be written to but not read, and file systems that have no such call.
@@ -77,8 +77,13 @@ def remove_parts(folder: str | Path) -> None:
     OSError : where the folder can't be read, or one of them can't be removed.
     """
     for path in Path(folder).iterdir():
-        if _PART.fullmatch(path.name) and path.is_file():
+        if is_part(path):
             path.unlink()
+
+
+def is_part(path: Path) -> bool:
+    """Whether a file is what `write_atomically` left behind, or is at work on."""
+    return _PART.fullmatch(path.name) is not None and path.is_file()
 
 
 @contextmanager

@@ -172,6 +172,8 @@ def preset_for(env_id: str, name: str | None = None) -> Preset | None:
     ------
     UsageError : for a name that is not in the table, with near ones.
     """
+    if not isinstance(name, str | None):
+        raise UsageError(f"preset must be none or an id with a preset, got {shown(name)}")
     found = env_id if name is None else name
     found = ALIASES.get(found, found)
     if found in PRESETS:

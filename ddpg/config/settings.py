@@ -98,6 +98,19 @@ ALGORITHMS: dict[str, dict[str, Any]] = {
 """Settings that together have a name: DDPG, and TD3 (Fujimoto et al. 2018, algorithm 1)."""
 
 
+def algorithm_named(name: Any) -> dict[str, Any]:
+    """The settings of `ALGORITHMS` that have this name.
+
+    Raises
+    ------
+    UsageError : if none have.
+    """
+    if not isinstance(name, str) or name not in ALGORITHMS:
+        names = " or ".join(map(repr, ALGORITHMS))
+        raise UsageError(f"algorithm must be {names}, got {shown(name)}")
+    return dict(ALGORITHMS[name])
+
+
 @dataclass(frozen=True)
 class TrainConfig:
     """Settings of a run: everything that, with the installed versions, decides its result.

@@ -18,8 +18,8 @@ from rich.console import Console
 
 from ddpg.agent import DDPG
 from ddpg.config import (
-    ALGORITHMS,
     TrainConfig,
+    algorithm_named,
     changed,
     config_from_dict,
     preset_for,
@@ -77,7 +77,7 @@ def train(
     OSError : if the folder can't be written to any more.
     """
     source = None if env is None or isinstance(env, str) else env
-    changes = _named(algorithm) | settings
+    changes = ({} if algorithm is None else algorithm_named(algorithm)) | settings
     if isinstance(env, str):
         changes["env_id"] = env
     elif source is not None:
@@ -91,7 +91,7 @@ def train(
     config, said = _settings(config, preset, changes)
     console = None if progress else Console(quiet=True)
     if run_dir is not None:
-        return runs.train(config, _path(run_dir), console, source, said=said)
+        return runs.train(config, folder.given(run_dir, "run_dir"), console, source, said=said)
     with TemporaryDirectory(prefix="ddpg-", ignore_cleanup_errors=True) as place:
         return replace(runs.train(config, Path(place), console, source, said=said), run_dir=None)
 
@@ -122,7 +122,7 @@ def resume(
     UsageError, TrainingError, OSError : as `train`; also for a folder without a run, or a damaged
         one.
     """
-    path = _path(run_dir)
+    path = folder.given(run_dir, "run_dir")
     folder.check_run(path)
     config = changed(read_config(path, sealed=True), settings)
     source = None if env is None else _checked(env)
@@ -143,7 +143,7 @@ def load(run_dir: str | os.PathLike[str], *, best: bool = False) -> DDPG:
     ------
     UsageError : if there is no run, or one of its files is missing or damaged.
     """
-    agent, _ = load_agent(_path(run_dir), best)
+    agent, _ = load_agent(folder.given(run_dir, "run_dir"), best)
     return agent
 
 
@@ -160,21 +160,6 @@ def _settings(
         return changed(TrainConfig(), changes), ""
     config = changed(config_from_dict(row.settings), changes)
     return config, row.in_words(config)
-
-
-def _path(run_dir: str | os.PathLike[str]) -> Path:
-    if os.fspath(run_dir) == "":  # an unset variable, and no wish for the current folder
-        raise UsageError("run_dir must be a path, got ''")
-    return Path(run_dir)
-
-
-def _named(algorithm: str | None) -> dict[str, Any]:
-    if algorithm is None:
-        return {}
-    if algorithm not in ALGORITHMS:
-        names = " or ".join(map(repr, ALGORITHMS))
-        raise UsageError(f"algorithm must be {names}, got {shown(algorithm)}")
-    return dict(ALGORITHMS[algorithm])
 
 
 def _checked(source: Any) -> Source:

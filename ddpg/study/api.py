@@ -19,6 +19,7 @@ from rich.console import Console
 
 from ddpg.config import config_to_dict
 from ddpg.errors import UsageError, counted
+from ddpg.run.disk import folder as run_folder
 from ddpg.run.disk.saved_spaces import spaces_of
 from ddpg.run.environments import one
 from ddpg.run.machine import check_memory
@@ -38,6 +39,7 @@ from ddpg.study.plan import (
     OtherStudyError,
     Plan,
     Setting,
+    check_apart,
     extended,
     new_plan,
     product,
@@ -116,7 +118,7 @@ def run_study(
     chosen = product(settings) if isinstance(settings, Mapping) else settings
     console = ProgressConsole() if progress else Console(quiet=True)
     asked = Asked(named, chosen, seeds, preset, fixed)
-    return go_on(Path(study_dir).absolute(), asked, jobs, console, ray)
+    return go_on(run_folder.given(study_dir, "study_dir").absolute(), asked, jobs, console, ray)
 
 
 def go_on(
@@ -124,6 +126,7 @@ def go_on(
 ) -> Study:
     """`run_study`, of what is asked in one object."""
     plan = planned(study_dir, asked)
+    check_apart(asked)
     check_runs(plan)
     tell = partial(console.print, highlight=False, soft_wrap=True, markup=False)
     with closing(new_backend(ray, jobs, threads_of(plan), study_dir, tell)) as backend:

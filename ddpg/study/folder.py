@@ -18,7 +18,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from ddpg.config import read_config, read_json, sealed_text
-from ddpg.errors import UsageError, shown
+from ddpg.errors import UsageError, in_one_line, shown
 from ddpg.run.disk import folder as run_folder
 from ddpg.run.disk import lock
 from ddpg.run.disk.agents import load_state
@@ -26,8 +26,8 @@ from ddpg.run.disk.tables import read_last, read_table
 from ddpg.run.look.saved import find_runs
 from ddpg.run.machine import check_writable
 from ddpg.study.plan import Member, Plan, identity, plan_from_dict
-from ddpg.study.results import Result, State
-from ddpg.study.work.task import Ending
+from ddpg.study.results import Result, Rows, State
+from ddpg.study.work.task import Ending, ending_from_dict
 from tinygrad_rl import files
 
 PLAN, RUNS, LOCK = "study.json", "runs", "lock"
@@ -62,7 +62,8 @@ def check_new(study_dir: Path, named_by: str = "--study-dir") -> None:
     try:
         if study_dir.exists() and not study_dir.is_dir():
             raise UsageError(f"{study_dir} is a file, not a folder for a study")
-        others = [p.name for p in study_dir.iterdir()] if study_dir.exists() else []
+        there = [*study_dir.iterdir()] if study_dir.exists() else []
+        others = [p.name for p in there if not files.is_part(p)]
     except OSError as error:
         raise UsageError(f"the folder {shown(str(study_dir))}: {error.strerror}") from error
     if others := sorted({*others} - {RUNS, LOCK}):
@@ -151,11 +152,14 @@ def _free(path: Path, taken: set[Path]) -> Path:
 
 
 def ending_of(run_dir: Path) -> Ending | None:
-    """How a run came to its end, if it did and was not begun again."""
+    """How a run came to its end, if it did and was not begun again.
+
+    Raises
+    ------
+    UsageError : if the file that says so is damaged.
+    """
     path = _ending_path(run_dir)
-    if not path.exists():
-        return None
-    return read_json(path, lambda values: Ending(**values), sealed=True)
+    return read_json(path, ending_from_dict, sealed=True) if path.exists() else None
 
 
 def write_ending(run_dir: Path, ending: Ending | None) -> None:
@@ -172,13 +176,17 @@ def _ending_path(run_dir: Path) -> Path:
 
 
 def state_of(member: Member, run_dir: Path) -> tuple[State, str]:
-    """What is known of a run, and why where it diverged or failed."""
-    ending = ending_of(run_dir)
+    """What is known of a run, and why where it diverged, failed or is damaged."""
+    try:
+        ending = ending_of(run_dir)
+        prolonged = is_begun(run_dir) and _prolonged(member, run_dir)
+    except UsageError as error:
+        return "failed", in_one_line(error)
     if not is_begun(run_dir):
         return ("not begun", "") if ending is None else ("failed", ending.message)
     if ending is None or ending.kind not in ("finished", "diverged", "failed"):
         return "unfinished", ""
-    if ending.kind == "finished" and _prolonged(member, run_dir):
+    if ending.kind == "finished" and prolonged:
         return "unfinished", ""
     return ending.kind, ending.message
 
@@ -202,14 +210,15 @@ def steps_of(run_dir: Path) -> int:
 
 
 def result_of(member: Member, run_dir: Path, name: str) -> Result:
-    """What a run has come to.
-
-    Raises
-    ------
-    UsageError : if one of its tables is damaged.
-    """
+    """What a run has come to; one whose tables are damaged has failed."""
     state, message = state_of(member, run_dir)
-    evaluations = read_table(run_dir / run_folder.EVALUATIONS_TABLE)
+    episodes: Rows = []
+    evaluations: Rows = []
+    try:
+        evaluations = read_table(run_dir / run_folder.EVALUATIONS_TABLE)
+        episodes = [] if evaluations else read_table(run_dir / run_folder.METRICS_TABLE)
+    except UsageError as error:
+        state, message = "failed", f"{in_one_line(error)}; without its folder the run begins anew"
     return Result(
         member.env_id,
         member.setting,
@@ -219,7 +228,7 @@ def result_of(member: Member, run_dir: Path, name: str) -> Result:
         message,
         steps_of(run_dir),
         member.config.total_timesteps,
-        [] if evaluations else read_table(run_dir / run_folder.METRICS_TABLE),
+        episodes,
         evaluations,
     )
 

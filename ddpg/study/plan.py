@@ -18,9 +18,9 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 from ddpg.config import (
-    ALGORITHMS,
     RESUMABLE,
     TrainConfig,
+    algorithm_named,
     changed,
     config_from_dict,
     config_to_dict,
@@ -169,7 +169,7 @@ def new_plan(asked: Asked) -> Plan:
         raise UsageError("env_ids is missing: the environments that a new study is made of")
     env_ids = _checked(asked.env_ids, "env_ids")
     settings = [{}] if asked.settings is None else _checked(asked.settings, "settings")
-    first = asked.fixed.get("seed", TrainConfig.seed)
+    first = _first_seed(asked, TrainConfig.seed)
     seeds = _seeds(1 if asked.seeds is None else asked.seeds, first)
     bases = {env_id: _base(env_id, asked.preset, asked.fixed) for env_id in env_ids}
     return Plan(bases, settings, seeds, asked.preset, asked.fixed)
@@ -196,7 +196,7 @@ def extended(plan: Plan, asked: Asked) -> Plan:
         wanted = before if asked.preset is None else _base(env_id, preset, fixed)
         for after in (bases[env_id], wanted):
             _check_same(before, after)
-    first = asked.fixed.get("seed", plan.seeds[0])
+    first = _first_seed(asked, plan.seeds[0])
     seeds = plan.seeds if asked.seeds is None else _seeds(asked.seeds, first)
     if asked.seeds is None and first != seeds[0]:
         seeds = _seeds(len(seeds), first)
@@ -214,12 +214,38 @@ def product(axes: Mapping[str, Sequence[Any]]) -> list[Setting]:
     UsageError : for a name without a value, and a value that stands there twice.
     """
     for name, values in axes.items():
+        if isinstance(values, str) or not isinstance(values, Sequence):
+            raise UsageError(f"{name} must have a list of values, got {shown(values)}")
         if len(values) == 0:
             raise UsageError(f"{name} has no values: there would be no run at all")
         for value in values:
             if sum(each == value and type(each) is type(value) for each in values) > 1:
                 raise UsageError(f"{name} has {shown(value)} twice")
     return [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
+
+
+def check_apart(asked: Asked) -> None:
+    """See that nothing has one value for all runs and another one in a setting.
+
+    Parameters
+    ----------
+    asked : what is allowed otherwise.
+
+    Raises
+    ------
+    UsageError : naming what does.
+    """
+    if "env_id" in asked.fixed:
+        raise UsageError("env_id is no setting of a study: that is what env_ids are for")
+    if "seed" in asked.fixed and not isinstance(asked.seeds, int | None):
+        raise UsageError("seed has no effect beside a list of seeds: leave it out")
+    for setting in asked.settings or ():
+        for name in asked.fixed:
+            if name in setting or name in _flat(setting):
+                by = "" if name in setting else f", that of algorithm {setting[ALGORITHM]}"
+                raise UsageError(
+                    f"{name} has a value for all runs and another one in the settings{by}"
+                )
 
 
 def identity(config: TrainConfig) -> str:
@@ -239,6 +265,10 @@ def _base(env_id: str, preset: str | None, fixed: Mapping[str, Any]) -> TrainCon
     return changed(config, {**_flat(_without_seed(fixed)), "env_id": env_id})
 
 
+def _first_seed(asked: Asked, otherwise: int) -> int:
+    return changed(TrainConfig(), {"seed": asked.fixed.get("seed", otherwise)}).seed
+
+
 def _without_seed(fixed: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in fixed.items() if name != "seed"}
 
@@ -247,11 +277,8 @@ def _flat(setting: Setting) -> dict[str, Any]:
     """The settings' own names only."""
     if ALGORITHM not in setting:
         return dict(setting)
-    name = setting[ALGORITHM]
-    if name not in ALGORITHMS:
-        names = " or ".join(map(repr, ALGORITHMS))
-        raise UsageError(f"algorithm must be {names}, got {shown(name)}")
-    return {**ALGORITHMS[name], **{k: v for k, v in setting.items() if k != ALGORITHM}}
+    named = algorithm_named(setting[ALGORITHM])
+    return {**named, **{k: v for k, v in setting.items() if k != ALGORITHM}}
 
 
 def _checked(given: Sequence[Any], name: str) -> list[Any]:

@@ -55,6 +55,20 @@ _SIGNS = (CONFIG, METRICS_TABLE, EVALUATIONS_TABLE, MODEL, STATE)
 """Files of which each shows that a folder holds a run."""
 
 
+def given(path: object, name: str) -> Path:
+    """What somebody gave as the path of a folder.
+
+    Raises
+    ------
+    UsageError : for what is none, and for an empty one: that is an unset variable, and no wish for
+        the current folder.
+    """
+    text = os.fspath(path) if isinstance(path, str | os.PathLike) else None
+    if not isinstance(text, str) or text == "" or "\0" in text:
+        raise UsageError(f"{name} must be a path, got {shown(path)}")
+    return Path(text)
+
+
 def check_new(run_dir: Path) -> None:
     """Refuse a folder that can't be that of a new run.
 

@@ -52,8 +52,6 @@ class Cluster:
         study_dir: Path,
         tell: Callable[[str], object],
     ) -> None:
-        if jobs is not None and jobs < 1:
-            raise UsageError(f"jobs must be 1 or more, got {jobs}")
         self._jobs, self._tell = jobs, tell
         self._cores = counted(threads, "core")
         self._path = child.search_path()

@@ -20,6 +20,7 @@ from rich.console import Console
 
 from ddpg.config import config_text
 from ddpg.errors import TrainingError, UsageError
+from ddpg.run.disk import folder as run_folder
 from ddpg.run.process import stop_on_signals
 from ddpg.run.progress import ProgressConsole
 from ddpg.study import folder
@@ -90,7 +91,7 @@ def tune(
     console = ProgressConsole() if progress else Console(quiet=True)
     asked = Asked(None if env_id is None else [env_id], None, None, preset, fixed)
     wanted = Wanted(asked, trials, seeds, space)
-    return go_on(Path(tune_dir).absolute(), wanted, jobs, console, ray)
+    return go_on(run_folder.given(tune_dir, "tune_dir").absolute(), wanted, jobs, console, ray)
 
 
 def go_on(

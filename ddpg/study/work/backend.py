@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
+from ddpg.errors import UsageError, shown
 from ddpg.study.cluster.cluster import Cluster
 from ddpg.study.work.processes import Processes
 from ddpg.study.work.task import Ending, Task
@@ -46,8 +47,12 @@ def new_backend(
 
     Raises
     ------
-    UsageError : if there are too few cores, or Ray is not to be had.
+    UsageError : for a number of jobs that is none, too few cores, or Ray that is not to be had.
     """
+    if not isinstance(ray, str | bool) or ray == "":
+        raise UsageError(f"ray must be True, False or an address, got {shown(ray)}")
+    if jobs is not None and (not isinstance(jobs, int) or isinstance(jobs, bool) or jobs < 1):
+        raise UsageError(f"jobs must be 1 or more, got {shown(jobs)}")
     if ray is False:
         return Processes(jobs, threads)
     return Cluster(None if ray is True else ray, jobs, threads, study_dir, tell)

@@ -39,8 +39,6 @@ class Processes:
     def __init__(self, jobs: int | None, threads: int) -> None:
         cores, have = _cores(), available_cores()
         jobs = max(1, have // threads) if jobs is None else jobs
-        if jobs < 1:
-            raise UsageError(f"jobs must be 1 or more, got {jobs}")
         if jobs * threads > have:
             each = f" of {counted(threads, 'thread')} each" if threads > 1 else ""
             raise UsageError(

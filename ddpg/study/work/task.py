@@ -14,7 +14,7 @@ import traceback
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from rich.console import Console
 
@@ -93,11 +93,27 @@ def carry_out(task: Task) -> Ending:
 
 def ending_from(said: bytes, status: int) -> Ending:
     """How a run ended, by what its process said of it, and the exit status of that."""
-    with suppress(ValueError, TypeError):
-        return Ending(**json.loads(said))
+    with suppress(ValueError):
+        return ending_from_dict(json.loads(said))
     if status < 0:
         return Ending("lost", f"its process was ended by {signal.Signals(-status).name}")
     return Ending("lost", f"its process ended with status {status}")
+
+
+def ending_from_dict(values: Any) -> Ending:
+    """Inverse of `dataclasses.asdict`.
+
+    Raises
+    ------
+    UsageError : if that is none.
+    """
+    try:
+        ending = Ending(**values)
+    except TypeError as error:
+        raise UsageError("says of no run how it ended") from error
+    if ending.kind not in get_args(Kind) or not isinstance(ending.message, str):
+        raise UsageError("says of no run how it ended")
+    return ending
 
 
 def log_of(run_dir: Path) -> Path:

@@ -4,6 +4,7 @@ Its answer goes to standard output. It saves and ends when standard input does: 
 any more, for the process that started it was killed.
 """
 
+import faulthandler
 import json
 import os
 import signal
@@ -12,6 +13,11 @@ from contextlib import suppress
 from dataclasses import asdict
 
 from ddpg.study.work.task import Task, carry_out
+
+PATIENCE = 45.0
+"""Seconds that it has to save, if it is not held up by an environment that hangs; who goes on with
+the run waits longer for it.
+"""
 
 
 def main() -> None:
@@ -34,6 +40,7 @@ def _line(file: int) -> bytes:
 def _end_with(file: int) -> None:
     while os.read(file, 1 << 16):  # by its number: an object would have a lock, and end the process
         pass
+    faulthandler.dump_traceback_later(PATIENCE, exit=True)  # into the log: where it hangs
     os.kill(os.getpid(), signal.SIGTERM)
 
 

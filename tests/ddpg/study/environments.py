@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 
 import gymnasium
 
@@ -36,5 +37,17 @@ class Explosive(Small):
         return obs, reward * 1e30, *rest
 
 
-for kind in (Deadly, Failing, Explosive):
+class Hanging(Small):
+    """Never comes back from its tenth step."""
+
+    count = 0
+
+    def step(self, action):
+        Hanging.count += 1
+        while Hanging.count == 10:
+            time.sleep(0.1)
+        return super().step(action)
+
+
+for kind in (Deadly, Failing, Explosive, Hanging):
     gymnasium.register(f"{kind.__name__}-v0", kind, max_episode_steps=25, disable_env_checker=True)

@@ -1,17 +1,26 @@
 """However a study is ended, it goes on as if nothing had happened."""
 
+import json
 import random
 import signal
+import sys
 import time
+from dataclasses import asdict
 from functools import partial
 
 import pytest
 
+from ddpg.config import config_to_dict
 from ddpg.study import folder
+from ddpg.study.plan import Asked, new_plan
+from ddpg.study.work import child
+from ddpg.study.work.task import Task, ending_from, log_of
 from tests.ddpg.study.studies import (
     DEADLY,
     DOUBLE,
     FLAGS,
+    HANGING,
+    QUICKLY,
     SMALL,
     as_single_runs,
     assert_same_study,
@@ -67,6 +76,25 @@ def test_workers_save_and_end_when_the_study_is_killed(tmp_path):
     process.wait()
     until(lambda: list((tmp_path / "s").rglob("state.safetensors")), 20.0)
     until(lambda: worker not in children(1), 20.0)
+
+
+def test_a_worker_that_hangs_ends_when_the_study_is_killed_and_says_where(tmp_path, monkeypatch):
+    patient = "from ddpg.study.work import worker; worker.PATIENCE = 0.5; worker.main()"
+    monkeypatch.setattr(child, "_COMMAND", [sys.executable, "-c", patient])
+    run_dir = tmp_path / "seed-0"
+    process = child.begin(child.search_path(), log_of(run_dir))
+    task = Task(
+        str(run_dir), config_to_dict(new_plan(Asked([HANGING], fixed=QUICKLY)).members[0].config)
+    )
+    process.stdin.write(json.dumps(asdict(task)).encode() + b"\n")
+    process.stdin.flush()
+    until((run_dir / "config.json").exists)
+    process.stdin.close()
+    until(lambda: process.poll() is not None, 20.0)
+    log = log_of(run_dir).read_text()
+    assert "environments.py" in log and "in step" in log
+    with process.stdout as answer:
+        assert ending_from(answer.read(), process.returncode).kind == "lost"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -77,19 +77,41 @@ def test_the_page_says_with_which_versions_the_runs_were_made(tmp_path):
     assert f"numpy {np.__version__}" in page
 
 
-def test_a_damaged_run_is_reported_and_named(tmp_path):
+DAMAGES = {
+    "state.safetensors": "checkpoint/state.safetensors",
+    "its ending": "../seed-0.json",
+    "config.json": "config.json",
+    "evaluations.csv": "evaluations.csv",
+}
+
+
+@pytest.mark.parametrize("what", DAMAGES)
+def test_a_damaged_run_is_reported_and_takes_no_other_along(tmp_path, what):
     study = quickly(tmp_path / "s", seeds=2)
-    one = tmp_path / "s" / study.results[0].run
-    for path in (one.with_name("seed-0.json"), one / "checkpoint" / "state.safetensors"):
-        data = bytearray(path.read_bytes()) if path.suffix != ".json" else None
-        if data is None:
-            path.unlink()
-        else:
-            data[-9] ^= 1
-            path.write_bytes(data)
+    one, other = (tmp_path / "s" / result.run for result in study.results)
+    damage(one / DAMAGES[what])
+    if what == "state.safetensors":  # of a run at its end nobody looks at it
+        one.with_name("seed-0.json").unlink()
+    shutil.rmtree(other)  # something is left to do
     again = go_on(tmp_path / "s")
+    if what == "its ending":  # which the run itself knows
+        assert states(again) == ["finished"] * 2
+        assert again.results[0].evaluations == study.results[0].evaluations
+        return
     assert states(again) == ["failed", "finished"]
-    assert "state.safetensors" in again.results[0].message
+    assert f"{what}" in again.results[0].message and "damaged" in again.results[0].message
+    page = (tmp_path / "s" / "study.html").read_text()
+    assert what in page
+    shutil.rmtree(one)
+    mended = go_on(tmp_path / "s")
+    assert [r.evaluations for r in mended.results] == [r.evaluations for r in study.results]
+
+
+def damage(path):
+    """One bit, in the middle of what counts."""
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 0x80
+    path.write_bytes(data)
 
 
 def test_a_run_whose_folder_is_gone_is_made_again(tmp_path):
@@ -116,11 +138,29 @@ def test_a_study_is_prolonged(tmp_path):
         ({"env_ids": ["CartPole-v1"]}, "Discrete"),
         ({"hidden": (10**6, 10**6)}, "hidden 1000000x1000000 needs"),
         ({"gamma": 2}, "gamma must be"),
+        ({"jobs": "2"}, "jobs must be 1 or more, got '2'"),
+        ({"jobs": 1.5}, "jobs must be 1 or more, got 1.5"),
+        ({"ray": None}, "ray must be True, False or an address, got None"),
+        ({"ray": ""}, "ray must be True, False or an address, got ''"),
+        ({"study_dir": ""}, "study_dir must be a path, got ''"),
+        ({"study_dir": "a\0b"}, "study_dir must be a path"),
+        ({"study_dir": 3}, "study_dir must be a path, got 3"),
+        ({"preset": 5}, "preset must be none or an id with a preset, got 5"),
+        ({"seed": "a"}, "seed must be an integer of 0 or more, got 'a'"),
+        ({"seed": 1, "seeds": [3]}, "seed has no effect beside a list of seeds"),
+        ({"env_id": SMALL}, "env_id is no setting of a study"),
+        ({"settings": {"tau": 0.1}}, "tau must have a list of values, got 0.1"),
+        ({"settings": {"algorithm": [["ddpg"]]}}, r"algorithm must be .*, got \['ddpg'\]"),
+        ({"settings": {"tau": [0.1]}, "tau": 0.3}, "tau has a value for all runs and another one"),
+        (
+            {"settings": {"algorithm": ["td3"]}, "critics": 1},
+            "critics has a value for all runs .*, that of algorithm td3",
+        ),
     ],
 )
 def test_bad_input_is_said_before_anything_is_written(tmp_path, asked, said):
     with pytest.raises(UsageError, match=said):
-        quickly(tmp_path / "s", **asked)
+        quickly(**{"study_dir": tmp_path / "s", **asked})
     assert list(tmp_path.iterdir()) == []
 
 
@@ -142,6 +182,14 @@ def test_folders_of_others_are_left_alone(tmp_path):
     path.write_text(path.read_text().replace("0.99", "0.98"))
     with pytest.raises(UsageError, match=r"study.json: its checksum does not fit"):
         go_on(tmp_path / "s")
+
+
+def test_a_process_that_was_killed_as_it_wrote_its_first_plan_leaves_a_folder_of_its_own(tmp_path):
+    (tmp_path / "s").mkdir()
+    (tmp_path / "s" / ".study.json.12.34.part").write_text("{")
+    (tmp_path / "s" / "lock").touch()
+    assert states(quickly(tmp_path / "s")) == ["finished"]
+    assert not list((tmp_path / "s").glob(".*"))
 
 
 def test_names_that_are_one_as_folders_are_two_runs(tmp_path):
