@@ -5,8 +5,9 @@
     python -m benchmarks.studies --collect    # no run: what there is so far
 
 Each study is one command, `ddpg study` with the words below, and may be stopped at any time. What
-its runs came to is gathered into benchmarks/results/studies/, which is under version control; the
-tables of the page are printed, and the picture of the MuJoCo tasks is drawn.
+its runs came to is gathered into benchmarks/results/studies/, which is under version control, and
+from where another machine goes on; the tables of the page are printed, and the picture of the
+MuJoCo tasks is drawn.
 """
 
 STUDIES = {

@@ -9,7 +9,7 @@ from pathlib import Path
 import benchmarks.studies
 from benchmarks.studies import STUDIES, command
 from benchmarks.studies.picture import save_picture
-from benchmarks.studies.tables import RESULTS, collect, errors_of_q, table
+from benchmarks.studies.tables import RESULTS, collect, errors_of_q, lay_out, table
 
 RUNS = Path(__file__).parents[1] / "runs" / "studies"
 
@@ -26,6 +26,7 @@ def main() -> None:
     for name in options.studies or STUDIES:
         study_dir = options.runs / name
         if not options.collect:
+            lay_out(name, study_dir)
             words = [*shlex.split(STUDIES[name]), "--study-dir", str(study_dir)]
             subprocess.run([sys.executable, "-m", "ddpg", "study", *words], check=True)
         if study_dir.exists():

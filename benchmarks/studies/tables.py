@@ -18,18 +18,47 @@ RESULTS = Path(__file__).parents[1] / "results" / "studies"
 
 
 def collect(name: str, study_dir: Path) -> None:
-    """Keep what a study came to: its tables and picture, and the tables of each of its runs."""
+    """Keep what a study has come to: its tables and picture, and what tells of each run."""
     target = RESULTS / name
+    before = json.loads(_versions(name).read_text()) if _versions(name).exists() else {}
     shutil.rmtree(target, ignore_errors=True)
-    for run in sorted(path.parent for path in study_dir.rglob("config.json")):
+    runs = sorted(path.parent for path in study_dir.rglob("config.json"))
+    for run in runs:
         to = target / run.relative_to(study_dir)
         to.mkdir(parents=True)
-        for table in ("evaluations.csv", "metrics.csv"):
-            shutil.copyfile(run / table, to / table)
+        for file in ("config.json", "evaluations.csv", "metrics.csv"):
+            shutil.copyfile(run / file, to / file)
+        if (ending := _ending(run)).exists():
+            shutil.copyfile(ending, _ending(to))
     for file in ("study.csv", "summary.csv", "study.png"):
         shutil.copyfile(study_dir / file, target / file)
-    versions = made_with(path.parent for path in study_dir.rglob("config.json"))
-    (target / "versions.json").write_text(json.dumps(versions, indent=1) + "\n")
+    versions = made_with(runs)
+    if not all((run / "checkpoint").exists() for run in runs):  # some of them were laid out
+        versions = {k: _and(before.get(k), versions.get(k)) for k in {**before, **versions}}
+    _versions(name).write_text(json.dumps(versions, indent=1) + "\n")
+
+
+def lay_out(name: str, study_dir: Path) -> None:
+    """Put the runs that were kept at their end into a study's folder: they need not run again."""
+    for ending in (RESULTS / name).rglob("seed-*.json"):
+        run = study_dir / ending.relative_to(RESULTS / name).with_suffix("")
+        if not run.exists():
+            shutil.copytree(ending.with_suffix(""), run)
+            shutil.copyfile(ending, _ending(run))
+
+
+def _ending(run: Path) -> Path:
+    return run.with_name(f"{run.name}.json")
+
+
+def _versions(name: str) -> Path:
+    return RESULTS / name / "versions.json"
+
+
+def _and(before: str | None, now: str | None) -> str:
+    """`3.11.7`, or `3.11.7 and 3.12.1`, of what there is."""
+    found = [version for text in (before, now) if text for version in text.split(" and ")]
+    return " and ".join(dict.fromkeys(found))
 
 
 def summary(name: str) -> list[dict[str, str]]:
