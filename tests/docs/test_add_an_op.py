@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import tinygrad_rl as tg
-from tests.docs.test_readme import fenced_blocks
+from tests.docs.pages import fenced_blocks
 from tinygrad_rl.core import Op
 
 DOCS = Path(__file__).parents[2] / "docs"

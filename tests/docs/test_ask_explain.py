@@ -8,7 +8,7 @@ import pytest
 
 import tinygrad_rl as tg
 from ddpg import cli
-from tests.docs.test_readme import as_script, fenced_blocks
+from tests.docs.pages import as_script, fenced_blocks
 from tinygrad_rl.core import CutKind
 from tinygrad_rl.explain.diagnose import Status
 

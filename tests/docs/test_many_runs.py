@@ -1,14 +1,13 @@
 """The page's commands are run in their order; its picture of the folder is true."""
 
 import re
-import shlex
 from pathlib import Path
 
 import pytest
 
 from ddpg import cli
 from ddpg.study.outcome import scores
-from tests.docs.test_readme import fenced_blocks
+from tests.docs.pages import fenced_blocks, run_command
 
 PAGE = (Path(__file__).parents[2] / "docs" / "many-runs.md").read_text("utf-8")
 
@@ -17,19 +16,11 @@ def blocks(language: str) -> list[list[str]]:
     return [block for info, _, block in fenced_blocks(PAGE) if info == language]
 
 
-def run(line: str) -> None:
-    program, *arguments = shlex.split(line, comments=True)
-    assert program == "ddpg"
-    with pytest.raises(SystemExit) as end:
-        cli.main(arguments)
-    assert end.value.code in (0, None), line
-
-
 @pytest.mark.slow
 def test_the_page_from_top_to_bottom(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     for line in (line for block in blocks("bash") for line in block):
-        run(line)
+        run_command(line)
     assert "12 runs: 12 finished" in capsys.readouterr().out
     for name in folder_of_the_page():
         assert (tmp_path / "studies" / "s1" / name).exists(), name

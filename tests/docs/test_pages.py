@@ -12,7 +12,7 @@ import ddpg
 import tinygrad_rl as tg
 from ddpg.cli import COMMANDS
 from ddpg.cli.flags import help_text, read_flags
-from tests.docs.test_readme import README, ROOT, fenced_blocks
+from tests.docs.pages import README, ROOT, fenced_blocks
 
 DOCS = ROOT / "docs"
 INDEX = (DOCS / "index.md").read_text("utf-8")

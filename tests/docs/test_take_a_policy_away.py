@@ -11,7 +11,7 @@ import pytest
 
 from ddpg import cli
 from ddpg.run.disk.checkpoint import load_agent
-from tests.docs.test_readme import fenced_blocks
+from tests.docs.pages import fenced_blocks
 
 PAGE = (Path(__file__).parents[2] / "docs" / "take-a-policy-away.md").read_text("utf-8")
 OBS = np.array([0.6, 0.8, -1.0], np.float32)

@@ -14,7 +14,7 @@ import pytest
 import tinygrad_rl as tg
 from ddpg import DDPGConfig, losses
 from ddpg.config import ALGORITHMS
-from tests.docs.test_readme import as_script, fenced_blocks
+from tests.docs.pages import as_script, fenced_blocks
 
 PAGE = (Path(__file__).parents[2] / "docs" / "the-whole-of-ddpg.md").read_text("utf-8")
 PROGRAM = as_script(PAGE.partition("## 5.")[0])

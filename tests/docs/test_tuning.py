@@ -1,15 +1,13 @@
 """The page's commands and its Python are run in their order; its picture of the folder is true."""
 
 import re
-import shlex
 from pathlib import Path
 
 import pytest
 
-from ddpg import cli
 from ddpg.study.tuning.rerun import BEST
 from ddpg.study.tuning.search import LEAST_LAG, TRIALS
-from tests.docs.test_readme import fenced_blocks
+from tests.docs.pages import fenced_blocks, run_command
 
 PAGE = (Path(__file__).parents[2] / "docs" / "tuning.md").read_text("utf-8")
 
@@ -18,21 +16,13 @@ def blocks(language: str) -> list[list[str]]:
     return [block for info, _, block in fenced_blocks(PAGE) if info == language]
 
 
-def run(line: str) -> None:
-    program, *arguments = shlex.split(line, comments=True)
-    assert program == "ddpg"
-    with pytest.raises(SystemExit) as end:
-        cli.main(arguments)
-    assert end.value.code in (0, None), line
-
-
 @pytest.mark.slow
 def test_the_page_from_top_to_bottom(tmp_path, monkeypatch, capsys):
     pytest.importorskip("optuna")
     monkeypatch.chdir(tmp_path)
     for block in blocks("bash"):
         for line in block:
-            run(line)
+            run_command(line)
     said = capsys.readouterr().out
     assert "4 trials: " in said and "5 trials: " in said
     ((first, *below),) = blocks("")

@@ -12,7 +12,7 @@ from ddpg.run import evaluate, hints, q_error
 from ddpg.run.disk import transitions
 from ddpg.run.log import EPISODE_COLUMNS, EVALUATION_COLUMNS
 from ddpg.run.runs import train
-from tests.docs.test_readme import fenced_blocks
+from tests.docs.pages import fenced_blocks
 
 PAGE = (Path(__file__).parents[2] / "docs" / "what-a-run-promises.md").read_text("utf-8")
 TEXT = " ".join(PAGE.split())

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import tinygrad_rl as tg
-from tests.docs.test_readme import as_script, fenced_blocks
+from tests.docs.pages import as_script, fenced_blocks
 
 PAGE = (Path(__file__).parents[2] / "docs" / "what-jit-does.md").read_text("utf-8")
 QUOTED = [lines for info, _, lines in fenced_blocks(PAGE) if not info]

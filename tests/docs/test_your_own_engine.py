@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import tinygrad_rl as tg
-from tests.docs.test_readme import fenced_blocks
+from tests.docs.pages import fenced_blocks
 from tinygrad_rl import autodiff, grad_mode
 from tinygrad_rl.core import REGISTRY, Node, node
 

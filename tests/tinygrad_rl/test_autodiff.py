@@ -6,20 +6,11 @@ import numpy as np
 import pytest
 
 import tinygrad_rl as tg
+from tests.tinygrad_rl.made import close, leaf
 from tinygrad_rl import core
 from tinygrad_rl.autodiff import between, sweep
 from tinygrad_rl.core import Node, Observer
 from tinygrad_rl.debug.walkthrough import visit
-
-
-def leaf(*values: float) -> tg.Tensor:
-    return tg.Tensor(np.array(values), requires_grad=True)
-
-
-def close(tensor: tg.Tensor | None, expected: object) -> None:
-    assert tensor is not None
-    np.testing.assert_allclose(tensor.numpy(), expected, rtol=1e-12)
-
 
 # -- grad ------------------------------------------------------------------------------------------
 
@@ -349,8 +340,8 @@ def test_the_sweep_hands_out_each_step_once_in_the_order_of_backward() -> None:
         loss.backward()
     assert watched.nodes == [*nodes, None]
     assert v.grad is None
-    for leaf in (w, b):
-        assert np.array_equal(leaf.grad.numpy(), leaves[leaf].numpy())
+    for each in (w, b):
+        assert np.array_equal(each.grad.numpy(), leaves[each].numpy())
 
 
 def test_the_sweep_of_grad_goes_only_where_it_must() -> None:

@@ -9,16 +9,8 @@ import numpy as np
 import pytest
 
 import tinygrad_rl as tg
+from tests.tinygrad_rl.made import close, leaf
 from tinygrad_rl import nn, optim
-
-
-def leaf(*values: float) -> tg.Tensor:
-    return tg.Tensor(np.array(values), requires_grad=True)
-
-
-def close(tensor: tg.Tensor | None, expected: object) -> None:
-    assert tensor is not None
-    np.testing.assert_allclose(tensor.numpy(), expected, rtol=1e-12)
 
 
 def in_thread(work) -> object:

@@ -3,31 +3,14 @@
 PyTorch is the reference except where the project deviates on purpose; the test says so there.
 """
 
-import inspect
 import threading
 
 import numpy as np
 import pytest
 
 import tinygrad_rl as tg
+from tests.tinygrad_rl.made import close, leaf, line
 from tinygrad_rl import nn, optim
-
-
-def leaf(*values: float) -> tg.Tensor:
-    return tg.Tensor(np.array(values), requires_grad=True)
-
-
-def line(offset: int = 0) -> str:
-    """`file.py:12` of the caller's line, or one so many lines from it."""
-    frame = inspect.currentframe()
-    assert frame is not None and frame.f_back is not None
-    return f"{frame.f_back.f_code.co_filename}:{frame.f_back.f_lineno + offset}"
-
-
-def close(tensor: tg.Tensor | None, expected: object) -> None:
-    assert tensor is not None
-    np.testing.assert_allclose(tensor.numpy(), expected, rtol=1e-12)
-
 
 # -- detach, no_grad -------------------------------------------------------------------------------
 

@@ -5,31 +5,14 @@ Messages are checked for what helps: the culprit, the places, and the way out.
 """
 
 import gc
-import inspect
 import weakref
 
 import numpy as np
 import pytest
 
 import tinygrad_rl as tg
+from tests.tinygrad_rl.made import close, leaf, line
 from tinygrad_rl import nn, optim
-
-
-def leaf(*values: float) -> tg.Tensor:
-    return tg.Tensor(np.array(values), requires_grad=True)
-
-
-def line(offset: int = 0) -> str:
-    """`file.py:12` of the caller's line, or one so many lines from it."""
-    frame = inspect.currentframe()
-    assert frame is not None and frame.f_back is not None
-    return f"{frame.f_back.f_code.co_filename}:{frame.f_back.f_lineno + offset}"
-
-
-def close(tensor: tg.Tensor | None, expected: object) -> None:
-    assert tensor is not None
-    np.testing.assert_allclose(tensor.numpy(), expected, rtol=1e-12)
-
 
 # -- the flag --------------------------------------------------------------------------------------
 

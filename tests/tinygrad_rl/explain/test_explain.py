@@ -1,28 +1,12 @@
 """What explain takes, what it leaves behind, and how it counts paths."""
 
-import inspect
-
 import numpy as np
 import pytest
 
 import tinygrad_rl as tg
+from tests.tinygrad_rl.explain.made import ACTOR, OBS, line_of, mlp
 from tinygrad_rl.core import mode
 from tinygrad_rl.nn import functional as F
-
-
-def mlp(*sizes, seed=0):
-    return tg.nn.MLP(sizes, rng=np.random.default_rng(seed))
-
-
-ACTOR, CRITIC = mlp(3, 8, 1), mlp(4, 8, 1)
-OBS = tg.Tensor(np.random.default_rng(0).normal(size=(6, 3)).astype(np.float32))
-
-
-def line_of(function, code):
-    """The number of the line of a function that holds this code."""
-    lines, start = inspect.getsourcelines(function)
-    (number,) = [start + i for i, line in enumerate(lines) if code in line]
-    return number
 
 
 def only_cause(leaf):

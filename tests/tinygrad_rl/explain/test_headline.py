@@ -2,25 +2,15 @@
 
 import warnings
 
-import numpy as np
 import pytest
 
 import tinygrad_rl as tg
+from tests.tinygrad_rl.explain.made import ACTOR, CRITIC, OBS, mlp, q
 from tinygrad_rl.explain.headline import wrapped
 
-
-def mlp(*sizes, seed=0):
-    return tg.nn.MLP(sizes, rng=np.random.default_rng(seed))
-
-
-ACTOR, CRITIC, OTHER = mlp(3, 8, 1), mlp(4, 8, 1), mlp(4, 8, 1)
+OTHER = mlp(4, 8, 1)
 LAYER = tg.nn.Linear(3, 1)
-OBS = tg.Tensor(np.random.default_rng(0).normal(size=(6, 3)).astype(np.float32))
 W, SCALE = tg.Tensor([1.0, 2.0], requires_grad=True), tg.Tensor([3.0, 4.0], requires_grad=True)
-
-
-def q(action):
-    return CRITIC(tg.concatenate([OBS, action], axis=1))
 
 
 def frozen_critic():

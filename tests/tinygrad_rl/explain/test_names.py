@@ -2,16 +2,8 @@
 
 import functools
 
-import numpy as np
-
 import tinygrad_rl as tg
-
-
-def mlp(*sizes, seed=0):
-    return tg.nn.MLP(sizes, rng=np.random.default_rng(seed))
-
-
-OBS = tg.Tensor(np.random.default_rng(0).normal(size=(6, 3)).astype(np.float32))
+from tests.tinygrad_rl.explain.made import OBS, mlp
 
 
 class Agent:

@@ -1,31 +1,11 @@
 """An explanation as text and as plain data."""
 
-import inspect
 import json
 
-import numpy as np
 import pytest
 
 import tinygrad_rl as tg
-
-
-def mlp(*sizes, seed=0):
-    return tg.nn.MLP(sizes, rng=np.random.default_rng(seed))
-
-
-ACTOR, CRITIC = mlp(3, 8, 1), mlp(4, 8, 1)
-OBS = tg.Tensor(np.random.default_rng(0).normal(size=(6, 3)).astype(np.float32))
-
-
-def q(action):
-    return CRITIC(tg.concatenate([OBS, action], axis=1))
-
-
-def line_of(function, code):
-    """The number of the line of a function that holds this code."""
-    lines, start = inspect.getsourcelines(function)
-    (number,) = [start + i for i, line in enumerate(lines) if code in line]
-    return number
+from tests.tinygrad_rl.explain.made import ACTOR, CRITIC, OBS, line_of, q
 
 
 def frozen():

@@ -6,16 +6,7 @@ import numpy as np
 import pytest
 
 import tinygrad_rl as tg
-
-
-def leaf(*values: float) -> tg.Tensor:
-    return tg.Tensor(np.array(values), requires_grad=True)
-
-
-def close(tensor: tg.Tensor | None, expected: object) -> None:
-    assert tensor is not None
-    np.testing.assert_allclose(tensor.numpy(), expected, rtol=1e-12)
-
+from tests.tinygrad_rl.made import close, leaf
 
 WRITES = {
     "assign_": lambda t: t.assign_(5.0),
