@@ -35,7 +35,7 @@ def _picture(name: str) -> Figure:
         lines |= {algorithm: runs for (env, algorithm), runs in found.items() if env == env_id}
         for label, runs in lines.items():
             _draw(above, runs, "mean", _PLACES[label])
-        for label in ("ddpg", "td3"):
+        for label in lines.keys() - {"published"}:
             _draw(below, lines[label], "q_bias", _PLACES[label])
         _finish(above, below, env_id)
     for axes in grid[:, 1:].flat:
@@ -49,11 +49,13 @@ def _picture(name: str) -> Figure:
 
 
 def _draw(axes: Axes, runs: list[list[dict[str, float]]], column: str, place: int) -> None:
-    """The mean over the runs of what each evaluation found, with its interval."""
+    """The mean over the runs of what each evaluation found, with its interval if there is one."""
     steps = np.array([row["step"] for row in runs[0]])
     values = np.array([[row[column] for row in rows] for rows in runs])
-    low, high = bootstrap([values], lambda sample, axis: sample.mean(axis=axis))
-    draw_band(axes, steps, (values.mean(axis=0), low, high), place)
+    mean = low = high = values.mean(axis=0)
+    if len(runs) > 1:
+        low, high = bootstrap([values], lambda sample, axis: sample.mean(axis=axis))
+    draw_band(axes, steps, (mean, low, high), place)
 
 
 def _finish(above: Axes, below: Axes, env_id: str) -> None:

@@ -67,9 +67,10 @@ def summary(name: str) -> list[dict[str, str]]:
 
 
 def evaluations(name: str) -> dict[tuple[str, str], list[list[dict[str, float]]]]:
-    """Of each run of a study, by environment and algorithm, in the order of their seeds."""
+    """Of each finished run, by environment and algorithm, in the order of their seeds."""
     found: dict[tuple[str, str], list[list[dict[str, float]]]] = {}
-    for row in read_rows(RESULTS / name / "study.csv"):
+    rows = read_rows(RESULTS / name / "study.csv")
+    for row in (row for row in rows if row["state"] == "finished"):
         table = read_table(RESULTS / name / row["run"] / "evaluations.csv")
         found.setdefault((row["env_id"], row.get("algorithm", "")), []).append(table)
     return found
