@@ -8,7 +8,7 @@ check_writable(folder)
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
@@ -157,15 +157,23 @@ def cgroup_limits(membership: Path) -> Iterator[int]:
                 continue
 
 
-def check_writable(folder: Path) -> None:
+def check_writable(folder: Path, names: Collection[str] = ()) -> None:
     """See that a file can be written in `folder`, by writing one that is gone afterwards.
 
     Permissions alone do not say it: the administrator has them all, on a read-only disk too.
 
+    Parameters
+    ----------
+    names : of files that will be written there.
+
     Raises
     ------
-    UsageError : if the system refuses; the message has its words.
+    UsageError : if the system refuses; the message has its words. Also if one of the names is that
+        of a folder.
     """
+    for path in (folder / name for name in names):
+        if path.is_dir():
+            raise UsageError(f"{path} is a folder, where a file of this name goes: move it away")
     try:
         with tempfile.TemporaryFile(dir=folder) as file:
             file.write(bytes(65_536))

@@ -30,7 +30,7 @@ from ddpg.study import folder
 from ddpg.study.command import command_of
 from ddpg.study.live import Board
 from ddpg.study.outcome.notebook import study_html
-from ddpg.study.outcome.output import write_all
+from ddpg.study.outcome.output import NAMES, write_all
 from ddpg.study.outcome.summary import Summary
 from ddpg.study.outcome.words import counted_states
 from ddpg.study.plan import (
@@ -135,7 +135,7 @@ def go_on(
 
 def carried_out(study_dir: Path, plan: Plan, backend: Backend, console: Console) -> Study:
     """The study, with what is left of its runs carried out, and its tables and page written."""
-    with folder.locked(study_dir):
+    with folder.locked(study_dir, NAMES):
         folder.write_plan(study_dir, plan)
         queue = Queue(study_dir, plan.members, console)
         with queue.board as board, stop_on_signals(console) as stop:

@@ -12,7 +12,7 @@ A run belongs to the study by its settings, whatever its folder is called: one t
 `ddpg train` counts, and goes on, where it is put below `runs/`.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -73,8 +73,12 @@ def check_new(study_dir: Path, named_by: str = "--study-dir") -> None:
 
 
 @contextmanager
-def locked(study_dir: Path) -> Iterator[None]:
+def locked(study_dir: Path, names: Collection[str]) -> Iterator[None]:
     """Be the only process at work on the study while inside; makes the folder.
+
+    Parameters
+    ----------
+    names : of the files that will be written there.
 
     Raises
     ------
@@ -90,7 +94,7 @@ def locked(study_dir: Path) -> Iterator[None]:
     with file:
         lock.take(file.fileno(), f"another process is at work on {study_dir}: wait, or stop it")
         files.remove_parts(study_dir)
-        check_writable(study_dir)
+        check_writable(study_dir, names)
         yield
 
 

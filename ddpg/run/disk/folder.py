@@ -51,6 +51,8 @@ EARLIER_MODEL = f"{CHECKPOINT}/model.safetensors"
 EARLIER_BEST = f"{CHECKPOINT}/best.safetensors"
 LOCK = f"{CHECKPOINT}/lock"
 
+_FILES = (CONFIG, SPACES, METRICS_TABLE, EVALUATIONS_TABLE, CURVE, MODEL, BEST)
+_IN_CHECKPOINT = (STATE, TRANSITIONS, EARLIER_MODEL, EARLIER_BEST)
 _SIGNS = (CONFIG, METRICS_TABLE, EVALUATIONS_TABLE, MODEL, STATE)
 """Files of which each shows that a folder holds a run."""
 
@@ -104,9 +106,8 @@ def check_run(run_dir: Path) -> None:
 def is_part(path: Path) -> bool:
     """Whether `path` is one of the files that a run itself consists of, whichever run it is."""
     path = path.resolve()
-    names = (CONFIG, SPACES, METRICS_TABLE, EVALUATIONS_TABLE, CURVE, MODEL, BEST)
     in_checkpoint = path.parent.name == CHECKPOINT and (path.parents[1] / CONFIG).exists()
-    return in_checkpoint or (path.name in names and (path.parent / CONFIG).exists())
+    return in_checkpoint or (path.name in _FILES and (path.parent / CONFIG).exists())
 
 
 @contextmanager
@@ -140,7 +141,7 @@ def locked(run_dir: Path, to_read: bool = False) -> Iterator[None]:
         if not to_read:
             for folder in (run_dir, run_dir / CHECKPOINT):
                 files.remove_parts(folder)
-            check_writable(run_dir)
+            check_writable(run_dir, (*_FILES, *_IN_CHECKPOINT))
         yield
 
 

@@ -6,9 +6,12 @@ from pathlib import Path
 from ddpg.study.outcome.page import PAGE, render
 from ddpg.study.outcome.picture import PICTURE, save_picture
 from ddpg.study.outcome.summary import Summary, make_summary
-from ddpg.study.outcome.tables import write_tables
+from ddpg.study.outcome.tables import RUNS_TABLE, SUMMARY_TABLE, write_tables
 from ddpg.study.results import Result
 from tinygrad_rl import files
+
+NAMES = (RUNS_TABLE, SUMMARY_TABLE, PICTURE, PAGE)
+"""Of these files."""
 
 
 def write_all(

@@ -27,7 +27,7 @@ from ddpg.study import folder
 from ddpg.study.api import check_runs, threads_of
 from ddpg.study.plan import Asked, OtherStudyError
 from ddpg.study.tuning.journal import Journal, check_optuna, quiet
-from ddpg.study.tuning.outcome import BEST, JOURNAL, PAGE, Tuning
+from ddpg.study.tuning.outcome import BEST, JOURNAL, PAGE, TABLE, Tuning
 from ddpg.study.tuning.page import render
 from ddpg.study.tuning.rerun import best_config, by_result, ranked, rerun, sum_up
 from ddpg.study.tuning.search import (
@@ -105,7 +105,7 @@ def go_on(
     tell = partial(console.print, highlight=False, soft_wrap=True, markup=False)
     with (
         closing(new_backend(ray, jobs, threads_of(search.plan), tune_dir, tell)) as backend,
-        folder.locked(tune_dir),
+        folder.locked(tune_dir, (JOURNAL, BEST, TABLE, PAGE)),
         quiet(),
     ):
         if is_new:

@@ -174,6 +174,11 @@ def test_folders_of_others_are_left_alone(tmp_path):
     with pytest.raises(UsageError, match="holds no study"):
         go_on(tmp_path / "none")
     quickly(tmp_path / "s")
+    (tmp_path / "s" / "study.html").unlink()
+    (tmp_path / "s" / "study.html").mkdir()
+    with pytest.raises(UsageError, match=r"study.html is a folder, where a file of this name goes"):
+        go_on(tmp_path / "s", seeds=2)
+    assert not list((tmp_path / "s").rglob("seed-1"))
     with pytest.raises(UsageError, match=r"holds another study: gamma is 0.99 there and 0.5 here"):
         quickly(tmp_path / "s", gamma=0.5)
     with pytest.raises(UsageError, match=r"^tau must be a number from 0 to 1, got 2"):

@@ -51,6 +51,16 @@ def test_folders_are_made_and_other_peoples_files_are_no_obstacle(tmp_path):
     assert json.loads((tmp_path / "b" / "c" / folder.CONFIG).read_text())["hidden"] == [64, 64]
 
 
+@pytest.mark.parametrize("name", ["learning_curve.png", "checkpoint/replay.f32"])
+def test_a_folder_in_the_place_of_a_file_is_noticed_before_the_work(tmp_path, name):
+    (tmp_path / name).mkdir(parents=True)
+    with (
+        pytest.raises(UsageError, match=f"{name} is a folder, where a file of this name goes"),
+        folder.locked(tmp_path),
+    ):
+        pass
+
+
 def test_only_one_process_writes_to_a_run(tmp_path):
     """The lock goes with the process that holds it."""
     hold = "import sys, pathlib; from ddpg.run.disk import folder\n"
