@@ -44,6 +44,8 @@ class Hanging(Small):
 
     def step(self, action):
         Hanging.count += 1
+        if Hanging.count == 10:
+            print("hangs", flush=True)
         while Hanging.count == 10:
             time.sleep(0.1)
         return super().step(action)
