@@ -29,6 +29,20 @@ from tests.ddpg.study.studies import (
 )
 
 
+@pytest.fixture(scope="module")
+def of_two_seeds(tmp_path_factory):
+    """A folder, and the study in it, at its end."""
+    folder = tmp_path_factory.mktemp("two")
+    return folder, quickly(folder, seeds=2)
+
+
+@pytest.fixture
+def two(tmp_path, of_two_seeds):
+    """The same study in `tmp_path / "s"`, to do something to."""
+    shutil.copytree(of_two_seeds[0], tmp_path / "s")
+    return of_two_seeds[1]
+
+
 def states(study):
     return [result.state for result in study.results]
 
@@ -67,9 +81,8 @@ def test_runs_that_fail_and_diverge_are_reported_and_take_no_other_along(tmp_pat
     assert states(again) == states(study)
 
 
-def test_the_page_says_with_which_versions_the_runs_were_made(tmp_path):
-    study = quickly(tmp_path / "s", seeds=2)
-    state = tmp_path / "s" / study.results[0].run / "checkpoint" / "state.safetensors"
+def test_the_page_says_with_which_versions_the_runs_were_made(tmp_path, two):
+    state = tmp_path / "s" / two.results[0].run / "checkpoint" / "state.safetensors"
     tg.save(state, tg.load(state) | {"versions": {"python": "3.9.1"}})
     go_on(tmp_path / "s")
     page = (tmp_path / "s" / "study.html").read_text()
@@ -86,9 +99,8 @@ DAMAGES = {
 
 
 @pytest.mark.parametrize("what", DAMAGES)
-def test_a_damaged_run_is_reported_and_takes_no_other_along(tmp_path, what):
-    study = quickly(tmp_path / "s", seeds=2)
-    one, other = (tmp_path / "s" / result.run for result in study.results)
+def test_a_damaged_run_is_reported_and_takes_no_other_along(tmp_path, two, what):
+    one, other = (tmp_path / "s" / result.run for result in two.results)
     damage(one / DAMAGES[what])
     if what == "state.safetensors":  # of a run at its end nobody looks at it
         one.with_name("seed-0.json").unlink()
@@ -96,7 +108,7 @@ def test_a_damaged_run_is_reported_and_takes_no_other_along(tmp_path, what):
     again = go_on(tmp_path / "s")
     if what == "its ending":  # which the run itself knows
         assert states(again) == ["finished"] * 2
-        assert again.results[0].evaluations == study.results[0].evaluations
+        assert again.results[0].evaluations == two.results[0].evaluations
         return
     assert states(again) == ["failed", "finished"]
     assert f"{what}" in again.results[0].message and "damaged" in again.results[0].message
@@ -104,7 +116,7 @@ def test_a_damaged_run_is_reported_and_takes_no_other_along(tmp_path, what):
     assert what in page
     shutil.rmtree(one)
     mended = go_on(tmp_path / "s")
-    assert [r.evaluations for r in mended.results] == [r.evaluations for r in study.results]
+    assert [r.evaluations for r in mended.results] == [r.evaluations for r in two.results]
 
 
 def damage(path):
@@ -114,9 +126,8 @@ def damage(path):
     path.write_bytes(data)
 
 
-def test_a_run_whose_folder_is_gone_is_made_again(tmp_path):
-    study = quickly(tmp_path / "s", seeds=2)
-    shutil.rmtree(tmp_path / "s" / study.results[0].run)
+def test_a_run_whose_folder_is_gone_is_made_again(tmp_path, two):
+    shutil.rmtree(tmp_path / "s" / two.results[0].run)
     assert states(go_on(tmp_path / "s")) == ["finished"] * 2
     as_single_runs(tmp_path / "o", [SMALL], seeds=2)
     assert_same_study(tmp_path / "s", tmp_path / "o")
