@@ -96,8 +96,15 @@ def ending_from(said: bytes, status: int) -> Ending:
     with suppress(ValueError):
         return ending_from_dict(json.loads(said))
     if status < 0:
-        return Ending("lost", f"its process was ended by {signal.Signals(-status).name}")
+        return Ending("lost", f"its process was ended by {_signal(-status)}")
     return Ending("lost", f"its process ended with status {status}")
+
+
+def _signal(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # one of the real-time signals, of which most have no name
+        return f"signal {number}"
 
 
 def ending_from_dict(values: Any) -> Ending:

@@ -2,11 +2,15 @@
 
 import os
 import signal
+import threading
 import time
 
 import gymnasium
 
 from tests.ddpg.run.environments import Small
+
+LONG = 600.0
+"""Seconds that no test waits for."""
 
 
 class Deadly(Small):
@@ -51,5 +55,29 @@ class Hanging(Small):
         return super().step(action)
 
 
-for kind in (Deadly, Failing, Explosive, Hanging):
+class Asking(Small):
+    """Wants an answer from whoever is at the terminal."""
+
+    def step(self, action):
+        input("go on? ")
+        return super().step(action)
+
+
+class Forking(Small):
+    """Leaves a process and a thread behind that outlive the run by far."""
+
+    child = 0
+
+    def step(self, action):
+        if not Forking.child:
+            Forking.child = os.fork()
+            if Forking.child == 0:
+                time.sleep(LONG)
+                os._exit(0)
+            print(f"child {Forking.child}")
+            threading.Thread(target=time.sleep, args=(LONG,)).start()
+        return super().step(action)
+
+
+for kind in (Deadly, Failing, Explosive, Hanging, Asking, Forking):
     gymnasium.register(f"{kind.__name__}-v0", kind, max_episode_steps=25, disable_env_checker=True)

@@ -17,9 +17,11 @@ from ddpg.study.plan import Asked, new_plan
 from ddpg.study.work import child
 from ddpg.study.work.task import Task, ending_from, log_of
 from tests.ddpg.study.studies import (
+    ASKING,
     DEADLY,
     DOUBLE,
     FLAGS,
+    FORKING,
     HANGING,
     QUICKLY,
     SMALL,
@@ -116,6 +118,26 @@ def test_a_run_that_is_lost_again_and_again_has_failed(tmp_path):
     deadly, small = study.results
     assert (deadly.state, small.state) == ("failed", "finished")
     assert deadly.message.startswith("its process was ended by SIGKILL, 3 times without getting")
+
+
+def test_a_run_ends_though_its_environment_leaves_a_child_and_a_thread_behind(
+    tmp_path, monkeypatch
+):
+    patient = "from ddpg.study.work import worker; worker.PATIENCE = 0.5; worker.main()"
+    monkeypatch.setattr(child, "_COMMAND", [sys.executable, "-c", patient])
+    (result,) = quickly(tmp_path / "s", FORKING, total_timesteps=50).results
+    log = (tmp_path / "s" / f"{result.run}.log").read_text()
+    kill(int(re.search(r"child (\d+)", log)[1]))
+    assert result.state == "finished"
+
+
+def test_an_environment_that_asks_for_input_fails_and_does_not_wait(tmp_path):
+    (result,) = quickly(tmp_path / "s", ASKING).results
+    assert result.state == "failed" and "raised EOFError" in result.message
+
+
+def test_a_signal_without_a_name_is_called_by_its_number():
+    assert ending_from(b"", -40).message == "its process was ended by signal 40"
 
 
 def test_another_process_at_work_is_waited_for_and_two_studies_in_one_folder_refused(tmp_path):
