@@ -22,7 +22,8 @@ from ddpg.errors import UsageError, in_one_line, shown
 from ddpg.run.disk import folder as run_folder
 from ddpg.run.disk import lock
 from ddpg.run.disk.agents import load_state
-from ddpg.run.disk.tables import read_last, read_table
+from ddpg.run.disk.checkpoint import read_rows
+from ddpg.run.disk.tables import read_last
 from ddpg.run.look.saved import find_runs
 from ddpg.run.machine import check_writable
 from ddpg.study.plan import Member, Plan, identity, plan_from_dict
@@ -219,8 +220,8 @@ def result_of(member: Member, run_dir: Path, name: str) -> Result:
     episodes: Rows = []
     evaluations: Rows = []
     try:
-        evaluations = read_table(run_dir / run_folder.EVALUATIONS_TABLE)
-        episodes = [] if evaluations else read_table(run_dir / run_folder.METRICS_TABLE)
+        evaluations = read_rows(run_dir, run_folder.EVALUATIONS_TABLE)
+        episodes = [] if evaluations else read_rows(run_dir, run_folder.METRICS_TABLE)
     except UsageError as error:
         state, message = "failed", f"{in_one_line(error)}; without its folder the run begins anew"
     return Result(

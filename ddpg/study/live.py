@@ -47,9 +47,9 @@ class _Row:
         """At the ends of its tables."""
         self.steps = steps_of(self.run_dir)
         if evaluation := read_last(self.run_dir / run_folder.EVALUATIONS_TABLE):
-            self.value = evaluation["mean"]
+            self.value = evaluation.get("mean")
         elif episode := read_last(self.run_dir / run_folder.METRICS_TABLE):
-            self.value = episode["return"]
+            self.value = episode.get("return")
         if self.first is None:
             self.first, self.at = self.steps, time.monotonic()
 

@@ -8,7 +8,7 @@ state before or this one, and what belongs to it. Only what is new is written, b
 """
 
 from collections.abc import Mapping
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from ddpg.learn import Place
 from ddpg.run.disk import folder
 from ddpg.run.disk.agents import AgentFile, load_state
 from ddpg.run.disk.saved_spaces import Spaces, read_spaces
+from ddpg.run.disk.tables import read_table
 from ddpg.run.disk.transitions import Transitions
 from ddpg.run.disk.versions import installed
 from ddpg.run.log import RunLog
@@ -152,6 +153,32 @@ def load(agent: DDPG, env: Env, config: TrainConfig, run_dir: Path) -> Checkpoin
         agent.replay.restore(transitions.rows())
         stack.pop_all()
     return Checkpoint(place, log, transitions, model, best, state["versions"])
+
+
+def read_rows(run_dir: Path, table: str) -> list[dict[str, float]]:
+    """The rows of one of a run's tables; the run may be going on.
+
+    Those that its checkpoint knows must stand there as they were written. Where the checkpoint
+    itself is damaged, nobody knows: who goes on with the run hears of that.
+
+    Parameters
+    ----------
+    table : the name of the file.
+
+    Raises
+    ------
+    UsageError : if it is damaged, or missing.
+    """
+    saved = {}
+    with suppress(UsageError):  # of the state, which is read first: the table only grows
+        state = load_state(run_dir / folder.STATE, "")
+        _check(state, _FORM, "")
+        saved = state["log"][table]
+    return read_table(run_dir / table, _MEASURES[table], **saved)
+
+
+_MEASURES = {folder.METRICS_TABLE: "return", folder.EVALUATIONS_TABLE: "mean"}
+"""The column of each table that everybody looks at."""
 
 
 def _agents(run_dir: Path, checksums: Mapping[str, int | None]) -> tuple[AgentFile, AgentFile]:

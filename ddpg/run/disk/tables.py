@@ -120,33 +120,50 @@ class Table:
         return {name: _number(c) for name, c in zip(self._columns, cells, strict=True)}
 
 
-def read_table(path: Path) -> list[dict[str, float]]:
+def read_table(
+    path: Path, column: str = "step", length: int = 0, checksum: int = 0
+) -> list[dict[str, float]]:
     """The whole lines of a table, a dict each; none where there is no file.
 
     A run may be writing to it: a line whose end is not there yet does not count.
 
+    Parameters
+    ----------
+    path : the file.
+    column : that it must have, beside "step".
+    length, checksum : as `Table.save` gave them, of what it must begin with.
+
     Raises
     ------
-    UsageError : if the file can't be read, or is no table of numbers with a column "step".
+    UsageError : if the file can't be read, is no table of numbers with these columns, or does not
+        begin as it was written.
     """
     try:
-        text = path.read_bytes().decode("ascii")
+        data = path.read_bytes()
+        if len(data) < length or zlib.crc32(data[:length]) != checksum:
+            raise UsageError(f"{path} is damaged: it does not begin as the run wrote it")
+        text = data.decode("ascii")
         header, *lines = text[: text.rfind("\n") + 1].splitlines() or ["step"]
         columns = header.split(",")
         rows = [dict(zip(columns, map(_number, s.split(",")), strict=True)) for s in lines]
-    except FileNotFoundError:
-        return []
+    except FileNotFoundError as error:
+        if length == 0:
+            return []
+        raise UsageError(f"{path} is missing") from error
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from error
+    except UsageError:
+        raise
     except ValueError as error:
         raise UsageError(f"{path} is damaged: it holds no table of numbers") from error
-    if "step" not in columns:
-        raise UsageError(f"{path} is damaged: it has no column step")
+    for name in ("step", column) if data else ():
+        if name not in columns:
+            raise UsageError(f"{path} is damaged: it has no column {name}")
     return rows
 
 
 def read_last(path: Path) -> dict[str, float] | None:
-    """The last whole line of a table, without the others; None if there is none."""
+    """The last whole line of a table with a column "step", without the others, or None."""
     try:
         with path.open("rb") as file:
             columns = file.readline().decode("ascii").strip().split(",")
@@ -154,9 +171,10 @@ def read_last(path: Path) -> dict[str, float] | None:
             file.seek(max(start, file.seek(0, os.SEEK_END) - LONGEST_LINE))
             lines = file.read().split(b"\n")
         cells = lines[-2].decode("ascii").split(",")  # behind the last end of a line is nothing
-        return dict(zip(columns, map(_number, cells), strict=True))
+        row = dict(zip(columns, map(_number, cells), strict=True))
     except (OSError, ValueError, IndexError):  # not there yet, or not whole
         return None
+    return row if "step" in row else None
 
 
 def _cell(value: float) -> str:

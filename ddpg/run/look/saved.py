@@ -17,7 +17,7 @@ from typing import Any
 from ddpg.config import RESUMABLE, config_to_dict, in_words, read_config
 from ddpg.errors import UsageError
 from ddpg.run.disk import folder
-from ddpg.run.disk.tables import read_table
+from ddpg.run.disk.checkpoint import read_rows
 
 Tell = Callable[[str], object]
 Rows = Sequence[Mapping[str, float]]
@@ -110,7 +110,7 @@ def read_runs(paths: Sequence[Path], tell: Tell) -> list[SavedRun]:
 def _read(path: Path) -> SavedRun:
     settings = config_to_dict(read_config(path / folder.CONFIG, sealed=True))
     tables = (folder.METRICS_TABLE, folder.EVALUATIONS_TABLE)
-    return SavedRun(path, settings, *(read_table(path / name) for name in tables))
+    return SavedRun(path, settings, *(read_rows(path, name) for name in tables))
 
 
 def grouped(runs: Sequence[SavedRun], tell: Tell) -> dict[str, list[SavedRun]]:

@@ -8,15 +8,16 @@ nothing: how fast a run is does not matter.
 """
 
 from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
 
 from ddpg.config import config_to_dict
-from ddpg.errors import counted
+from ddpg.errors import UsageError, counted, in_one_line
 from ddpg.run.disk import folder as run_folder
-from ddpg.run.disk.tables import read_table
+from ddpg.run.disk.checkpoint import read_rows
 from ddpg.study.live import Board
 from ddpg.study.outcome.scores import last_mean
 from ddpg.study.plan import Member, Setting
@@ -46,8 +47,13 @@ class _Going:
     pruned: bool = False
 
     def look(self) -> Rows:
-        """Judge what is new; gives all rows that count."""
-        rows = read_table(self.run_dir / run_folder.EVALUATIONS_TABLE)
+        """Judge what is new; gives all rows that count.
+
+        Raises
+        ------
+        UsageError : if the table is damaged.
+        """
+        rows = read_rows(self.run_dir, run_folder.EVALUATIONS_TABLE)
         for row in rows[self.seen :]:
             if self.pruned or row["step"] >= self.total:  # at its end there is nothing to save
                 break
@@ -99,14 +105,22 @@ class Trials:
             else:
                 setting = self._kept[number].setting
             self._next += 1
-            if number in self._open and (begun := self._begin(number, setting)) is not None:
-                return begun
+            try:
+                if number in self._open and (begun := self._begin(number, setting)) is not None:
+                    return begun
+            except UsageError as error:
+                self._damaged(number, error)
         return None
 
     def ended(self, name: str, ending: Ending) -> None:
         """As in `Work`."""
         going = self._going.pop(name)
-        rows = going.look()
+        try:
+            rows = going.look()
+        except UsageError as error:
+            self._damaged(going.number, error)
+            self.board.ended(name, "failed", in_one_line(error))
+            return
         if not (going.pruned or ending.kind in ("finished", "diverged", "failed")):
             self.board.ended(name, ending.kind, ending.message)
         elif not going.pruned and ending.kind == "failed" and not ending.again:
@@ -119,7 +133,8 @@ class Trials:
     def look(self, running: Collection[str]) -> Collection[str]:
         """As in `Work`: those that are not worth going on."""
         for name in running:
-            self._going[name].look()
+            with suppress(UsageError):  # the run itself may say so, and `ended` does
+                self._going[name].look()
         self.board.show(running)
         return [name for name in running if self._going[name].pruned]
 
@@ -137,6 +152,9 @@ class Trials:
 
     def _run(self, number: int, setting: Setting) -> tuple[Member, Path]:
         return self._search.trial(number, setting), self._runs / _name(number)
+
+    def _damaged(self, number: int, error: UsageError) -> None:
+        self.failure = f"{_name(number)}: {error}; without its folder it begins anew"
 
     def _end(self, going: _Going, rows: Rows, ending: Ending) -> str:
         """Keep what a trial came to; gives that in a word."""

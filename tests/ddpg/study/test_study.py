@@ -119,6 +119,27 @@ def test_a_damaged_run_is_reported_and_takes_no_other_along(tmp_path, two, what)
     assert [r.evaluations for r in mended.results] == [r.evaluations for r in two.results]
 
 
+@pytest.mark.parametrize("how", ["a digit", "a column", "lines", "all"])
+def test_a_table_that_is_not_as_its_run_wrote_it_does_not_count(tmp_path, how):
+    study = quickly(tmp_path / "s", seeds=2)
+    table = tmp_path / "s" / study.results[1].run / "evaluations.csv"
+    text = table.read_text()
+    if how == "all":
+        table.unlink()
+    else:
+        first, last = text[:-40], text[-40:]
+        new = {
+            "a digit": first + last.replace("3", "4"),
+            "a column": text.replace("mean", "meam"),
+            "lines": text[: text[:-1].rfind("\n") + 1],
+        }
+        table.write_text(new[how])
+        assert table.read_text() != text
+    again = go_on(tmp_path / "s")
+    assert states(again) == ["finished", "failed"]
+    assert "evaluations.csv is " in again.results[1].message
+
+
 def damage(path):
     """One bit, in the middle of what counts."""
     data = bytearray(path.read_bytes())
