@@ -29,7 +29,7 @@ from ddpg.study.plan import Asked, OtherStudyError
 from ddpg.study.tuning.journal import Journal, check_optuna, quiet
 from ddpg.study.tuning.outcome import BEST, JOURNAL, PAGE, TABLE, Tuning
 from ddpg.study.tuning.page import render
-from ddpg.study.tuning.rerun import best_config, by_result, ranked, rerun, sum_up
+from ddpg.study.tuning.rerun import best_config, by_result, planned_with, ranked, rerun, sum_up
 from ddpg.study.tuning.search import (
     NAME,
     Search,
@@ -101,6 +101,7 @@ def go_on(
     check_optuna()
     is_new = not (tune_dir / NAME).exists()
     search = _planned(tune_dir, wanted, is_new)
+    planned_with(tune_dir, search, ())
     check_runs(replace(search.plan, settings=[largest(search.space)]))
     tell = partial(console.print, highlight=False, soft_wrap=True, markup=False)
     with (

@@ -21,7 +21,7 @@ from ddpg.config import TrainConfig, config_to_dict
 from ddpg.study import folder
 from ddpg.study.api import Study, carried_out, planned
 from ddpg.study.outcome.summary import Summary, make_summary
-from ddpg.study.plan import Asked, Setting
+from ddpg.study.plan import Asked, Plan, Setting
 from ddpg.study.results import Result
 from ddpg.study.tuning.journal import Trial
 from ddpg.study.tuning.search import Search
@@ -53,14 +53,27 @@ def rerun(
     ------
     OSError : as `ddpg.run_study`.
     """
-    study_dir = tune_dir / RERUN
-    there = folder.read_plan(study_dir).settings if (study_dir / folder.PLAN).exists() else [{}]
     others = [found for trial in ranked(trials) if (found := changes(search, trial.setting))]
-    settings = [*there, *(setting for setting in others[:BEST] if setting not in there)]
+    plan = planned_with(tune_dir, search, others[:BEST])
+    return carried_out(tune_dir / RERUN, plan, backend, console)
+
+
+def planned_with(tune_dir: Path, search: Search, settings: Sequence[Setting]) -> Plan:
+    """The study with these settings, and with what it has already, by `ddpg study` perhaps.
+
+    Raises
+    ------
+    UsageError : if it is damaged, another one, or something else is in its place.
+    """
+    study_dir = tune_dir / RERUN
+    first: list[Setting] = [{}]
     seeds = [search.base.seed + i for i in range(search.seeds)]
+    if (study_dir / folder.PLAN).exists():
+        there = folder.read_plan(study_dir)
+        first, seeds = [*there.settings], [*dict.fromkeys([*seeds, *there.seeds])]
+    wanted = [*first, *(setting for setting in settings if setting not in first)]
     fixed = {k: v for k, v in config_to_dict(search.base).items() if k != "env_id"}
-    asked = Asked([search.env_id], settings, seeds, "none", fixed)
-    return carried_out(study_dir, planned(study_dir, asked), backend, console)
+    return planned(study_dir, Asked([search.env_id], wanted, seeds, "none", fixed))
 
 
 def changes(search: Search, setting: Setting) -> dict[str, Any]:
@@ -70,13 +83,17 @@ def changes(search: Search, setting: Setting) -> dict[str, Any]:
 
 
 def sum_up(search: Search, trials: Sequence[Trial], results: Sequence[Result]) -> Summary:
-    """What the runs come to, by trial: a setting is called by the first one that had it."""
-    named = {i: replace(result, setting={"trial": 0}) for i, result in enumerate(results)}
-    for trial in reversed(trials):
-        for i, result in enumerate(results):
+    """What the runs come to, by trial: a setting is called by the first one that had it.
+
+    Runs with settings of no trial are left out: somebody added them to the study.
+    """
+    named = []
+    for result in results:
+        for trial in trials:
             if dict(result.setting) == changes(search, trial.setting):
-                named[i] = replace(result, setting={"trial": trial.number})
-    return make_summary([*named.values()])
+                named.append(replace(result, setting={"trial": trial.number}))
+                break
+    return make_summary(named)
 
 
 def by_result(summary: Summary) -> list[int]:

@@ -1,6 +1,7 @@
 """A whole tuning: killed, extended, run with what it wrote; what is refused before it begins."""
 
 import random
+import shutil
 import signal
 import time
 from functools import partial
@@ -11,8 +12,10 @@ import ddpg
 from ddpg import cli
 from ddpg.config import config_to_dict, read_config
 from ddpg.errors import TrainingError, UsageError
+from ddpg.study.folder import read_plan
+from ddpg.study.plan import Asked
 from ddpg.study.tuning import api
-from ddpg.study.tuning.search import read_search
+from ddpg.study.tuning.search import Wanted, new_search, read_search, write_search
 from ddpg.study.work.task import Ending
 from tests.ddpg.run.runs import begin, files_of, without_drawing
 from tests.ddpg.study.studies import QUICKLY, SMALL, begun, kill_all, until
@@ -104,6 +107,43 @@ def test_a_tuning_gets_more_trials_and_more_seeds(tmp_path, monkeypatch):
     monkeypatch.setattr(api, "_checked", lambda tuning, backend, console: tuning)
     at_once = tuned(tmp_path / "o", monkeypatch, trials=4, **made)
     assert more.trials == at_once.trials
+
+
+def test_runs_that_were_added_to_the_last_study_count_for_their_own_trial_only(
+    tmp_path, monkeypatch
+):
+    made = {"env_id": SMALL, "trials": 2, "seeds": 1, "space": SPACE, **BRIEF}
+    first = tuned(tmp_path / "t", monkeypatch, **made)
+    plan = read_plan(tmp_path / "t" / "rerun")
+    settings = [*plan.settings, {"tau": 0.5}]
+    ddpg.run_study(study_dir=tmp_path / "t" / "rerun", settings=settings, seeds=2, progress=False)
+    again = tuned(tmp_path / "t", monkeypatch)
+    assert [trial.number for trial in again.run_again] == [t.number for t in first.run_again]
+    runs = [outcome.runs for outcome in again.rerun.outcomes.values()]
+    assert [[run.seed for run in of_one] for of_one in runs] == [[0, 1]] * 2
+    assert not any("tau=0.5" in run.run for of_one in runs for run in of_one)
+
+
+def test_the_last_study_is_looked_at_before_the_first_trial(tmp_path):
+    (tmp_path / "t").mkdir()
+    search = new_search(Wanted(Asked([SMALL], fixed=SHORT)))
+    write_search(tmp_path / "t", search)
+    (tmp_path / "t" / "rerun").touch()
+    with pytest.raises(UsageError, match="rerun is a file, not a folder for a study"):
+        ddpg.tune(tune_dir=tmp_path / "t", progress=False)
+    assert not (tmp_path / "t" / "trials").exists()
+
+
+def test_a_trial_whose_table_is_damaged_is_not_judged_by_it(tmp_path, monkeypatch):
+    made = {"env_id": SMALL, "trials": 2, "seeds": 1, "space": SPACE, **BRIEF}
+    first = tuned(tmp_path / "t", monkeypatch, **made)
+    (tmp_path / "t" / "journal.log").unlink()
+    table = tmp_path / "t" / "trials" / "trial-1" / "evaluations.csv"
+    table.write_text(table.read_text().replace("mean", "meam"))
+    with pytest.raises(TrainingError, match=r"trial-1: .*csv is damaged: .*; without its folder"):
+        tuned(tmp_path / "t", monkeypatch)
+    shutil.rmtree(table.parent)
+    assert tuned(tmp_path / "t", monkeypatch).trials == first.trials
 
 
 def test_where_no_trial_comes_to_its_end_nothing_is_run_again(tmp_path, monkeypatch):
