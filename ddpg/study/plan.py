@@ -149,13 +149,31 @@ def plan_from_dict(values: Mapping[str, Any]) -> Plan:
     ------
     UsageError : if that is no plan, or one that is not allowed.
     """
-    try:
-        bases = {env_id: config_from_dict(base) for env_id, base in values["bases"].items()}
-        settings = [dict(setting) for setting in values["settings"]]
-        seeds = [int(seed) for seed in values["seeds"]]
-        return Plan(bases, settings, seeds, values["preset"], dict(values["fixed"]))
-    except (KeyError, TypeError, AttributeError) as error:
-        raise UsageError("holds no plan of a study") from error
+    if not _is_formed(values):
+        raise UsageError("holds no plan of a study")
+    bases = {env_id: config_from_dict(base) for env_id, base in values["bases"].items()}
+    for env_id, base in bases.items():
+        if base.env_id != env_id:
+            raise UsageError(f"has settings of {shown(base.env_id)} for {shown(env_id)}")
+    return Plan(bases, values["settings"], values["seeds"], values["preset"], values["fixed"])
+
+
+_FORM = {"bases": dict, "settings": list, "seeds": list, "preset": str | None, "fixed": dict}
+
+
+def _is_formed(values: Any) -> bool:
+    """Whether each part of a plan has its type, and none is empty that there must be runs of."""
+    if not isinstance(values, Mapping):
+        return False
+    if not all(name in values and isinstance(values[name], kind) for name, kind in _FORM.items()):
+        return False
+    bases, settings = values["bases"].values(), values["settings"]
+    if not all((bases, settings, values["seeds"])):
+        return False
+    taken = {"env_id", "seed"}
+    return all(isinstance(each, dict) for each in (*bases, *settings)) and not any(
+        taken & {*setting} for setting in settings
+    )
 
 
 def new_plan(asked: Asked) -> Plan:

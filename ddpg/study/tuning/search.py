@@ -23,6 +23,8 @@ from ddpg.study.plan import (
     plan_from_dict,
 )
 from ddpg.study.tuning.space import (
+    ROWS,
+    Choices,
     Space,
     defaults,
     locked,
@@ -36,8 +38,8 @@ NAME = "tune.json"
 TRIALS, SEEDS = 40, 5
 """By default."""
 MOST_TRIALS, MOST_SEEDS = 10_000, 1000
-LEAST_LAG = 3
-"""With it one job and two give the same tuning."""
+LEAST_LAG, MOST_LAG = 3, 1_000_000
+"""With the least one job and two give the same tuning; the most is for more cores than any has."""
 
 
 @dataclass(frozen=True)
@@ -189,9 +191,27 @@ def write_search(tune_dir: Path, search: Search) -> None:
 def _from_dict(values: Mapping[str, Any]) -> Search:
     try:
         basis, space = plan_from_dict(values["plan"]), space_from_dict(values["space"])
-        return Search(**{**values, "plan": basis, "space": space})
-    except (KeyError, TypeError, AttributeError) as error:
+        search = Search(**{**values, "plan": basis, "space": space})
+    except (KeyError, IndexError, TypeError, AttributeError) as error:
         raise UsageError("holds no tuning") from error
+    _check_read(search)
+    return search
+
+
+def _check_read(search: Search) -> None:
+    """See that what a file says can be a tuning; the counts are looked at already."""
+    _check_count("lag", search.lag, MOST_LAG)
+    if len(search.plan.members) != 1 or not search.space:
+        raise UsageError("holds no tuning")
+    names = {row.name for row in ROWS}
+    for name, values in search.space.items():
+        if name not in names:
+            raise UsageError(f"searches {shown(name)}, which can't be searched")
+        for value in values.values if isinstance(values, Choices) else values:
+            replace(search.plan, settings=[{name: value}])  # says no to a value
+        is_logarithmic = isinstance(values, Choices) or values.low > 0
+        if not is_logarithmic or values.widened(search.defaults[name]) != values:
+            raise UsageError(f"searches {name} in what is no range for it")
 
 
 def _check_count(name: str, value: Any, most: int) -> None:

@@ -150,3 +150,20 @@ def test_nothing_of_a_study_is_lost(asked, said):
     before = plan(settings=product({"gamma": [0.9, 0.99]}), seeds=2)
     with pytest.raises(OtherStudyError, match=said):
         extended(before, Asked(**asked))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("seeds", value) for value in ([], ["a"], [1.5], [True], {"0": 1}, "12", None)),
+        *(("bases", value) for value in ({}, [], {"Pendulum-v1": 3}, {"Other-v0": {}})),
+        *(("settings", value) for value in ([], ["ab"], [[["tau", 0.1]]], [{"seed": 3}], None)),
+        *(("preset", value) for value in (3, [])),
+        *(("fixed", value) for value in ([], [["tau", 0.1]], 3)),
+    ],
+)
+def test_what_no_plan_can_have_is_refused_though_its_checksum_fits(name, value):
+    there = new_plan(Asked(["Pendulum-v1"], seeds=2)).to_dict()
+    assert plan_from_dict(there).to_dict() == there
+    with pytest.raises(UsageError):
+        plan_from_dict(there | {name: value})

@@ -14,10 +14,11 @@ from ddpg.config import (
     changed,
     config_from_dict,
     config_to_dict,
+    sealed_text,
 )
 from ddpg.errors import UsageError
 from ddpg.study.plan import Asked
-from ddpg.study.tuning.search import Wanted, extended, new_search
+from ddpg.study.tuning.search import NAME, Wanted, extended, new_search, read_search, write_search
 from ddpg.study.tuning.space import (
     ROWS,
     Choices,
@@ -125,3 +126,21 @@ def test_help_has_the_table(capsys):
     said = capsys.readouterr().out
     for row in ROWS:
         assert f"  {row.name}" in said and str(row.values) in said
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("lag", value) for value in (0, "x", 2.5, None)),
+        *(("space", {"tau": value}) for value in ([0.5, 0.1], [0, 0.1], ["a", "b"], "ab", [[]])),
+        *(("space", value) for value in ({}, {"seed": [[0, 1]]}, {"hidden": [[3, "a"]]}, [])),
+        ("trials", "3"),
+    ],
+)
+def test_what_no_tuning_can_have_is_refused_though_its_checksum_fits(tmp_path, name, value):
+    search = new_search(Wanted(Asked(["Pendulum-v1"]), space=["tau", "hidden"]))
+    write_search(tmp_path, search)
+    assert read_search(tmp_path) == search
+    (tmp_path / NAME).write_text(sealed_text(search.to_dict() | {name: value}))
+    with pytest.raises(UsageError):
+        read_search(tmp_path)
