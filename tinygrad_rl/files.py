@@ -47,6 +47,10 @@ def write_atomically(
                 file.flush()
                 os.fsync(file.fileno())
         os.replace(beside, path)
+    except OSError as error:
+        if error.filename is None:  # of a write, which knows a number only
+            error.filename = str(path)
+        raise
     finally:
         beside.unlink(missing_ok=True)
     if durable:

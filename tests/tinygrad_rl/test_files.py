@@ -70,8 +70,9 @@ def test_a_disk_that_fails_leaves_the_old_file_and_nothing_else(
     path = tmp_path / "a"
     path.write_bytes(b"old")
     disk.failing[call] = errno.ENOSPC
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(OSError, match="No space left") as raised:
         files.write_atomically(path, b"new", durable=True)
+    assert raised.value.filename == str(path)
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
 
