@@ -149,6 +149,10 @@ class Compiled:
                 held = False
             if not held and not self.trace.guards.hold():
                 return False
+        outer, themselves = self.trace.outer, self.trace.themselves
+        for k, t in enumerate(tensors):
+            if id(t) in outer or themselves.get(k, t) is not t:
+                return False
         for leaf in self.trace.absent:  # loops are quicker than all(...)
             if _found(leaf, tensors).accumulated is not None:
                 return False
@@ -168,6 +172,11 @@ class Compiled:
         if setting := self.trace.guards.changed_setting():
             t, what, before, now = setting
             return Reason(f"{what} of {names.get(id(t), 'a tensor')}", str(before), str(now))
+        for k, t in enumerate(tensors):
+            if id(t) in self.trace.outer:
+                return Reason(f"argument {k} is {names.get(id(t), 'a tensor')} from outside")
+            if self.trace.themselves.get(k, t) is not t:
+                return Reason(f"argument {k} is not the tensor from outside that it was")
         for asked, was in ((absent, "None"), (incoming, "there")):
             for leaf in asked:
                 if (_found(leaf, tensors).accumulated is None) != (was == "None"):

@@ -11,7 +11,7 @@ at its end.
 
 import linecache
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -73,6 +73,9 @@ class Trace:
     grads : leaves whose `.grad` the function changed, and to what: a value of the program, a tensor
         from outside, or None.
     guards : what the function could read in Python, with each tensor from outside.
+    outer : by id, the tensors with a flag that the function itself found outside.
+    themselves : by number, the arguments that it found outside too. To a gradient these are one
+        tensor, so that the program is for this very tensor.
     """
 
     program: Program
@@ -82,10 +85,15 @@ class Trace:
     new_flags: list[tuple[Outside, bool]]
     grads: list[tuple[Outside, Value | Outside | None]]
     guards: Guards
+    outer: dict[int, Tensor]
+    themselves: dict[int, Tensor]
 
 
 def trace(
-    function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any] | None = None
+    function: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any] | None = None,
+    themselves: Collection[int] = (),
 ) -> Trace:
     """Run `function` once, recording every op, and undo what the run did to tensors.
 
@@ -93,6 +101,7 @@ def trace(
     ----------
     args, kwargs : its arguments; the tensors in them (also in lists, tuples and dicts) become
         inputs. The function gets leaves in their place, which share their memory.
+    themselves : the numbers of the tensors that it gets as they are.
 
     Raises
     ------
@@ -100,12 +109,15 @@ def trace(
         out of a tensor that comes from outside or depends on one, draws random numbers, writes
         through a view, sends a gradient back into history from outside, takes from an iterator.
     """
-    recorder = _Recorder()
+    recorder, given = _Recorder(themselves), (args, kwargs)
     args, kwargs = replaced((args, kwargs or {}), Tensor, recorder.add_input)
     grad = mode.grad
     with _undone(recorder), watch_reads(function, args, kwargs) as reads, watching(recorder):
         result = function(*args, **kwargs)
         recorder.check_end(grad)
+    both = [k for k, t in recorder.arguments.values() if id(t) in recorder.outer()]
+    if both:
+        return trace(function, *given, [*themselves, *both])
     names = Names()
     names.search_function(function, args, kwargs)
     name = getattr(function, "__name__", "step")
@@ -135,7 +147,8 @@ def _undone(recorder: "_Recorder") -> Iterator[None]:
 
 
 class _Recorder(Observer):
-    def __init__(self) -> None:
+    def __init__(self, themselves: Collection[int] = ()) -> None:
+        self.themselves = themselves
         # By the id of a tensor's array: a node that saved its output holds no tensor.
         self.values: dict[int, Value] = {}
         self.alive: list[Tensor] = []  # so that no id is used twice
@@ -165,12 +178,9 @@ class _Recorder(Observer):
         """A leaf in the place of an argument, so that its history and identity stay outside."""
         if (alias := self.aliases.get(id(tensor))) is not None:
             return alias
-        alias = self.aliases[id(tensor)] = wrap(tensor._array.view())
-        set_history(alias, History(None, tensor.requires_grad, None, tensor.cuts))
-        set_grad(alias, tensor.accumulated)
-        for hook in (tensor.hooks or ()) if tensor.requires_grad else ():
-            register_hook(alias, hook)
         k = len(self.arguments)
+        alias = tensor if k in self.themselves else _alias(tensor)
+        self.aliases[id(tensor)] = alias
         self.arguments[id(alias)] = k, tensor
         value = Value("input", tensor.shape, tensor.dtype, f"arg{k}", alias)
         self.inputs.append(value)
@@ -339,6 +349,13 @@ class _Recorder(Observer):
             return tensor
         return None
 
+    def outer(self) -> dict[int, Tensor]:
+        """By id, the tensors with a flag that were found outside, not among the arguments."""
+        states = [v.tensor for v in self.states.values() if v.tensor is not None]
+        found = [t for t in states if t.requires_grad]
+        found += [leaf for leaf, *_ in self.first_grads.values() if self._is_outside(leaf)]
+        return {id(t): t for t in found if id(t) not in self.arguments}
+
     def _leaf(self, leaf: Tensor) -> Outside:
         if id(leaf) not in self.arguments:
             return leaf
@@ -406,7 +423,19 @@ class _Recorder(Observer):
             ],
             grads,
             guards,
+            self.outer(),
+            {k: t for k, t in self.arguments.values() if k in self.themselves},
         )
+
+
+def _alias(tensor: Tensor) -> Tensor:
+    """A leaf on the memory of an argument, with its flag, gradient and hooks."""
+    alias = wrap(tensor._array.view())
+    set_history(alias, History(None, tensor.requires_grad, None, tensor.cuts))
+    set_grad(alias, tensor.accumulated)
+    for hook in (tensor.hooks or ()) if tensor.requires_grad else ():
+        register_hook(alias, hook)
+    return alias
 
 
 # -- names -----------------------------------------------------------------------------------------

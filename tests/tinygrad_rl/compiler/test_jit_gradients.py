@@ -286,3 +286,24 @@ def test_a_gradient_is_forgotten_also_when_there_was_none_at_the_first_call():
     w.grad = tg.ones(2, dtype=np.float64)
     step(tg.ones(2, dtype=np.float64))
     assert w.grad is None and v.grad is not None
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_an_argument_that_is_a_parameter_too_gets_the_gradient_of_both(first):
+    """What it gets as an argument is a part of what it gets, and no call leaves out the rest."""
+    w, other = (tg.Tensor(numbers, requires_grad=True) for numbers in ([1.0, 2.0], [5.0, 7.0]))
+
+    def cube(x):
+        (by_grad,) = tg.grad((x * w * w).sum(), x)
+        w.grad = x.grad = None
+        (x * w * w).sum().backward()
+        return by_grad, w.grad
+
+    f = tg.jit(cube)
+    for x in (w, other, w) if first else (other, w, other):
+        for _ in range(2):
+            for got, expected in zip(f(x), cube(x), strict=True):
+                np.testing.assert_allclose(got.numpy(), expected.numpy())
+    assert f.cache_info().traces == 2
+    reasons = "is not the tensor from outside that it was", "is w from outside"
+    assert f.cache_info().reasons[-1] == f"argument 0 {reasons[0 if first else 1]}"
