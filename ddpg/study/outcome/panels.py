@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from matplotlib.axes import Axes
-from matplotlib.ticker import EngFormatter, PercentFormatter, StrMethodFormatter
+from matplotlib.ticker import EngFormatter, MaxNLocator, PercentFormatter, StrMethodFormatter
 
 from ddpg.errors import UsageError, counted
 from ddpg.run.look.curves import LearningCurve, make_curves
@@ -83,6 +83,7 @@ def draw_profiles(axes: Axes, summary: Summary) -> None:
     scale = "score, from 0 (lowest run) to 1 (highest)" if summary.overall else "score"
     axes.set(title="Performance profiles", xlabel=scale, ylabel="runs with a higher score")
     axes.set_ylim(-0.02, 1.02)
+    axes.xaxis.set_major_locator(MaxNLocator(4))  # by default it takes labels for three digits long
     axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,g}"))
     axes.yaxis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))
 

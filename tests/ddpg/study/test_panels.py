@@ -1,6 +1,7 @@
 """What is drawn of a study: read off the axes again."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from ddpg.run.look.picture import COLORS
+from ddpg.run.plots import as_png
 from ddpg.study.outcome.panels import (
     MOST_DRAWN,
     draw_environment,
@@ -17,6 +19,7 @@ from ddpg.study.outcome.panels import (
     is_compared,
     said_of_curves,
 )
+from ddpg.study.outcome.picture import picture
 from ddpg.study.outcome.summary import make_summary
 from tests.ddpg.study.made import made_result, made_results
 
@@ -80,6 +83,22 @@ def test_profiles_and_their_bands(axes):
     several = make_summary(made_results({"A-v0": [[1.0], [2.0]], "B-v0": [[1.0], [2.0]]}))
     draw_profiles(axes, several)
     assert axes.get_xlabel() == "score, from 0 (lowest run) to 1 (highest)"
+
+
+@pytest.mark.parametrize("unit", [1.0, 10.0, 1e-5])
+def test_the_scores_below_profiles_do_not_touch(unit):
+    scores = [[-333 * unit, -904 * unit, -542 * unit], [-1714 * unit, -1379 * unit]]
+    figure = picture(make_summary(made_results({"A-v0": scores})))
+    as_png(figure)
+    (axes,) = [axes for axes in figure.axes if axes.get_title() == "Performance profiles"]
+    low, high = axes.get_xlim()
+    spans = [
+        label.get_window_extent()
+        for label in axes.get_xticklabels()
+        if low <= label.get_position()[0] <= high
+    ]
+    assert len(spans) >= 3
+    assert all(a.x1 + 5 < b.x0 for a, b in pairwise(spans))
 
 
 def test_of_each_pair_the_likely_better_one_stands_first(axes):
