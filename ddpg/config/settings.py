@@ -124,7 +124,8 @@ class TrainConfig:
     """
 
     env_id: str = "Pendulum-v1"
-    """The environment's gymnasium id; its actions are a flat Box with finite bounds."""
+    """The environment's gymnasium id, or MODULE:ID for one that this Python module registers; its
+    actions are a flat Box with finite bounds."""
     env_kwargs: Mapping[str, Any] = field(default_factory=dict)
     """What else the environment is made with, as NAME=VALUE: g=9.8 max_episode_steps=500."""
     num_envs: int = 1

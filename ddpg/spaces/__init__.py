@@ -52,12 +52,19 @@ def make_env(env_id: str, env_kwargs: Mapping[str, Any] | None = None) -> Env:
         with warnings.catch_warnings(record=True, action="always") as said:
             env = gymnasium.make(env_id, **(env_kwargs or {}))
     except (ImportError, gymnasium.error.DependencyNotInstalled) as error:
-        if (module := _missing_module(error)) in _EXTRAS:
+        module = _missing_module(error)
+        if module and f"{env_id.partition(':')[0]}.".startswith(f"{module}."):
+            raise UsageError(
+                f"environment {shown(env_id)} cannot be imported: Python finds no module {module}; "
+                "if it is a file or folder here, write PYTHONPATH=. before the command"
+            ) from error
+        if module in _EXTRAS:
             raise UsageError(
                 f"environment {shown(env_id)} needs {module}, which is not installed: "
                 f"pip install 'tinygrad-rl[{_EXTRAS[module]}]'"
             ) from error
-        raise UsageError(f"environment {shown(env_id)} cannot be imported: {error}") from error
+        what = f"No module named {module!r}" if module else in_one_line(error)
+        raise UsageError(f"environment {shown(env_id)} cannot be imported: {what}") from error
     except (Exception, SystemExit) as error:  # it is anybody's code
         is_known = env_id.rpartition(":")[2] in gymnasium.registry
         if isinstance(error, gymnasium.error.Error) and not is_known:
@@ -96,9 +103,11 @@ def _in_short(space: Space) -> str:
 
 def _missing_module(error: BaseException | None) -> str:
     """What could not be found and led to this error, or nothing: gymnasium wraps it in its own."""
-    while error is not None and not isinstance(error, ModuleNotFoundError):
+    while error is not None:
+        if isinstance(error, ModuleNotFoundError) and error.name:
+            return error.name
         error = error.__cause__
-    return "" if error is None else error.name or ""
+    return ""
 
 
 def _near_ids(env_id: str) -> list[str]:

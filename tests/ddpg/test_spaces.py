@@ -42,7 +42,8 @@ def test_unsupported_actions_are_named_beside_what_is_supported(space, found):
         ("Hoper-v4", r"did you mean Hopper-v5"),
         ("qqqqqqqq", r"unknown environment 'qqqqqqqq'$"),
         ("", r"unknown environment ''$"),
-        ("no_such_module:Pendulum-v1", "cannot be imported: .*no_such_module"),
+        ("no_such_module:Pendulum-v1", "finds no module no_such_module; .* PYTHONPATH=. before"),
+        ("json.no_such:Pendulum-v1", "finds no module json.no_such; .* PYTHONPATH=. before"),
     ],
 )
 def test_unknown_environment_is_refused_with_near_names(env_id, message):
@@ -93,7 +94,11 @@ def module(tmp_path, monkeypatch):
         ("raise ValueError('two\\nlines')", "ValueError: two lines"),
         ("def f(: pass", "SyntaxError"),
         ("raise RuntimeError('x' * 10_000)", "RuntimeError: xxx"),
-        ("import no_such_module", "cannot be imported: No module named 'no_such_module'"),
+        ("import no_such_module", "cannot be imported: No module named 'no_such_module'$"),
+        (
+            "raise ModuleNotFoundError('No module named x', name='mujoco')",
+            "needs mujoco.*pip install",
+        ),
     ],
 )
 def test_a_module_that_cannot_be_imported_is_one_line(module, text, reason):
