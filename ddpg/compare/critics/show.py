@@ -142,10 +142,13 @@ def draw_flattery(axes: Axes, runs: Runs) -> None:
         if not math.isnan(second.mean[0]):
             _bar(axes, row + 0.18, second, color, filled=False)
     axes.axvline(50, color="black", linewidth=1)
-    axes.text(49, len(runs) - 0.6, "chance", rotation=90, horizontalalignment="right")
+    lowest = min(40, 10 * math.floor(axes.dataLim.x0 / 10))
+    axes.set_xticks(
+        ticks := range(lowest, 101, 10), ["50\nchance" if x == 50 else f"{x}" for x in ticks]
+    )
     axes.set_yticks(range(len(runs)), list(runs))
     axes.invert_yaxis()
-    axes.set(title="Does Q flatter the actor's choice?", xlim=(40, 100))
+    axes.set(title="Does Q flatter the actor's choice?", xlim=(lowest, 100))
     axes.set_xlabel("states where Q favours it more than a random action, %")
     axes.grid(alpha=0.25, axis="x")
 
@@ -179,4 +182,4 @@ def _bar(axes: Axes, y: float, share: Band, color: str, filled: bool) -> None:
     )
     axes.plot([low, high], [y, y], color="black", linewidth=1)
     text = "" if filled else " second critic"
-    axes.text(max(mean, high) + 0.7, y, f"{mean:.0f} %{text}", verticalalignment="center")
+    axes.text(max(mean, high, 50) + 0.7, y, f"{mean:.0f} %{text}", verticalalignment="center")

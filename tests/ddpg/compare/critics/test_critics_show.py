@@ -1,12 +1,19 @@
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from matplotlib.image import imread
 
 from ddpg.compare.critics.measure import Moment, Opinion
-from ddpg.compare.critics.show import as_json, print_costs, print_critics, save_picture
+from ddpg.compare.critics.show import (
+    as_json,
+    draw_flattery,
+    print_costs,
+    print_critics,
+    save_picture,
+)
 from ddpg.compare.critics.training import Course
 from ddpg.compare.critics.variants import VARIANTS
 from ddpg.compare.measure import Size
@@ -61,6 +68,21 @@ def test_picture_shows_the_runs(tmp_path):
     assert one.std() > 0.1  # not blank
     assert one.shape == other.shape
     assert not np.array_equal(one, other)
+
+
+def test_shares_below_chance_are_drawn_in_full_with_their_numbers_beside_them():
+    course = made_course(1.0)
+    course.moments[:] = [
+        replace(moment, flattered=0.46, flattered_by_second=0.27) for moment in course.moments
+    ]
+    axes = Figure().subplots()
+    draw_flattery(axes, {"TD3": [course]})
+    assert axes.get_xlim() == (20, 100)
+    assert {text.get_text(): text.get_position()[0] > 50 for text in axes.texts} == {
+        "46 %": True,
+        "27 % second critic": True,
+    }
+    assert [label.get_text() for label in axes.get_xticklabels()][3] == "50\nchance"
 
 
 def test_picture_stands_moments_without_a_slope(tmp_path):
