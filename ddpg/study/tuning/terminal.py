@@ -28,6 +28,7 @@ def print_tuning(tuning: Tuning, console: Console) -> None:
     if tuning.rerun is None:
         console.print("no trial came to its end: there is nothing to run again")
         return
+    console.print("The best, and the settings at hand, with their scores in the search:")
     console.print(_best_trials(tuning))
     console.print("Run again on seeds that no trial had:")
     print_summary(tuning.rerun, console)

@@ -178,6 +178,7 @@ def test_the_terminal_shows_the_best_and_how_to_use_it(made, width):
     said = console.file.getvalue()
     assert f"best: trial {number}; to use it: ddpg train --config" in said
     assert "tau <is> too large" in said
+    assert "The best, and the settings at hand, with their scores in the search:\n" in said
     assert tuning.counted in said
     cut = [line for line in said.splitlines() if not line.startswith(("best:", "page:"))]
     assert max(map(len, cut)) <= width
