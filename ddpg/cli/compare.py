@@ -29,12 +29,13 @@ _NOT_FOR_SOURCE = {
 class Compare:
     """See what freezing the critic does, and what blocking Q does.
 
-    ddpg compare                   a table: eight ways to handle the critic in one actor
-                                   update; a picture: three of them, trained on Pendulum
+    ddpg compare                   a table: eight ways to handle the critic in one
+                                   actor update; a picture: three of them, trained
+                                   on Pendulum
     ddpg compare --report out      a page with both and more, over several seeds
     ddpg compare --source          only the compiled code, compared
-    ddpg compare --critics         the second lesson: what the critic claims and what is
-                                   true, of plain DDPG and of three remedies
+    ddpg compare --critics         the second lesson: what the critic claims and
+                                   what is true, of plain DDPG and of three remedies
     """
 
     seed: int = 0

@@ -12,9 +12,9 @@ from ddpg.errors import UsageError
 class Export:
     """Write a run's policy to a file that needs none of this package.
 
-    ddpg export runs/p1 --to onnx    for onnxruntime and its like; needs the package onnx
-    ddpg export runs/p1 --to c       one file of C99, without heap or other dependencies
-    ddpg export runs/p1 --to npz     the weights, as arrays of NumPy
+    ddpg export runs/p1 --to onnx   for onnxruntime and its like; needs onnx
+    ddpg export runs/p1 --to c      one file of C99, without heap or dependencies
+    ddpg export runs/p1 --to npz    the weights, as arrays of NumPy
 
     What is written is the policy without noise: from one observation, as the
     environment gives it, to an action in its units and inside its bounds.

@@ -41,13 +41,14 @@ class Train:
       config.json          every setting
       spaces.json          what observations and actions are
       metrics.csv          a row per training episode
-      evaluations.csv      a row per evaluation, without noise, and how far Q was off
+      evaluations.csv      a row per evaluation, and how far Q was off
       learning_curve.png   both, drawn
-      model.safetensors    the networks and their optimizers, after the last finite update
+      model.safetensors    networks and optimizers, after the last finite update
       best.safetensors     the same, with the best evaluation so far
       checkpoint/          what --resume goes on from
 
-    Ctrl-C saves the run and ends it; --resume goes on. Numbers may be written 1e6 or 1_000_000.
+    Ctrl-C saves the run and ends it; --resume goes on.
+    Numbers may be written 1e6 or 1_000_000.
     """
 
     run_dir: Path | None = None

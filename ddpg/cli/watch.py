@@ -15,7 +15,8 @@ class Watch:
       ddpg watch runs/p1
       ddpg watch runs/p1 --best --episodes 10
 
-    Its episodes are the first ones that ddpg evaluate plays. Ctrl-C closes the window.
+    Its episodes are the first ones that ddpg evaluate plays.
+    Ctrl-C closes the window.
     """
 
     run_dir: Path

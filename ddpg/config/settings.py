@@ -22,7 +22,7 @@ MOST_ENVS = 1024
 
 @dataclass(frozen=True)
 class DDPGConfig:
-    """Settings of the algorithm (Lillicrap et al. 2015, https://arxiv.org/abs/1509.02971).
+    """Settings of the algorithm (Lillicrap et al. 2015, arxiv.org/abs/1509.02971).
 
     Raises
     ------
@@ -113,7 +113,7 @@ def algorithm_named(name: Any) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """Settings of a run: everything that, with the installed versions, decides its result.
+    """Settings of a run: all that, with the installed versions, decides its result.
 
     The folder that the run is written to is not among them: the same configuration in two folders
     gives the same files.
