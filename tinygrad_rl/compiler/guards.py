@@ -233,7 +233,7 @@ def _same_items(things: Any, before: tuple[Any, ...]) -> bool:
 
 _FEW = 8
 _LARGE = 1 << 20
-_ATOMS = (int, str, bytes, bool, range, np.dtype, types.CodeType)
+_ATOMS = (int, str, bytes, bool, np.dtype, types.CodeType)
 
 
 def same(before: Any, now: Any) -> bool:
@@ -241,6 +241,10 @@ def same(before: Any, now: Any) -> bool:
     if before is now:
         return True
     if type(before) is not type(now):
+        return False
+    if isinstance(before, types.MethodType):
+        return before.__self__ is now.__self__ and before.__func__ is now.__func__
+    if hasattr(before, "__dict__"):  # a class of the user's: equal ones may have other attributes
         return False
     if isinstance(before, _ATOMS):
         return bool(before == now)
@@ -250,14 +254,12 @@ def same(before: Any, now: Any) -> bool:
         return before.tobytes() == now.tobytes()
     if isinstance(before, tuple):
         return len(before) == len(now) and all(map(same, before, now))
-    if isinstance(before, slice):
+    if isinstance(before, (slice, range)):  # ranges of the same numbers may have other ends
         return same(_limits(before), _limits(now))
-    if isinstance(before, types.MethodType):
-        return before.__self__ is now.__self__ and before.__func__ is now.__func__
     return False
 
 
-def _limits(s: slice) -> tuple[Any, Any, Any]:
+def _limits(s: slice | range) -> tuple[Any, Any, Any]:
     return s.start, s.stop, s.step
 
 
@@ -283,11 +285,18 @@ def no_globals(variables: dict[str, Any], names: frozenset[str]) -> Place:
 
 def cell(name: str, of: types.CellType, where: Where | None) -> Place:
     """A variable that a function closes over."""
-
-    def read() -> Any:
-        return of.cell_contents
-
+    read = functools.partial(held, of)
+    if read() is ABSENT:
+        return Place(name, where, read, ABSENT)
     return Place(name, where, read, read(), "{0}.cell_contents is {value}", (of,))
+
+
+def held(of: types.CellType) -> Any:
+    """What a variable of an outer function holds, if it was set."""
+    try:
+        return of.cell_contents
+    except ValueError:
+        return ABSENT
 
 
 def attribute(thing: Any, key: str, name: str, where: Where | None) -> Place:
@@ -316,9 +325,18 @@ def attribute(thing: Any, key: str, name: str, where: Where | None) -> Place:
         place.test = f"{{0}}.{key} is {{value}} and {key!r} not in {{1}}"
         place.objects = type(thing), _attributes(thing)
     elif isinstance(thing, type) or hasattr(type(value), "__set__"):  # a descriptor: not asked
-        owner = _owner(thing if isinstance(thing, type) else type(thing), key)
-        place.test, place.objects = f"{{0}}[{key!r}] is {{value}}", (vars(owner),)
+        kind = thing if isinstance(thing, type) else type(thing)
+        first = kind.__mro__[: kind.__mro__.index(_owner(kind, key)) + 1]  # they may hide it later
+        place.objects = tuple(map(vars, reversed(first)))
+        hidden = [f" and {key!r} not in {{{k}}}" for k in range(1, len(first))]
+        place.test = f"{{0}}[{key!r}] is {{value}}{''.join(hidden)}"
     return place
+
+
+def class_of(thing: Any, name: str, where: Where | None) -> Place:
+    """The class of an object, which can be set."""
+    read = functools.partial(type, thing)
+    return Place(f"type({name})", where, read, read(), "type({0}) is {value}", (thing,))
 
 
 def attribute_names(thing: TensorHolder, name: str, where: Where | None) -> Place:
@@ -375,11 +393,14 @@ def values(array: Any, name: str, where: Where | None) -> Place:
             f"a jitted function compares the values of {name!r} at each call, {size / 1e6:.1f} MB: "
             f"{remedy}"
         )
-    test = "{0}() == {value}"
+    objects = isinstance(array, np.ndarray) and array.dtype == object
+    test = "same_items({0}(), {value})" if objects else "{0}() == {value}"
     return Place(f"the values of {name}", where, read, read(), test, remedy=remedy)
 
 
 def _bits(array: Any) -> tuple[Any, ...]:
+    if isinstance(array, np.ndarray) and array.dtype == object:  # its bytes are only addresses
+        return array.ndim, *array.shape, *array.flat
     if isinstance(array, np.ndarray):
         return array.shape, array.dtype, array.tobytes()
     return (memoryview(array).tobytes(),)

@@ -20,12 +20,14 @@ _GLOBALS = {"LOAD_GLOBAL", "LOAD_NAME"}
 _CELLS = {"LOAD_DEREF", "LOAD_CLASSDEREF", "LOAD_FROM_DICT_OR_DEREF"}
 _ATTRIBUTES = {"LOAD_ATTR", "LOAD_METHOD", "LOAD_SUPER_ATTR", "IMPORT_FROM"}
 _CONSTANTS = {"LOAD_CONST", "LOAD_SMALL_INT"}
-_WHOLE = {
+WHOLE = {
     *("vars", "__dict__", "globals", "locals", "eval", "exec", "dir", "__getattribute__"),
     *("asdict", "astuple", "fields", "getmembers", "attrgetter", "methodcaller"),
 }
 """Names by which code gets at attributes whose names it does not load."""
-_BY_NAME = {"getattr", "hasattr"}
+BY_NAME = {"getattr", "hasattr"}
+_IMPORTING = {"import_module", "__import__", "modules"}
+_SIMPLE = {"LOAD_FAST", "LOAD_FAST_BORROW", *_GLOBALS, *_CELLS, *_CONSTANTS}
 _GROWING = {"append", "extend", "add", "insert", "appendleft", "update"}
 
 
@@ -38,6 +40,9 @@ class Loads:
     globals, cells, attributes, modules : names of globals (or builtins), of variables that the code
         closes over, of attributes (those in `getattr(x, "name")` too), of modules that it imports.
     asked : names of attributes that the code can do without: `hasattr(x, "name")`.
+    written : of all these, names of what is only counted up, appended to or set: read all the same
+        where it is more than a number or a container, for what is set may be an item of a tensor.
+    careful : whether the code may go on after an error, such as that of a missing attribute.
     any : whether it may read attributes under names that it computes.
     """
 
@@ -46,6 +51,8 @@ class Loads:
     attributes: dict[str, Where] = field(default_factory=dict)
     modules: dict[str, Where] = field(default_factory=dict)
     asked: dict[str, Where] = field(default_factory=dict)
+    written: set[str] = field(default_factory=set)
+    careful: bool = False
     any: bool = False
 
 
@@ -55,36 +62,49 @@ def loads(code: CodeType) -> Loads:
     found = Loads()
     everything = list(dis.get_instructions(code))
     quiet = [i for i in everything if i.opname not in _SILENT]
-    whole, careful = False, False
+    read: set[str] = set()
+    whole, careful, caught = False, False, False
     for k, i in enumerate(quiet):
         where, name = (code, i.offset), i.argval
-        if i.opname in _GLOBALS | _CELLS | _ATTRIBUTES and _only_written(quiet, k, everything):
-            continue
+        if i.opname in _GLOBALS | _CELLS | _ATTRIBUTES:
+            (found.written if _only_written(quiet, k, everything) else read).add(name)
         if i.opname in _GLOBALS:
             found.globals.setdefault(name, where)
-            whole |= name in _WHOLE
-            whole |= name in _BY_NAME and not _asks_for_constant(quiet, k)
-            careful |= name in _BY_NAME or name == "AttributeError"
+            whole |= name in WHOLE
+            whole |= name in BY_NAME and not _asks_for_constant(quiet, k)
+            careful |= name in BY_NAME
         elif i.opname in _CELLS and name in code.co_freevars:
             found.cells.setdefault(name, where)
         elif i.opname in _ATTRIBUTES:
             found.attributes.setdefault(name, where)
-            whole |= name in _WHOLE
+            whole |= name in WHOLE
         elif i.opname == "IMPORT_NAME":
-            found.modules.setdefault(name, where)
+            level = quiet[k - 2].argval  # `from ..a import b` has level 2
+            found.modules.setdefault("." * level + name, where)
         whole |= i.opname == "MATCH_CLASS"
+        caught |= name in ("AttributeError", "suppress") or _catches(quiet, k)
     for inner in code.co_consts:
         for name, where in loads(inner).cells.items() if isinstance(inner, CodeType) else ():
             if name in code.co_freevars:  # handed on to a function inside
                 found.cells.setdefault(name, where)
-    if found.globals.keys() & _BY_NAME:
+                (found.written if name in loads(inner).written else read).add(name)
+    if found.globals.keys() & BY_NAME:
         for name in code.co_consts:
             if isinstance(name, str) and name.isidentifier():
                 found.attributes.setdefault(name, (code, -1))
-    asked = found.attributes if careful else {}
-    return Loads(
-        found.globals, found.cells, found.attributes, found.modules, dict(asked), bool(whole)
-    )
+    if _IMPORTING & {*found.globals, *found.attributes}:
+        texts = [name for name in code.co_consts if isinstance(name, str)]
+        found.modules.update((name, (code, -1)) for name in texts if name not in found.modules)
+    asked = found.attributes if careful or caught else {}
+    names = found.globals, found.cells, found.attributes, found.modules
+    return Loads(*names, dict(asked), found.written - read, caught, bool(whole))
+
+
+def _catches(quiet: Sequence[dis.Instruction], k: int) -> bool:
+    """Whether an `except` begins here, which a `with` or a `finally` is not."""
+    opname = quiet[k].opname
+    bare = opname == "PUSH_EXC_INFO" and quiet[k + 1].opname == "POP_TOP"
+    return bare or opname in ("CHECK_EXC_MATCH", "CHECK_EG_MATCH")
 
 
 def _names(instructions: Sequence[dis.Instruction], k: int, count: int) -> list[str]:
@@ -106,7 +126,7 @@ def _only_written(
         if after[1:3] == ["COPY", "COPY"] and after[4:5] and after[4] in _CONSTANTS:
             added = after[5:6] == ["BINARY_OP"] and quiet[k + 6].argrepr.endswith("=")
             return added and after[6:9] == ["SWAP", "SWAP", "STORE_SUBSCR"]
-    if after[1:2] == ["STORE_SUBSCR"]:
+    if after[:1] and after[0] in _SIMPLE and after[1:2] == ["STORE_SUBSCR"]:
         return True
     if after[:1] and after[0] in ("LOAD_METHOD", "LOAD_ATTR"):
         return quiet[k + 1].argval in _GROWING and _is_dropped(everything, quiet[k + 1].offset)

@@ -11,10 +11,13 @@ code; then the function is traced once more than it had to be. What it did read 
 """
 
 import array
+import builtins
 import collections
 import contextvars
 import functools
 import gc
+import importlib.util
+import operator
 import os
 import sys
 import types
@@ -28,7 +31,7 @@ import numpy as np
 from tinygrad_rl.compiler import guards
 from tinygrad_rl.compiler.draws import GENERATORS, Draws
 from tinygrad_rl.compiler.guards import ABSENT, Guards, Place, Setting, TraceError, setting
-from tinygrad_rl.compiler.loads import Loads, loads
+from tinygrad_rl.compiler.loads import BY_NAME, WHOLE, Loads, loads
 from tinygrad_rl.core import Tensor, Where, at, is_inside
 from tinygrad_rl.naming import arguments_of
 from tinygrad_rl.tree import TensorHolder, leaves
@@ -49,6 +52,7 @@ _NOTHING_INSIDE = (
     *(int, float, complex, str, bytes, type(None), type(...), range, slice, np.generic, np.dtype),
     *(np.ufunc, types.CodeType),
 )
+_OTHERS = {*_LIBRARIES, "builtins"}
 _LISTS = (list, set, frozenset, tuple, bytearray, collections.deque, array.array)
 _VIEWS: Any = (type({}.keys()), type({}.values()), type({}.items()))
 _FIELD: type = type(vars(collections.namedtuple("_", "field"))["field"])
@@ -96,6 +100,8 @@ class Reads:
         self._inner: set[str] = set()  # those that our own code loads
         self._held: set[str] = set()  # those that modules and optimizers have, of all that can be
         self._asked: dict[str, Where] = {}
+        self._written: set[str] = set()  # of the names: those that are only written
+        self._careful = self._super = False
         self._any = False
         self._codes: set[types.CodeType] = set()
         self._alive: dict[int, Any] = {}  # all that was reached
@@ -149,21 +155,26 @@ class Reads:
         elif not library:
             loaded = loads(code)
             self._look_at_globals(variables, loaded)
-            self._asked.update(loaded.asked)
+            self._careful |= loaded.careful  # an error may come from the code that runs from now on
+            self._asked.update(loaded.attributes if self._careful else loaded.asked)
             self._any |= loaded.any
-            self._add_names(loaded.attributes)
+            if "super" in loaded.globals and not self._super:
+                self._super = True
+                for found in list(self._objects):
+                    self._reach_bases(*found)
+            self._add_names(loaded.attributes, loaded.written)
             if code.co_freevars and not known and not self._is_inner(code):
                 referrers = gc.get_referrers(code)
                 known += [(f, None) for f in referrers if isinstance(f, types.FunctionType)]
         for function, where in known:
             self._look_inside(function, where)
 
-    def _add_names(self, names: dict[str, Any]) -> None:
-        new = names.keys() - self._names.keys()
+    def _add_names(self, names: dict[str, Any], written: Set[str] = frozenset()) -> None:
+        new = names.keys() - (self._names.keys() - (self._written - written))
+        self._written = (self._written | (written - self._names.keys())) - (names.keys() - written)
         self._names.update((name, names[name]) for name in new)
         for found in list(self._objects):
-            more = getattr(found[0], "__dict__", {}).keys() if self._any else ()
-            self._look(*found, {*new, *more})
+            self._look(*found, {*new, *(_names_of(found[0]) if self._any else ())})
 
     def _add_inner_names(self, names: Sequence[str]) -> None:
         new = {*names} - self._inner
@@ -179,16 +190,25 @@ class Reads:
 
     def _look_at_globals(self, variables: dict[str, Any], loaded: Loads) -> None:
         builtin = loaded.globals.keys() - variables.keys()
+        for name in builtin & vars(builtins).keys():
+            if getattr(vars(builtins)[name], "__module__", "") != "builtins":
+                self._look_at_global(vars(builtins), name, loaded.globals[name])
         self._builtins.setdefault(id(variables), (variables, set()))[1].update(builtin)
         names = variables if "globals" in loaded.globals else loaded.globals.keys() - builtin
         for name in sorted(names):
             where = loaded.globals.get(name)
-            place = self._add(
-                (id(variables), name), functools.partial(guards.global_, variables, name, where)
-            )
-            self._reach(place.value, name, where)
-        for name, where in loaded.modules.items():
-            self._reach(sys.modules.get(name), name, where)
+            if name in loaded.written and _is_store(variables[name]):
+                continue
+            self._look_at_global(variables, name, where)
+        for module, where in loaded.modules.items():
+            parent = variables.get("__package__") or variables.get("__name__")
+            name = importlib.util.resolve_name(module, parent) if module[:1] == "." else module
+            if name in sys.modules:
+                self._look_at_global(sys.modules, name, where)
+
+    def _look_at_global(self, variables: dict[str, Any], name: str, where: Where | None) -> None:
+        make = functools.partial(guards.global_, variables, name, where)
+        self._reach(self._add((id(variables), name), make).value, name, where)
 
     def _add(self, key: Any, make: Callable[[], Place]) -> Place:
         place = self._places.get(key)
@@ -210,6 +230,8 @@ class Reads:
             self._add(("values", id(thing)), lambda: guards.values(thing, name, where))
             for k, value in enumerate(thing.flat if thing.dtype == object else ()):
                 self._reach(value, f"{name}.flat[{k}]", where)
+            if not _library(type(thing).__module__):
+                self._watch(thing, name, where)
         elif isinstance(thing, GENERATORS):
             self._draws.watch(thing, name, where)
         elif isinstance(thing, types.FunctionType):
@@ -252,6 +274,10 @@ class Reads:
             parts = (thing.mapping,)
         elif type(thing).__name__ in ("builtin_function_or_method", "cython_function_or_method"):
             parts = (getattr(thing, "__self__", None),)
+            self._any |= getattr(thing, "__name__", "") in WHOLE | BY_NAME
+        elif isinstance(thing, (operator.attrgetter, operator.methodcaller)):
+            parts = ()
+            self._any = True
         else:
             return False
         for part in parts:
@@ -299,11 +325,13 @@ class Reads:
                     place = Place(f"{name}.{key}", where, read, value, test, (function,))
                     self._places.setdefault((id(function), key), place)
                     self._reach(value, f"{name}.{key}", where)
-        loaded = loads(function.__code__).cells
+        loaded = loads(function.__code__)
         cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
         for variable, cell in cells:
-            if variable in loaded:
-                line = loaded[variable] if not is_inside(function.__code__) else where
+            if variable in loaded.cells and not (
+                variable in loaded.written and _is_store(guards.held(cell))
+            ):
+                line = loaded.cells[variable] if not is_inside(function.__code__) else where
                 place = self._add(
                     ("cell", id(cell)), functools.partial(guards.cell, variable, cell, line)
                 )
@@ -312,25 +340,39 @@ class Reads:
 
     def _watch(self, thing: Any, name: str, where: Where | None) -> None:
         self._objects.append((thing, name, where))
+        if self._super:
+            self._reach_bases(thing, name, where)
         if isinstance(thing, TensorHolder):
             key = (id(thing), "attributes")
             self._add(key, lambda: guards.attribute_names(thing, name, where))
             self._held.update(vars(thing), *map(vars, type(thing).__mro__))
+        elif not _library(type(thing).__module__, _OTHERS):
+            self._add((id(thing), "class"), lambda: guards.class_of(thing, name, where))
         names = {*self._names}
         if isinstance(thing, TensorHolder):  # our code reads it too, and what it holds by any name
             names |= {*self._inner, *vars(thing)}
         elif self._any:
-            names |= getattr(thing, "__dict__", {}).keys()
+            names |= _names_of(thing)
         self._look(thing, name, where, names)
+
+    def _reach_bases(self, thing: Any, name: str, where: Where | None) -> None:
+        """The classes that super() leads to."""
+        for kind in type(thing).__mro__[1:]:
+            self._reach(kind, f"{kind.__name__}, a base of {name}", where)
 
     def _look(self, thing: Any, name: str, where: Where | None, names: Set[str]) -> None:
         """Look at the attributes of an object that have one of the names."""
         for key in sorted(names):
             value = guards.find(thing, key)
-            if value is ABSENT and key not in self._asked:
+            if value is ABSENT and key not in self._asked and not _is_asked(thing):
                 continue
-            if key.startswith("__") or not self._matters(thing, key, value):
-                continue  # the interpreter's, as `__dict__`; operators: see `_add_operators`
+            if key in self._written and _is_store(value):
+                continue
+            if key.startswith("__") and not isinstance(value, (str, tuple, int, float)):
+                if key not in getattr(thing, "__dict__", {}) or isinstance(thing, type):
+                    continue  # the interpreter's, as `__dict__`; operators: see `_add_operators`
+            if not self._matters(thing, key, value):
+                continue
             self._add_attribute(thing, key, name, self._names.get(key) or where)
 
     def _add_attribute(self, thing: Any, key: str, name: str, where: Where | None) -> None:
@@ -404,6 +446,24 @@ def _is_namesake(package: str) -> bool:
 def _is_plain(thing: Any) -> bool:
     """Whether there is nothing inside; a user's class of numbers may have attributes."""
     return isinstance(thing, _NOTHING_INSIDE) and type(thing).__module__ in ("builtins", "numpy")
+
+
+def _is_store(thing: Any) -> bool:
+    """Whether writing to it changes no result, as long as nobody reads it."""
+    own = type(thing).__module__ in ("builtins", "collections", "array", "numpy")
+    return _is_plain(thing) or (own and isinstance(thing, (*_LISTS, dict, np.ndarray)))
+
+
+def _is_asked(thing: Any) -> bool:
+    """Whether an object answers for attributes that it doesn't have."""
+    kind = type(thing)
+    return guards.find_on(kind, "__getattr__") is not ABSENT and not _library(kind.__module__)
+
+
+def _names_of(thing: Any) -> set[str]:
+    """The names of all attributes, those of classes of the user's among them."""
+    classes = [c for c in type(thing).__mro__ if not _library(c.__module__, _OTHERS)]
+    return {*getattr(thing, "__dict__", {}), *(name for c in classes for name in vars(c))}
 
 
 def _is_buffer(thing: Any) -> bool:
