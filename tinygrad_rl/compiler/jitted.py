@@ -27,7 +27,7 @@ from tinygrad_rl.compiler.program import Program
 from tinygrad_rl.compiler.tracing import trace
 from tinygrad_rl.core import Size, Tensor, from_numpy, mode, warn
 from tinygrad_rl.spelling import counted, misplaced
-from tinygrad_rl.tree import replaced, tensors_in
+from tinygrad_rl.tree import contents, replaced, tensors_in
 
 
 class CacheInfo(NamedTuple):
@@ -264,7 +264,19 @@ if hasattr(os, "register_at_fork"):
 
 
 def _as_tensors(tree: Any) -> Any:
+    _refuse_attributes(tree)
     return replaced(tree, (np.ndarray, np.generic), lambda array: from_numpy(np.asarray(array)))
+
+
+def _refuse_attributes(tree: Any) -> None:
+    if isinstance(tree, (tuple, list, dict)):
+        if names := ", ".join(map(str, getattr(tree, "__dict__", ()))):
+            raise TypeError(
+                f"an argument of type {type(tree).__name__} is made anew for a jitted function, "
+                f"which would lose its attributes ({names}): pass these beside it"
+            )
+        for _, value in contents(tree):
+            _refuse_attributes(value)
 
 
 def _once(tensors: list[Tensor]) -> tuple[list[Tensor], tuple[int, ...]]:
@@ -282,10 +294,14 @@ def _signature(tree: Any) -> Any:
     if isinstance(tree, (tuple, list)):
         return (kind, *[_signature(v) for v in tree])
     if isinstance(tree, dict):
-        return (kind, *[(k, _signature(v)) for k, v in tree.items()])
+        return (kind, *[(_signature_of_key(k), _signature(v)) for k, v in tree.items()])
     if kind in _PLAIN:
         return kind, tree if kind in _EXACT else repr(tree)
     return kind, _Same(tree)
+
+
+def _signature_of_key(key: Any) -> Any:
+    return key if type(key) is str else (type(key), key)  # 1 and True are equal
 
 
 def _of_tensor(t: Tensor) -> Any:

@@ -373,9 +373,10 @@ class _Recorder(Observer):
         outputs: list[Value] = []
 
         def returned(tensor: Tensor) -> Result:
+            value = self.value(tensor)
             outside = self.outside(tensor)
             if outside is None:
-                outputs.append(self.value(tensor))
+                outputs.append(value)
                 return Result(tensor.requires_grad, outputs[-1])
             return Result(tensor.requires_grad, outside=outside)
 

@@ -317,3 +317,29 @@ def test_a_file_that_is_named_like_a_standard_module_is_the_users(tmp_path, monk
     step(X)
     monkeypatch.setattr(antigravity, "scale", 3.0)
     assert step(X).tolist() == [3.0, 6.0]
+
+
+def test_keys_of_an_argument_that_are_equal_are_not_the_same():
+    f = tg.jit(lambda d: d[1] * (2 if next(iter(d)) is True else 3))
+    x = tg.Tensor([1.0])
+    assert [f({key: x}).item() for key in (1, True, 1.0, 1)] == [3, 2, 3, 3]
+
+
+def test_an_argument_whose_attributes_would_be_lost_is_refused():
+    class Batch(list):
+        scale = 2.0
+
+    batch = Batch([tg.Tensor([1.0])])
+    f = tg.jit(lambda b: b[0] * b.scale)
+    assert f(batch).item() == 2
+    batch.scale = 3.0
+    with pytest.raises(TypeError, match=r"type Batch is made anew .* \(scale\): pass these"):
+        f(batch)
+
+
+def test_a_tensor_from_outside_is_returned_itself_though_nothing_is_done_with_it():
+    w = tg.Tensor([1.0, 2.0], requires_grad=True)
+    f = tg.jit(lambda x: (w, x))
+    x = tg.Tensor([3.0])
+    for _ in range(2):
+        assert f(x)[0] is w and f(x)[1] is x
