@@ -100,6 +100,7 @@ class Reads:
         self._inner: set[str] = set()  # those that our own code loads
         self._held: set[str] = set()  # those that modules and optimizers have, of all that can be
         self._asked: dict[str, Where] = {}
+        self._stores: dict[Any, Place] = {}  # as they were before code wrote there
         self._written: set[str] = set()  # of the names: those that are only written
         self._careful = self._super = False
         self._any = False
@@ -198,6 +199,8 @@ class Reads:
         for name in sorted(names):
             where = loaded.globals.get(name)
             if name in loaded.written and _is_store(variables[name]):
+                store = guards.global_(variables, name, where)
+                self._stores.setdefault((id(variables), name), store)
                 continue
             self._look_at_global(variables, name, where)
         for module, where in loaded.modules.items():
@@ -213,7 +216,7 @@ class Reads:
     def _add(self, key: Any, make: Callable[[], Place]) -> Place:
         place = self._places.get(key)
         if place is None:
-            place = self._places[key] = make()
+            place = self._places[key] = self._stores.get(key) or make()
         return place
 
     # From object to object.
@@ -367,6 +370,8 @@ class Reads:
             if value is ABSENT and key not in self._asked and not _is_asked(thing):
                 continue
             if key in self._written and _is_store(value):
+                store = guards.attribute(thing, key, f"{name}.{key}", where)
+                self._stores.setdefault((id(thing), key), store)
                 continue
             if key.startswith("__") and not isinstance(value, (str, tuple, int, float)):
                 if key not in getattr(thing, "__dict__", {}) or isinstance(thing, type):
