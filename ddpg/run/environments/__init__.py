@@ -7,9 +7,11 @@ A run whose environment was made in Python says so in its settings, and who by: 
 looked up, and another environment must not take its place unnoticed.
 """
 
+import warnings
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from functools import partial
+from typing import Protocol, TypeVar
 
 import gymnasium
 
@@ -23,6 +25,13 @@ Source = Env | Callable[..., Env]
 """An environment, or a function that makes one; a class is such a function."""
 
 _IN_PYTHON = "python:"
+
+
+class _Closable(Protocol):
+    def close(self) -> None: ...
+
+
+_Made = TypeVar("_Made", bound=_Closable)
 
 
 def name_of(source: Source) -> str:
@@ -53,7 +62,7 @@ def made(config: TrainConfig, source: Source | None = None) -> Iterator[tuple[En
                 f"for {counted(config.num_envs, 'environment')} side by side give a function that "
                 "makes one, a lambda for instance: this one is made already"
             )
-        with closing(_again(source)) as evaluation_env:
+        with _closed_after(_again(source)) as evaluation_env:
             yield One(source), evaluation_env
         return
     if config.num_envs == 1:
@@ -64,7 +73,7 @@ def made(config: TrainConfig, source: Source | None = None) -> Iterator[tuple[En
         return
     make = partial(_new, config, source)
     vector = Vector(make, config.num_envs, config.vectorization)
-    with closing(vector) as envs, closing(make()) as evaluation_env:
+    with _closed_after(vector) as envs, _closed_after(make()) as evaluation_env:
         yield envs, evaluation_env
 
 
@@ -79,8 +88,21 @@ def one(config: TrainConfig, source: Source | None = None) -> Iterator[Env]:
     if isinstance(source, Env):
         yield source
         return
-    with closing(_new(config, source)) as env:
+    with _closed_after(_new(config, source)) as env:
         yield env
+
+
+@contextmanager
+def _closed_after(made: _Made) -> Iterator[_Made]:
+    """It, closed at the end: what it says then is a warning, for everything is done and saved."""
+    try:
+        yield made
+    finally:
+        try:
+            made.close()
+        except (Exception, SystemExit) as error:  # it is anybody's code
+            said = in_one_line(f"{type(error).__name__}: {error}", longest=300)
+            warnings.warn(f"the environment's close raised {said}", stacklevel=2)
 
 
 def _new(config: TrainConfig, make: Callable[..., Env] | None) -> Env:

@@ -170,3 +170,22 @@ def test_second_ctrl_c_does_not_wait(tmp_path, unreliable):
         train(config(eval_every=0), tmp_path, quiet())
     assert len(read(tmp_path / "metrics.csv")) == 3
     assert not (tmp_path / "model.safetensors").exists()
+
+
+class NotToBeClosed(gymnasium.Wrapper):
+    """Says no when everything is done."""
+
+    def close(self):
+        super().close()
+        raise RuntimeError("it has\ngone")
+
+
+def test_an_environment_that_fails_when_it_is_closed_takes_no_run_along(tmp_path):
+    settings = config(total_timesteps=50, eval_every=0)
+
+    def make():
+        return NotToBeClosed(make_env("Pendulum-v1"))
+
+    with pytest.warns(UserWarning, match="^the environment's close raised RuntimeError: it has g"):
+        run = train(settings, tmp_path, quiet(), make)
+    assert run.steps == 50
