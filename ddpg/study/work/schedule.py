@@ -6,6 +6,7 @@ A run that is lost, for its process was killed or its machine is gone, goes on f
 checkpoint. One that is lost again and again without getting further has failed.
 """
 
+import zlib
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,7 +39,7 @@ class Work(Protocol):
 @dataclass
 class _Attempt:
     task: Task
-    checkpoint: float
+    checkpoint: int
     losses: int = 0
 
 
@@ -60,7 +61,7 @@ def carry_out(work: Work, backend: Backend, stop: Stop, tell: Callable[[str], ob
             if (new := work.next()) is None:
                 break
             name, task = new
-            running[name] = _Attempt(task, _saved_at(task))
+            running[name] = _Attempt(task, _saved(task))
             backend.start(name, task)
         if not running and (new is None or stop.signal is not None):
             return  # and not where there is no capacity for a while
@@ -85,9 +86,9 @@ def carry_out(work: Work, backend: Backend, stop: Stop, tell: Callable[[str], ob
 
 def _lost(attempt: _Attempt, ending: Ending) -> Ending:
     """What becomes of a run whose process has ended and should not have."""
-    saved_at = _saved_at(attempt.task)
-    attempt.losses = attempt.losses + 1 if saved_at == attempt.checkpoint else 1
-    attempt.checkpoint = saved_at
+    saved = _saved(attempt.task)
+    attempt.losses = attempt.losses + 1 if saved == attempt.checkpoint else 1
+    attempt.checkpoint = saved
     if attempt.losses < PATIENCE:
         return Ending("lost", ending.message)
     log = log_of(Path(attempt.task.run_dir)).name
@@ -98,10 +99,13 @@ def _lost(attempt: _Attempt, ending: Ending) -> Ending:
     )
 
 
-def _saved_at(task: Task) -> float:
-    """When its last checkpoint was written; 0 if there is none."""
+def _saved(task: Task) -> int:
+    """What tells its last checkpoint from others, also from one that was written again; or 0.
+
+    The same place of the same run gives the same bytes.
+    """
     state = Path(task.run_dir) / run_folder.STATE
     try:
-        return state.stat().st_mtime_ns
+        return zlib.crc32(state.read_bytes())
     except OSError:
         return 0

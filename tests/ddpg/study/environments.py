@@ -55,6 +55,18 @@ class Hanging(Small):
         return super().step(action)
 
 
+class Stopped(Small):
+    """Whoever looks after the machine ends its process at the same place again and again."""
+
+    count = 0
+
+    def step(self, action):
+        Stopped.count += 1
+        if Stopped.count == 10:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return super().step(action)
+
+
 class Asking(Small):
     """Wants an answer from whoever is at the terminal."""
 
@@ -79,5 +91,5 @@ class Forking(Small):
         return super().step(action)
 
 
-for kind in (Deadly, Failing, Explosive, Hanging, Asking, Forking):
+for kind in (Deadly, Failing, Explosive, Hanging, Stopped, Asking, Forking):
     gymnasium.register(f"{kind.__name__}-v0", kind, max_episode_steps=25, disable_env_checker=True)

@@ -17,9 +17,9 @@ from ddpg.study.work.task import Ending
 from tests.ddpg.run.runs import HERE, QUICK, begin, files_of, without_drawing
 
 SMALL, DOUBLE = f"{HERE}:Small-v0", f"{HERE}:Double-v0"
-DEADLY, FAILING, EXPLOSIVE, HANGING, ASKING, FORKING = (
+DEADLY, FAILING, EXPLOSIVE, HANGING, STOPPED, ASKING, FORKING = (
     f"tests.ddpg.study.environments:{kind}-v0"
-    for kind in ("Deadly", "Failing", "Explosive", "Hanging", "Asking", "Forking")
+    for kind in ("Deadly", "Failing", "Explosive", "Hanging", "Stopped", "Asking", "Forking")
 )
 QUICKLY: dict[str, Any] = QUICK | {"total_timesteps": 300, "eval_every": 50, "eval_episodes": 2}
 FLAGS = [

@@ -25,6 +25,7 @@ from tests.ddpg.study.studies import (
     HANGING,
     QUICKLY,
     SMALL,
+    STOPPED,
     as_single_runs,
     assert_same_study,
     begun,
@@ -118,6 +119,12 @@ def test_a_run_that_is_lost_again_and_again_has_failed(tmp_path):
     deadly, small = study.results
     assert (deadly.state, small.state) == ("failed", "finished")
     assert deadly.message.startswith("its process was ended by SIGKILL, 3 times without getting")
+
+
+def test_a_run_that_is_stopped_at_the_same_step_again_and_again_has_failed(tmp_path):
+    (result,) = quickly(tmp_path / "s", STOPPED).results
+    assert result.state == "failed"
+    assert result.message.startswith("by SIGTERM, 3 times without getting further")
 
 
 def test_a_run_ends_though_its_environment_leaves_a_child_and_a_thread_behind(
