@@ -191,7 +191,8 @@ def _rollout(act: Act, env: Env, seed: int, longest: int, keep: Callable[[Any], 
 def environment_failed(error: BaseException, step: int, seed: int) -> TrainingError:
     """What is said of an error of the environment, in this step of the episode from this seed."""
     said = " ".join(str(error).split())
-    where = f"in step {step} of the evaluation's episode from seed {seed}"
+    when = f"in step {step}" if step else "at the beginning"
+    where = f"{when} of the evaluation's episode from seed {seed}"
     if isinstance(error, UsageError):  # it gave what is not of its space
         return TrainingError(f"the environment's {said}, {where}")
     reason = f": {said}" if said else ""

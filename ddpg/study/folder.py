@@ -90,7 +90,7 @@ def locked(study_dir: Path, names: Collection[str]) -> Iterator[None]:
         file = (study_dir / LOCK).open("a+", encoding="ascii")
     except OSError as error:
         raise UsageError(
-            f"the folder {shown(str(study_dir))} cannot be used for a study: {error.strerror}"
+            f"the folder {shown(str(study_dir))} cannot be used: {error.strerror}"
         ) from error
     with file:
         lock.take(file.fileno(), f"another process is at work on {study_dir}: wait, or stop it")

@@ -338,7 +338,7 @@ def _check_that_nothing_is_lost(before: Plan, now: Plan) -> None:
         if identity(member.config) not in there:
             raise OtherStudyError(
                 f"it has {member.env_id} with {_said(member.setting)} and seed {member.seed}, "
-                "which is not asked for here"
+                "which is not asked for here: what it has is named along with what is new"
             )
     for env_id, base in before.bases.items():
         steps = now.bases[env_id].total_timesteps

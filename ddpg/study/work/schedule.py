@@ -94,8 +94,8 @@ def _lost(attempt: _Attempt, ending: Ending) -> Ending:
     log = log_of(Path(attempt.task.run_dir)).name
     return Ending(
         "failed",
-        f"{ending.message}, {PATIENCE} times without getting further: does {log} say why, or is "
-        "memory short?",
+        f"{ending.message}, {PATIENCE} times without getting further: {log} says why, or memory is "
+        "short",
     )
 
 

@@ -5,6 +5,7 @@ from gymnasium.spaces import Box
 
 import tinygrad_rl as tg
 from ddpg import DDPG, DDPGConfig
+from ddpg.errors import TrainingError
 from ddpg.run.evaluate import FIRST_SEED, evaluate, evaluate_agent
 from ddpg.spaces import make_env
 from tests.ddpg.run.runs import flat
@@ -104,3 +105,16 @@ def test_a_critic_that_overflows_is_evaluated_all_the_same(agent, size):
     assert np.isfinite(evaluation.returns).all()
     assert "not finite" in str(evaluation.q_error)
     assert 0.0 <= evaluation.dead_units <= 1.0
+
+
+@pytest.mark.parametrize(
+    ("failing", "when"), [("reset", "at the beginning"), ("step", "in step 1")], ids=str
+)
+def test_an_environment_that_fails_is_told_with_the_place(failing, when, monkeypatch):
+    def fail(*args, **kwargs):
+        raise OSError("the robot is gone")
+
+    monkeypatch.setattr(Countdown, failing, fail)
+    said = f"raised OSError {when} of the evaluation's episode from seed 5: the robot is gone"
+    with pytest.raises(TrainingError, match=said):
+        evaluate(push, Countdown(), episodes=3, first_seed=5)
