@@ -48,7 +48,7 @@ def write_atomically(
                 os.fsync(file.fileno())
         os.replace(beside, path)
     except OSError as error:
-        if error.filename is None:  # of a write, which knows a number only
+        if error.errno and error.filename is None:  # of a write, which knows a number only
             error.filename = str(path)
         raise
     finally:
