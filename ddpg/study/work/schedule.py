@@ -94,8 +94,8 @@ def _lost(attempt: _Attempt, ending: Ending) -> Ending:
     log = log_of(Path(attempt.task.run_dir)).name
     return Ending(
         "failed",
-        f"{ending.message}, {PATIENCE} times without getting further: {log} says why, or memory is "
-        "short",
+        f"{ending.message}, {PATIENCE} times without getting further: memory is short, or the "
+        f"reason stands in {log}",
     )
 
 
