@@ -147,8 +147,6 @@ def killed_and_finished(tune_dir: Path, search: Search, jobs: int, seed: int) ->
 def tear(journal: Path, luck: random.Random) -> None:
     """As if the process had been killed as it wrote."""
     if luck.random() < 0.5:
-        journal.with_name("journal.log.lock").touch()
-    if luck.random() < 0.5:
         with journal.open("a") as file:
             file.write('{"op_code":7,"wor')
 
